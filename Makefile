@@ -1,0 +1,76 @@
+# Each target sets up whatever it needs: Python 3.11+, make and the package registries are enough.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := infra/locks
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/infra/node_modules/.bin:$(PATH)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+# --- set up ---------------------------------------------------------------------------------------
+$(BIN)/uv: $(LOCKS)/uv.txt
+	@echo "· creating $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another one: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKS)/uv.txt
+	@touch $@
+
+$(VENV)/laptop.done: $(LOCKS)/laptop.txt | $(BIN)/uv
+	@echo "· installing the Python tools"
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes $<
+	@touch $@
+
+infra/node_modules/.done: infra/package-lock.json $(VENV)/laptop.done
+	@echo "· installing the CDK CLI and the other Node tools"
+	@cd infra && npm ci --silent --no-fund --no-audit
+	@touch $@
+
+# MiniStack pins botocore, and Lambda's image holds little: each has an environment of its own.
+.local/%/.done: $(LOCKS)/%.txt | $(BIN)/uv
+	@echo "· creating the environment '$*'"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .local/$*
+	@$(BIN)/uv pip sync --quiet --require-hashes --python .local/$*/bin/python $<
+	@touch $@
+
+setup: $(VENV)/laptop.done infra/node_modules/.done .local/emulator/.done .local/lambda-image/.done ## installs everything
+
+# --- the laptop's AWS -----------------------------------------------------------------------------
+up: setup ## starts the local stack, deploys to it and leaves it running
+	@$(BIN)/python -m infra.local.up
+
+down: $(VENV)/laptop.done ## stops the local stack and removes its state
+	@$(BIN)/python -m infra.local.down
+
+demo: setup ## sends sample orders through the whole system and shows what happened
+	@$(BIN)/python -m infra.local.demo
+
+# --- checks ---------------------------------------------------------------------------------------
+test: setup lint ## runs every test, the fast ones first
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/laptop.done ## format, lint, types, import directions
+	@ruff format --check . && ruff check . && mypy && lint-imports
+
+format: $(VENV)/laptop.done ## formats the code and mends what ruff can mend
+	@ruff format . && ruff check --fix .
+
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(if $(UPGRADE),--upgrade)
+lock: $(BIN)/uv ## pins all dependencies with hashes (UPGRADE=1 takes the newest)
+	@$(COMPILE) --group uv -o $(LOCKS)/uv.txt
+	@$(COMPILE) pyproject.toml -o $(LOCKS)/lambda.txt
+	@$(COMPILE) pyproject.toml --group laptop -o $(LOCKS)/laptop.txt
+	@$(COMPILE) --group emulator -o $(LOCKS)/emulator.txt
+	@$(COMPILE) --group lambda-image -o $(LOCKS)/lambda-image.txt
+	@cd infra && npm install --package-lock-only --no-fund --no-audit
+
+# --- real AWS -------------------------------------------------------------------------------------
+deploy: setup ## deploys to AWS, with your AWS credentials
+	@cdk deploy --all --require-approval never
+
+destroy: setup ## removes from AWS what deploy put there
+	@cdk destroy --all
+
+.PHONY: help setup up down demo test lint format lock deploy destroy

@@ -1,0 +1,1 @@
+"""All resources and permissions. `infra.local` is the laptop's AWS."""

@@ -1,0 +1,1 @@
+"""Order and retry: the Step Functions chains and their generated ASL."""

@@ -1,0 +1,65 @@
+"""The error tree. A class name is a contract: the order workflow matches errors by it.
+
+OrderMailError
+├── LedgerUnavailable     the tracking table throttled or did not answer; nothing is known to be wrong
+├── ClaimLost             another execution owns the notification by now; this one must stop
+├── SendDeferred          SES did not accept the mail and says it may do so later
+│   ├── SendThrottled     faster than the account's send rate
+│   ├── QuotaExceeded     the account's 24 hour quota is used up
+│   ├── SendingPaused     SES or an operator paused sending
+│   └── SenderNotReady    the sender or the configuration set is not (yet) usable
+├── SendRejected          SES refuses this mail for good
+├── SendOutcomeUnknown    no answer, or a 5xx: SES may have accepted the mail
+└── UnexpectedError       anything else, without the original's message, which may hold personal data
+
+Messages say what happened and never hold an address, a name or an item: Step Functions stores them
+as an execution's cause.
+"""
+
+
+class OrderMailError(Exception):
+    """Root of all errors that a step raises on purpose."""
+
+
+class LedgerUnavailable(OrderMailError):
+    """DynamoDB throttled the request or did not answer. Retrying is safe: each write is conditional."""
+
+
+class ClaimLost(OrderMailError):
+    """The claim belongs to another execution now, so sending here could be a second mail."""
+
+
+class SendDeferred(OrderMailError):
+    """SES definitely did not accept the mail, and the reason is one that passes."""
+
+
+class SendThrottled(SendDeferred):
+    """`TooManyRequestsException` or `ThrottlingException`: over the account's maximum send rate."""
+
+
+class QuotaExceeded(SendDeferred):
+    """`LimitExceededException`: the account's 24 hour sending quota is used up."""
+
+
+class SendingPaused(SendDeferred):
+    """`SendingPausedException` or `AccountSuspendedException`."""
+
+
+class SenderNotReady(SendDeferred):
+    """Sender not verified, configuration set missing, or the step's role not allowed to send."""
+
+
+class SendRejected(OrderMailError):
+    """`MessageRejected` or `BadRequestException`: this mail will never be accepted."""
+
+
+class SendOutcomeUnknown(OrderMailError):
+    """A time-out, a reset or a 5xx from SES: the mail may be on its way. Never retried blindly."""
+
+
+class UnexpectedError(OrderMailError):
+    """A bug. Holds the original's class and place; its message stays out of logs and causes."""
+
+
+DEFERRED = (SendThrottled, QuotaExceeded, SendingPaused, SenderNotReady)
+"""The errors after which a mail waits on the queue until the cause is gone."""

@@ -1,0 +1,97 @@
+"""Every bound of the order path, in seconds and counts, derived from each other here and nowhere else.
+
+From the inside out: one AWS call < one step < the machine < the dispatcher < the queue's visibility
+time-out < the queue's retention. `tests/unit/test_limits.py` holds them to it.
+"""
+
+DAY = 24 * 60 * 60
+
+SES_CONNECT_TIMEOUT = 2
+SES_READ_TIMEOUT = 6
+"""SES is called once per step (it has no idempotency token), so this is all the time one mail gets."""
+
+STEP_FUNCTION_TIMEOUT = 12
+"""A step's Lambda: two ledger writes of at most `LEDGER_CALL` around one SES call."""
+
+LEDGER_CONNECT_TIMEOUT = 1
+LEDGER_READ_TIMEOUT = 1
+LEDGER_ATTEMPTS = 2
+
+STEP_TASK_TIMEOUT = STEP_FUNCTION_TIMEOUT + 3
+"""The task waits longer than the function runs, so that the function's own report comes first."""
+
+STEP_RETRIES = 2
+STEP_RETRY_INTERVAL = 1
+STEP_RETRY_BACKOFF = 2.0
+
+SEND_RETRIES = 3
+SEND_RETRY_INTERVAL = 1
+SEND_RETRY_BACKOFF = 2.0
+"""A throttled send is tried again inside the execution before the mail goes back to the queue."""
+
+MACHINE_TIMEOUT = 60
+"""No healthy execution comes near it; Express stops at five minutes."""
+
+CLAIM_LEASE = MACHINE_TIMEOUT + 15
+"""A claim outlives the execution that made it, whatever its end."""
+
+IN_DOUBT_GRACE = 5 * 60
+"""How long a mail handed to SES without a recorded answer waits for SES's own event."""
+
+DISPATCHER_BATCH = 10
+DISPATCHER_TIMEOUT = MACHINE_TIMEOUT + 30
+"""A batch runs in parallel: one execution's longest time, and room for pacing and the answers."""
+
+QUEUE_VISIBILITY = 6 * DISPATCHER_TIMEOUT
+"""AWS's advice for an SQS event source. Only a dispatcher that died leaves a message hidden so long."""
+
+RETRY_DELAY_MIN = 10
+RETRY_DELAY_MAX = 30 * 60
+"""A mail that waits for SES or for another execution comes back after 10 s, 20 s, 40 s, ... 30 min."""
+
+QUEUE_RETENTION = 14 * DAY
+QUEUE_MAX_RECEIVES = 200
+"""About four days at `RETRY_DELAY_MAX`: an outage of a weekend passes, and ten days remain for an
+operator, since a dead letter keeps the age it had on the queue."""
+
+UNEXPECTED_MAX_ATTEMPTS = 5
+"""A bug does not heal by waiting: after so many receives the message goes to the dead letters."""
+
+RECORD_TTL = 90 * DAY
+
+MESSAGE_MAX_BYTES = 256 * 1024
+"""Step Functions' limit for an execution's input, counted after JSON escaping."""
+
+
+def retry_delay(receives: int) -> int:
+    """Seconds until a message that was received `receives` times (1 or more) is tried again."""
+    return int(min(RETRY_DELAY_MAX, RETRY_DELAY_MIN * 2 ** min(receives - 1, 16)))
+
+
+def gives_up(error: str, receives: int) -> bool:
+    """Whether a message whose execution failed with `error` goes to the dead letters now.
+
+    Errors that pass by themselves wait as long as the queue lets them; a bug gets a few attempts.
+    """
+    limit = QUEUE_MAX_RECEIVES if error in PASSING_ERRORS else UNEXPECTED_MAX_ATTEMPTS
+    return receives >= limit
+
+
+PASSING_ERRORS = frozenset(
+    {
+        "LedgerUnavailable",
+        "SendThrottled",
+        "QuotaExceeded",
+        "SendingPaused",
+        "SenderNotReady",
+        "SendOutcomeUnknown",
+        "ClaimLost",
+        "Lambda.TooManyRequestsException",
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.Unknown",
+        "States.Timeout",
+    }
+)
