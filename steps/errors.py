@@ -2,6 +2,8 @@
 
 OrderMailError
 ├── LedgerUnavailable     the tracking table throttled or did not answer; nothing is known to be wrong
+├── WorkflowUnavailable   the execution could not be started, or its end is not known
+├── QueueUnavailable      SQS did not take a message back or on
 ├── ClaimLost             another execution owns the notification by now; this one must stop
 ├── SendDeferred          SES did not accept the mail and says it may do so later
 │   ├── SendThrottled     faster than the account's send rate
@@ -23,6 +25,14 @@ class OrderMailError(Exception):
 
 class LedgerUnavailable(OrderMailError):
     """DynamoDB throttled the request or did not answer. Retrying is safe: each write is conditional."""
+
+
+class WorkflowUnavailable(OrderMailError):
+    """Step Functions throttled or did not answer; the execution may or may not have run."""
+
+
+class QueueUnavailable(OrderMailError):
+    """SQS did not answer; the message is still on the order queue and comes back by itself."""
 
 
 class ClaimLost(OrderMailError):

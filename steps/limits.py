@@ -4,6 +4,8 @@ From the inside out: one AWS call < one step < the machine < the dispatcher < th
 time-out < the queue's retention. `tests/unit/test_limits.py` holds them to it.
 """
 
+from steps import errors
+
 DAY = 24 * 60 * 60
 
 SES_CONNECT_TIMEOUT = 2
@@ -63,6 +65,32 @@ MESSAGE_MAX_BYTES = 256 * 1024
 """Step Functions' limit for an execution's input, counted after JSON escaping."""
 
 
+LAMBDA_SERVICE_ERRORS = (
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+)
+"""Lambda itself was at fault, not the function (Step Functions Developer Guide, Lambda best practices)."""
+
+FUNCTION_DIED = (
+    "States.Timeout",
+    "Lambda.Unknown",
+    "Sandbox.Timedout",
+    "Runtime.ExitError",
+    "Runtime.OutOfMemory",
+)
+"""A function that timed out, ran out of memory or was killed, under each name it is reported by."""
+
+PASSING_ERRORS = frozenset(
+    {e.__name__ for e in (*errors.DEFERRED, errors.LedgerUnavailable, errors.ClaimLost)}
+    | {errors.WorkflowUnavailable.__name__, errors.SendOutcomeUnknown.__name__}
+    | {*LAMBDA_SERVICE_ERRORS, *FUNCTION_DIED}
+)
+"""What passes by waiting."""
+
+
 def retry_delay(receives: int) -> int:
     """Seconds until a message that was received `receives` times (1 or more) is tried again."""
     return int(min(RETRY_DELAY_MAX, RETRY_DELAY_MIN * 2 ** min(receives - 1, 16)))
@@ -75,23 +103,3 @@ def gives_up(error: str, receives: int) -> bool:
     """
     limit = QUEUE_MAX_RECEIVES if error in PASSING_ERRORS else UNEXPECTED_MAX_ATTEMPTS
     return receives >= limit
-
-
-PASSING_ERRORS = frozenset(
-    {
-        "LedgerUnavailable",
-        "SendThrottled",
-        "QuotaExceeded",
-        "SendingPaused",
-        "SenderNotReady",
-        "SendOutcomeUnknown",
-        "ClaimLost",
-        "Lambda.TooManyRequestsException",
-        "Lambda.ServiceException",
-        "Lambda.AWSLambdaException",
-        "Lambda.SdkClientException",
-        "Lambda.ClientExecutionTimeoutException",
-        "Lambda.Unknown",
-        "States.Timeout",
-    }
-)

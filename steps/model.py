@@ -113,7 +113,9 @@ def _address(value: str) -> str:
     try:
         found = validate_email(value, check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as error:
-        raise PydanticCustomError("email", "is not an e-mail address: {why}", {"why": str(error)}) from error
+        raise PydanticCustomError(
+            "email", "is not an e-mail address: {why}", {"why": str(error)}
+        ) from error
     # SES takes ASCII only: an internationalised domain travels as punycode (RFC 5891).
     return found.ascii_email or found.normalized
 
@@ -136,7 +138,9 @@ def _locale(value: str) -> str:
 
 def _moment(value: object) -> object:
     if not isinstance(value, str):
-        raise PydanticCustomError("moment", "must be an ISO 8601 string such as 2024-10-08T12:00:00Z")
+        raise PydanticCustomError(
+            "moment", "must be an ISO 8601 string such as 2024-10-08T12:00:00Z"
+        )
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
@@ -155,20 +159,30 @@ Money = Annotated[
     Decimal,
     BeforeValidator(_money),
     PlainSerializer(str),
-    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^-?\d{1,15}(\.\d{1,6})?$"}, {"type": "number"}]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": r"^-?\d{1,15}(\.\d{1,6})?$"}, {"type": "number"}]}
+    ),
 ]
-Address = Annotated[str, AfterValidator(_address), WithJsonSchema({"type": "string", "format": "email"})]
-Currency = Annotated[str, AfterValidator(_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$"})]
+Address = Annotated[
+    str, AfterValidator(_address), WithJsonSchema({"type": "string", "format": "email"})
+]
+Currency = Annotated[
+    str, AfterValidator(_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$"})
+]
 LanguageTag = Annotated[str, AfterValidator(_locale)]
 Moment = Annotated[
-    AwareDatetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+    AwareDatetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 WebLink = Annotated[HttpUrl, AfterValidator(_web_link), PlainSerializer(str)]
 OrderId = Annotated[str, AfterValidator(_one_line), Field(max_length=128)]
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True
+    )
 
 
 class Item(_Shape):

@@ -1,0 +1,73 @@
+"""The Lambda asset: the steps and their dependencies, built by uv without Docker.
+
+One asset serves every function. boto3 is not in it: it comes with the runtime.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from aws_cdk import aws_lambda as lambda_
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where the asset is to run. `bootstrap` starts the runtime client where AWS's image does not."""
+
+    runtime: lambda_.Runtime
+    architecture: lambda_.Architecture
+    python_version: str
+    python_platform: str | None
+    bootstrap: Path | None = None
+
+
+AWS_LAMBDA = Target(
+    runtime=lambda_.Runtime.PYTHON_3_14,
+    architecture=lambda_.Architecture.ARM_64,
+    python_version="3.14",
+    python_platform="aarch64-manylinux_2_28",
+)
+
+
+def laptop(bootstrap: Path) -> Target:
+    """Return the target for the laptop's own Python, started by `bootstrap`."""
+    arm = platform.machine() in ("arm64", "aarch64")
+    return Target(
+        runtime=lambda_.Runtime.PROVIDED_AL2023,
+        architecture=lambda_.Architecture.ARM_64 if arm else lambda_.Architecture.X86_64,
+        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+        python_platform=None,
+        bootstrap=bootstrap,
+    )
+
+
+@functools.cache
+def bundle(target: Target, directory: Path) -> Path:
+    """Build the asset for `target` in `directory`, from the lock file, and return the directory.
+
+    Raises:
+        subprocess.CalledProcessError: uv could not install the locked wheels; its message is shown.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    command = ["uv", "pip", "install", "--quiet", "--target", str(directory)]
+    command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    command += ["--python-version", target.python_version]
+    if target.python_platform:
+        command += ["--python-platform", target.python_platform]
+    command += ["-r", str(ROOT / "infra" / "locks" / "lambda.txt")]
+    subprocess.run(command, check=True)  # noqa: S603 - our own lock file and constants
+    shutil.rmtree(directory / "bin", ignore_errors=True)
+    shutil.copytree(
+        ROOT / "steps", directory / "steps", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+    )
+    if target.bootstrap:
+        shutil.copy(target.bootstrap, directory / "bootstrap")
+    return directory

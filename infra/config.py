@@ -1,0 +1,152 @@
+"""The one configuration object, read once from the environment when the app is synthesised."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, TypeVar
+
+from email_validator import validate_email
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+LOCAL_ACCOUNT, LOCAL_REGION, LOCAL_SENDER = "000000000000", "us-east-1", "orders@example.com"
+
+
+class ConfigError(ValueError):
+    """A setting is missing or wrong. The message is one line: the variable, what it held, what it takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What a deployment is made of; see "Settings" in the README for each variable.
+
+    `sender` is the From address and `domain` its domain; `cost_budget` is in USD a month.
+    """
+
+    account: str
+    region: str
+    env: str
+    sender: str
+    alert_emails: tuple[str, ...] = ()
+    cost_budget: Decimal = Decimal(100)
+    customer_managed_key: bool = False
+    log_execution_data: bool = False
+    dispatcher_concurrency: int = 5
+
+    @property
+    def domain(self) -> str:
+        """The domain that the sender's address belongs to."""
+        return self.sender.rpartition("@")[2]
+
+    @property
+    def keeps_data(self) -> bool:
+        """Whether `cdk destroy` leaves the tracking table in place."""
+        return self.env == "prod"
+
+    def name(self, base: str) -> str:
+        """Return a resource's public name: `base`-`env`."""
+        return f"{base}-{self.env}"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], *, local: bool) -> Config:
+        """Read the settings; on the laptop account, region and sender have defaults.
+
+        Raises:
+            ConfigError: for the first wrong value.
+        """
+
+        def read(variable: str, parse: Callable[[str], T], default: T | None, takes: str) -> T:
+            held = environ.get(variable, "").strip()
+            if not held:
+                if default is None:
+                    raise ConfigError(f"{variable} is not set: it takes {takes}")
+                return default
+            try:
+                return parse(held)
+            except (ValueError, KeyError, InvalidOperation):
+                raise ConfigError(f'{variable} is "{held}": it takes {takes}') from None
+
+        return cls(
+            account=read(
+                "CDK_DEFAULT_ACCOUNT",
+                _matching(r"\d{12}"),
+                LOCAL_ACCOUNT if local else None,
+                "the 12 digits of an AWS account",
+            ),
+            region=read(
+                "CDK_DEFAULT_REGION",
+                _matching(r"[a-z]{2}(-[a-z]+)+-\d"),
+                LOCAL_REGION if local else None,
+                "an AWS region such as us-east-1",
+            ),
+            env=read(
+                "ENVIRONMENT_SUFFIX",
+                _matching(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?"),
+                "dev",
+                "1 to 20 of a-z, 0-9 and -, such as dev or prod",
+            ),
+            sender=read(
+                "VERIFIED_DOMAIN",
+                _sender,
+                LOCAL_SENDER if local else None,
+                "a sender that SES has verified: an address (orders@shop.example) or a domain",
+            ),
+            alert_emails=read(
+                "NOTIFICATION_EMAILS", _addresses, (), "addresses separated by commas"
+            ),
+            cost_budget=read(
+                "COST_BUDGET_THRESHOLD", _positive, Decimal(100), "US dollars a month, such as 100"
+            ),
+            customer_managed_key=read(
+                "CUSTOMER_MANAGED_KEY", _switch, default=False, takes="true or false"
+            ),
+            log_execution_data=read(
+                "LOG_EXECUTION_DATA", _switch, default=False, takes="true or false"
+            ),
+            dispatcher_concurrency=read(
+                "DISPATCHER_CONCURRENCY", _concurrency, 5, "a whole number from 2 to 1000"
+            ),
+        )
+
+
+def _matching(pattern: str) -> Callable[[str], str]:
+    def parse(held: str) -> str:
+        if not re.fullmatch(pattern, held, re.ASCII):
+            raise ValueError(held)
+        return held
+
+    return parse
+
+
+def _address(held: str) -> str:
+    return validate_email(held, check_deliverability=False, allow_smtputf8=False).normalized
+
+
+def _sender(held: str) -> str:
+    return _address(held if "@" in held else f"orders@{held}")
+
+
+def _addresses(held: str) -> tuple[str, ...]:
+    return tuple(_address(part.strip()) for part in held.split(",") if part.strip())
+
+
+def _positive(held: str) -> Decimal:
+    amount = Decimal(held)
+    if not (amount.is_finite() and amount > 0):
+        raise ValueError(held)
+    return amount
+
+
+def _switch(held: str) -> bool:
+    return {"true": True, "false": False}[held.lower()]
+
+
+def _concurrency(held: str) -> int:
+    if not 2 <= (number := int(held)) <= 1000:  # noqa: PLR2004 - ScalingConfig.MaximumConcurrency
+        raise ValueError(held)
+    return number

@@ -1,0 +1,273 @@
+"""Stack `email-notifications-{env}`: from the order event to the mail and its record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import CfnElement, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+
+from infra.function import Functions
+from infra.nag import acknowledge
+from statemachines.order_workflow import Steps, order_workflow
+from steps import limits
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from infra.bundling import Target
+    from infra.config import Config
+    from infra.ses import SesStack
+
+
+class NotificationsStack(Stack):
+    """Topic, queue, dispatcher, order workflow, tracking table; and who may do what to which."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: Config,
+        target: Target,
+        code: lambda_.Code,
+        ses: SesStack,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id_, **kwargs)
+        self._config = config
+        self._key = ses.key
+
+        self.table = self._tracking_table()
+        self.dead_letters = self._queue("email-order-dlq", retention=limits.QUEUE_RETENTION)
+        self.queue = self._queue(
+            "email-order-queue",
+            retention=limits.QUEUE_RETENTION,
+            visibility=limits.QUEUE_VISIBILITY,
+            dead_letters=self.dead_letters,
+        )
+        self.orders = self._orders_topic()
+
+        functions = Functions(scope=self, config=config, target=target, code=code, key=ses.key)
+        ledger = {"TRACKING_TABLE": self.table.table_name}
+        sending = {
+            "SENDER": config.sender,
+            "CONFIGURATION_SET": ses.configuration_set.configuration_set_name,
+        }
+
+        def step(name: str, environment: dict[str, str] | None = None) -> lambda_.Function:
+            return functions.make(
+                f"email-{name}", name, timeout=limits.STEP_FUNCTION_TIMEOUT, environment=environment
+            )
+
+        steps = Steps(
+            validate=step("validate"),
+            dedup=step("dedup", ledger),
+            render=step("render"),
+            send=step("send", ledger | sending),
+            record=step("record", ledger),
+        )
+        self._grant_ledger(steps.dedup, "dynamodb:PutItem", "dynamodb:UpdateItem")
+        self._grant_ledger(steps.send, "dynamodb:UpdateItem")
+        self._grant_ledger(steps.record, "dynamodb:PutItem", "dynamodb:UpdateItem")
+        self._grant_send(steps.send, ses)
+
+        self.workflow = self._order_workflow(steps)
+
+        self.dispatcher = functions.make(
+            "email-processor",
+            "dispatch",
+            timeout=limits.DISPATCHER_TIMEOUT,
+            environment={
+                "ORDER_WORKFLOW": self.workflow.state_machine_arn,
+                "ORDER_QUEUE": self.queue.queue_url,
+                "DEAD_LETTER_QUEUE": self.dead_letters.queue_url,
+            },
+        )
+        self.workflow.grant_start_sync_execution(self.dispatcher)
+        self.dead_letters.grant(self.dispatcher, "sqs:SendMessage")
+        self.dispatcher.add_event_source(
+            event_sources.SqsEventSource(
+                self.queue,
+                batch_size=limits.DISPATCHER_BATCH,
+                max_concurrency=config.dispatcher_concurrency,
+                report_batch_item_failures=True,
+            )
+        )
+        acknowledge(
+            self.dispatcher,
+            {
+                "Serverless-LambdaEventSourceMappingDestination": (
+                    "SQS sources have none: what fails stays on the queue, then goes to its dead letters."
+                )
+            },
+        )
+
+        CfnOutput(self, "OrderEventsTopic", value=self.orders.topic_arn)
+        CfnOutput(self, "TrackingTable", value=self.table.table_name)
+        CfnOutput(self, "OrderWorkflow", value=self.workflow.state_machine_arn)
+
+    def _tracking_table(self) -> dynamodb.TableV2:
+        key = self._key
+        table = dynamodb.TableV2(
+            self,
+            "tracking",
+            table_name=self._config.name("email-delivery-tracking"),
+            partition_key=_string("notificationId"),
+            billing=dynamodb.Billing.on_demand(),
+            encryption=dynamodb.TableEncryptionV2.customer_managed_key(key)
+            if key
+            else dynamodb.TableEncryptionV2.dynamo_owned_key(),
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="ttl",
+            removal_policy=RemovalPolicy.RETAIN
+            if self._config.keeps_data
+            else RemovalPolicy.DESTROY,
+        )
+        # Each projected attribute that changes costs a write to the index, so only what is asked for.
+        table.add_global_secondary_index(
+            index_name="OrderIdIndex",
+            partition_key=_string("orderId"),
+            projection_type=dynamodb.ProjectionType.INCLUDE,
+            non_key_attributes=["status", "timestamp", "customerEmail", "eventType"],
+        )
+        return table
+
+    def _queue(
+        self,
+        base: str,
+        *,
+        retention: int,
+        visibility: int | None = None,
+        dead_letters: sqs.Queue | None = None,
+    ) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            base,
+            queue_name=self._config.name(base),
+            enforce_ssl=True,
+            encryption=sqs.QueueEncryption.KMS if self._key else sqs.QueueEncryption.SQS_MANAGED,
+            encryption_master_key=self._key,
+            retention_period=Duration.seconds(retention),
+            visibility_timeout=Duration.seconds(visibility) if visibility else None,
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=dead_letters, max_receive_count=limits.QUEUE_MAX_RECEIVES
+            )
+            if dead_letters
+            else None,
+        )
+        if not dead_letters:
+            acknowledge(
+                queue,
+                {
+                    "AwsSolutions-SQS3": "It is a dead-letter queue.",
+                    "Serverless-SQSRedrivePolicy": "It is a dead-letter queue.",
+                },
+            )
+        return queue
+
+    def _orders_topic(self) -> sns.Topic:
+        topic = sns.Topic(
+            self,
+            "orders",
+            topic_name=self._config.name("email-order-events"),
+            enforce_ssl=True,
+            master_key=self._key or kms.Alias.from_alias_name(self, "sns-key", "alias/aws/sns"),
+        )
+        topic.add_subscription(
+            subscriptions.SqsSubscription(
+                self.queue,
+                raw_message_delivery=True,
+                dead_letter_queue=self._queue(
+                    "email-order-subscription-dlq", retention=limits.QUEUE_RETENTION
+                ),
+            )
+        )
+        return topic
+
+    def _grant_ledger(self, function: lambda_.IFunction, *actions: str) -> None:
+        """Let a step do `actions` on the table itself: no index, no other table."""
+        statement = iam.PolicyStatement(actions=list(actions), resources=[self.table.table_arn])
+        function.grant_principal.add_to_principal_policy(statement)
+        if self._key:
+            self._key.grant_encrypt_decrypt(function)
+            acknowledge(
+                function.role or function,
+                {
+                    f"AwsSolutions-IAM5[Action::kms:{action}*]": "DynamoDB's documented key grant."
+                    for action in ("GenerateDataKey", "ReEncrypt")
+                },
+            )
+
+    def _grant_send(self, send: lambda_.IFunction, ses: SesStack) -> None:
+        """Let the send step send as the shop's sender, through its configuration set."""
+        grantee = send.grant_principal
+        identities = {self._config.domain, self._config.sender}
+        grantee.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["ses:SendEmail"],
+                resources=[
+                    self.format_arn(service="ses", resource="identity", resource_name=name)
+                    for name in sorted(identities)
+                ]
+                + [
+                    self.format_arn(
+                        service="ses",
+                        resource="configuration-set",
+                        resource_name=ses.configuration_set.configuration_set_name,
+                    )
+                ],
+                conditions={"StringEquals": {"ses:FromAddress": self._config.sender}},
+            )
+        )
+
+    def _order_workflow(self, steps: Steps) -> sfn.StateMachine:
+        name = self._config.name("email-order-workflow")
+        workflow = sfn.StateMachine(
+            self,
+            "workflow",
+            state_machine_name=name,
+            state_machine_type=sfn.StateMachineType.EXPRESS,
+            definition_body=sfn.DefinitionBody.from_chainable(order_workflow(self, steps)),
+            timeout=Duration.seconds(limits.MACHINE_TIMEOUT),
+            tracing_enabled=True,
+            logs=sfn.LogOptions(
+                destination=logs.LogGroup(
+                    self,
+                    "workflow-logs",
+                    log_group_name=f"/aws/vendedlogs/states/{name}",
+                    retention=logs.RetentionDays.THREE_MONTHS,
+                    removal_policy=RemovalPolicy.DESTROY,
+                    encryption_key=self._key,
+                ),
+                level=sfn.LogLevel.ALL,
+                include_execution_data=self._config.log_execution_data,
+            ),
+        )
+        acknowledge(
+            workflow.role,
+            {"AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray actions take no resource."}
+            | {
+                f"AwsSolutions-IAM5[Resource::<{self.get_logical_id(node)}.Arn>:*]": (
+                    "CDK lets the machine call the function's versions as well as the function."
+                )
+                for function in vars(steps).values()
+                if isinstance(node := function.node.default_child, CfnElement)
+            },
+        )
+        return workflow
+
+
+def _string(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)

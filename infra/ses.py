@@ -1,0 +1,80 @@
+"""Stack `ses-configuration-{env}`: how SES sends for us, and where it reports what became of a mail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_ses as ses
+from aws_cdk import aws_sns as sns
+
+from infra.nag import acknowledge
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from infra.config import Config
+
+
+class SesStack(Stack):
+    """The configuration set, its event topic, and the customer-managed key where one is asked for.
+
+    The sender's identity is not made here: it belongs to the shop's domain, which was verified before
+    and outlives any deployment.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, config: Config, **kwargs: Any) -> None:
+        super().__init__(scope, id_, **kwargs)
+        self.key = _customer_managed_key(self) if config.customer_managed_key else None
+
+        self.events = sns.Topic(
+            self,
+            "events",
+            topic_name=config.name("email-ses-events"),
+            enforce_ssl=True,
+            master_key=self.key,
+        )
+        if not self.key:
+            acknowledge(
+                self.events,
+                {"AwsSolutions-SNS2": "SES cannot publish to a topic under alias/aws/sns; "
+                 "CUSTOMER_MANAGED_KEY=true encrypts it."},
+            )  # fmt: skip
+
+        self.configuration_set = ses.ConfigurationSet(
+            self,
+            "configuration-set",
+            configuration_set_name=config.name("email-notifications"),
+            tls_policy=ses.ConfigurationSetTlsPolicy.REQUIRE,
+            reputation_metrics=True,
+            suppression_reasons=ses.SuppressionReasons.BOUNCES_AND_COMPLAINTS,
+        )
+        self.configuration_set.add_event_destination(
+            "events",
+            destination=ses.EventDestination.sns_topic(self.events),
+            events=[
+                ses.EmailSendingEvent.SEND,
+                ses.EmailSendingEvent.DELIVERY,
+                ses.EmailSendingEvent.DELIVERY_DELAY,
+                ses.EmailSendingEvent.BOUNCE,
+                ses.EmailSendingEvent.COMPLAINT,
+                ses.EmailSendingEvent.REJECT,
+                ses.EmailSendingEvent.RENDERING_FAILURE,
+            ],
+        )
+
+
+def _customer_managed_key(scope: Construct) -> kms.Key:
+    key = kms.Key(
+        scope,
+        "key",
+        description="Order mails: table, queues, topics, logs",
+        enable_key_rotation=True,
+        removal_policy=RemovalPolicy.DESTROY,
+        pending_window=Duration.days(7),
+    )
+    for service in ("sns", "ses", "cloudwatch", f"logs.{Stack.of(scope).region}"):
+        key.grant_encrypt_decrypt(iam.ServicePrincipal(f"{service}.amazonaws.com"))
+    return key

@@ -1,0 +1,304 @@
+"""The one door to AWS. SDK errors become ours here, once, and nowhere else is boto3 imported.
+
+Clients are made on first use, so that a step pays for what it calls. What each may cost in time is
+set by `steps.limits`; SES is asked once per call, since SendEmail has no idempotency token.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from steps import errors, limits
+from steps.ledger import Change, Put, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from steps.model import Email
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+@functools.cache
+def dynamodb() -> DynamoDBClient:
+    """Return the client of the tracking table."""
+    return boto3.client(
+        "dynamodb",
+        config=Config(
+            connect_timeout=limits.LEDGER_CONNECT_TIMEOUT,
+            read_timeout=limits.LEDGER_READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": limits.LEDGER_ATTEMPTS},
+        ),
+    )
+
+
+@functools.cache
+def sesv2() -> SESV2Client:
+    """Return the SES client. It never repeats a request by itself."""
+    return boto3.client(
+        "sesv2",
+        config=Config(
+            connect_timeout=limits.SES_CONNECT_TIMEOUT,
+            read_timeout=limits.SES_READ_TIMEOUT,
+            retries={"total_max_attempts": 1},
+        ),
+    )
+
+
+@functools.cache
+def stepfunctions() -> SFNClient:
+    """Return the client that starts executions: a batch at a time, each once, waiting for its end."""
+    return boto3.client(
+        "stepfunctions",
+        config=Config(
+            connect_timeout=2,
+            read_timeout=limits.MACHINE_TIMEOUT + 5,
+            retries={"total_max_attempts": 1},
+            max_pool_connections=limits.DISPATCHER_BATCH,
+        ),
+    )
+
+
+@functools.cache
+def sqs() -> SQSClient:
+    """Return the client of the order queue and its dead letters."""
+    return boto3.client(
+        "sqs", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"})
+    )
+
+
+# --- the ledger -----------------------------------------------------------------------------------
+
+
+def write(request: Put | Change) -> Record | None:
+    """Make one conditional write to the tracking table.
+
+    Returns:
+        None where the write was made, else the record that stood in its way. A record that does not
+        exist stands in the way as `{}`.
+
+    Raises:
+        LedgerUnavailable: the table throttled, answered 5xx or not at all.
+    """
+    names = {"#status": "status", "#owner": "owner", "#ttl": "ttl"}
+    values = {f":{k}": _serialize(v) for k, v in request.values.items()}
+    common: dict[str, Any] = {
+        "TableName": os.environ["TRACKING_TABLE"],
+        "ConditionExpression": request.condition,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    try:
+        if isinstance(request, Put):
+            dynamodb().put_item(
+                **common,
+                Item={k: _serialize(v) for k, v in request.record.items()},
+                ExpressionAttributeNames={n: a for n, a in names.items() if n in request.condition},
+                ExpressionAttributeValues=values,
+            )
+        else:
+            sets = ", ".join(f"#s{i} = :s{i}" for i in range(len(request.set)))
+            update = f"SET {sets}"
+            names = {n: a for n, a in names.items() if n in request.condition}
+            for i, (attribute, value) in enumerate(request.set.items()):
+                names[f"#s{i}"] = attribute
+                values[f":s{i}"] = _serialize(value)
+            if request.remove:
+                update += " REMOVE " + ", ".join(f"#r{i}" for i in range(len(request.remove)))
+                names |= {f"#r{i}": attribute for i, attribute in enumerate(request.remove)}
+            dynamodb().update_item(
+                **common,
+                Key={"notificationId": _serialize(request.notification_id)},
+                UpdateExpression=update,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return {
+                k: _deserialize(v) for k, v in cast("Any", error.response).get("Item", {}).items()
+            }
+        raise _ledger_error(error) from error
+    except BotoCoreError as error:
+        raise errors.LedgerUnavailable(
+            f"DynamoDB did not answer ({type(error).__name__})"
+        ) from error
+    return None
+
+
+_LEDGER_PASSES = {
+    "InternalServerError",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TransactionConflictException",
+}
+
+
+def _ledger_error(error: ClientError) -> Exception:
+    code = error.response["Error"]["Code"]
+    if code in _LEDGER_PASSES or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:  # noqa: PLR2004
+        return errors.LedgerUnavailable(f"DynamoDB answered {code}")
+    return errors.UnexpectedError(f"DynamoDB answered {code}")
+
+
+# --- SES ------------------------------------------------------------------------------------------
+
+_SES_ERRORS: dict[str, type[errors.OrderMailError]] = {
+    "TooManyRequestsException": errors.SendThrottled,
+    "ThrottlingException": errors.SendThrottled,
+    "Throttling": errors.SendThrottled,
+    "LimitExceededException": errors.QuotaExceeded,
+    "SendingPausedException": errors.SendingPaused,
+    "AccountSuspendedException": errors.SendingPaused,
+    "MailFromDomainNotVerifiedException": errors.SenderNotReady,
+    "NotFoundException": errors.SenderNotReady,
+    "MessageRejected": errors.SendRejected,
+    "BadRequestException": errors.SendRejected,
+}
+"""SES v2 API Reference, SendEmail, Errors; the common errors for throttling and access."""
+
+
+def send_email(email: Email, *, sender: str, tags: Mapping[str, str]) -> str:
+    """Hand one mail to SES v2, once, and return SES's message id.
+
+    Subject, addresses and bodies travel as separate fields of `Content.Simple`; SES builds the MIME,
+    so no value can become a header of its own.
+
+    Raises:
+        SendDeferred: one of its kinds; SES did not accept the mail and may later.
+        SendRejected: SES will never accept it.
+        SendOutcomeUnknown: no answer or a 5xx; the mail may be on its way.
+    """
+    try:
+        answer = sesv2().send_email(
+            FromEmailAddress=sender,
+            Destination={"ToAddresses": [email["to"]]},
+            Content={
+                "Simple": {
+                    "Subject": {"Data": email["subject"], "Charset": "UTF-8"},
+                    "Body": {
+                        "Html": {"Data": email["html"], "Charset": "UTF-8"},
+                        "Text": {"Data": email["text"], "Charset": "UTF-8"},
+                    },
+                    # RFC 3834: no out-of-office answers to a machine.
+                    "Headers": [{"Name": "Auto-Submitted", "Value": "auto-generated"}],
+                }
+            },
+            ConfigurationSetName=os.environ["CONFIGURATION_SET"],
+            EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
+        )
+    except ClientError as error:
+        raise _ses_error(error) from error
+    except BotoCoreError as error:
+        raise errors.SendOutcomeUnknown(f"no answer from SES ({type(error).__name__})") from error
+    return answer["MessageId"]
+
+
+def _ses_error(error: ClientError) -> errors.OrderMailError:
+    code = error.response["Error"]["Code"]
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if known := _SES_ERRORS.get(code):
+        return known(f"SES answered {code}")
+    if status >= 500:  # noqa: PLR2004
+        return errors.SendOutcomeUnknown(f"SES answered {status}")
+    # Any other 4xx is a request that SES did not act on: credentials, permissions, a quota of the API.
+    return errors.SenderNotReady(f"SES answered {code}")
+
+
+# --- the queue and the workflow -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How a synchronous Express execution ended.
+
+    `status`: SUCCEEDED, FAILED or TIMED_OUT; `error` is an error's name, empty after success;
+    `output` is the machine's last state, empty after a failure.
+    """
+
+    arn: str
+    status: str
+    error: str
+    output: dict[str, Any]
+
+
+def run_order_workflow(*, name: str, request: str) -> Execution:
+    """Start the order workflow with `request` (JSON) and wait for its end.
+
+    StartSyncExecution answers 200 for failed executions, too. It is asked once: a repetition would
+    be a second execution.
+
+    Raises:
+        WorkflowUnavailable: throttled or no answer.
+    """
+    try:
+        answer = stepfunctions().start_sync_execution(
+            stateMachineArn=os.environ["ORDER_WORKFLOW"], name=name, input=request
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise errors.WorkflowUnavailable(f"no execution ({_name(error)})") from error
+    status = answer["status"]
+    return Execution(
+        arn=answer["executionArn"],
+        status=status,
+        error="States.Timeout" if status == "TIMED_OUT" else answer.get("error", ""),
+        output=json.loads(answer.get("output") or "{}") if status == "SUCCEEDED" else {},
+    )
+
+
+def hide(receipt_handle: str, seconds: int) -> None:
+    """Let a message of the order queue come back in `seconds` (at most 12 hours).
+
+    Raises:
+        QueueUnavailable: it comes back when its visibility time-out ends, instead.
+    """
+    try:
+        sqs().change_message_visibility(
+            QueueUrl=os.environ["ORDER_QUEUE"],
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=seconds,
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise errors.QueueUnavailable(f"not hidden ({_name(error)})") from error
+
+
+def dead_letter(body: str, *, reason: str, execution: str) -> None:
+    """Put a message into the order queue's dead letters, with its reason and execution attached.
+
+    Raises:
+        QueueUnavailable: the message must stay on the order queue.
+    """
+    attributes = {"reason": reason, "execution": execution}
+    try:
+        sqs().send_message(
+            QueueUrl=os.environ["DEAD_LETTER_QUEUE"],
+            MessageBody=body,
+            MessageAttributes={
+                k: {"DataType": "String", "StringValue": v} for k, v in attributes.items() if v
+            },
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise errors.QueueUnavailable(f"no dead letter ({_name(error)})") from error
+
+
+def _name(error: Exception) -> str:
+    return (
+        error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+    )

@@ -1,0 +1,232 @@
+"""The send ledger: one record per notification, and who may change it from which status to which.
+
+Pure: each function returns the write to make (`Put` or `Change`) or judges a record that was found;
+`steps.aws` carries writes out. Every write is conditional, so a repeated or late one changes nothing.
+
+Record (DynamoDB item; epoch seconds where a number is a time):
+    notificationId  partition key, see `steps.model.notification_id`
+    orderId, eventType, customerEmail, status, timestamp (ISO 8601 UTC)
+    owner           the execution that holds the claim
+    leaseUntil      until when a CLAIMED record is its owner's alone
+    sendId          the one call of the send step that may hand the mail to SES
+    sendingAt       when that call began
+    messageId       SES's message id, once it accepted the mail
+    doubts          how often the mail was sent again because no answer was ever recorded
+    reasons, event  of a REJECTED event: every wrong field, and the message as it came
+    reason          of a REJECTED or FAILED mail: the error's class name
+    ttl             when the record expires; DynamoDB deletes it within days of that
+
+Source for the conditions: "Condition expressions", Amazon DynamoDB Developer Guide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from steps import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Record = dict[str, Any]
+
+
+class Status(StrEnum):
+    """What became of a notification; see the README for what each means to a shop."""
+
+    CLAIMED = "CLAIMED"
+    SENDING = "SENDING"
+    SENT = "SENT"
+    DELIVERED = "DELIVERED"
+    DELAYED = "DELAYED"
+    BOUNCED = "BOUNCED"
+    COMPLAINED = "COMPLAINED"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Put:
+    """A PutItem. `condition` is a condition expression over `values` (without the leading colon)."""
+
+    record: Record
+    condition: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """An UpdateItem of one record: sets the attributes of `set` and removes those of `remove`."""
+
+    notification_id: str
+    set: Mapping[str, Any]
+    condition: str
+    values: Mapping[str, Any]
+    remove: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class New:
+    """The claim is ours: go on."""
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """The notification's outcome is known; there is nothing to do."""
+
+    status: Status
+
+
+@dataclass(frozen=True)
+class InProgress:
+    """Someone else is at it, or it was handed to SES and no answer is known yet: ask again later."""
+
+    retry_after: int
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    """The claim is to be had: make `change`. `in_doubt`: SES may have the mail already."""
+
+    change: Change
+    in_doubt: bool = False
+
+
+Verdict = New | Duplicate | InProgress | TakeOver
+
+
+def iso(now: float) -> str:
+    """Format epoch seconds as ISO 8601 UTC to the second, as the contract's `timestamp` has it."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def claim(
+    *, notification_id: str, order_id: str, event_type: str, recipient: str, owner: str, now: float
+) -> Put:
+    """Claim a notification that has no record, or only an expired one that TTL has not deleted yet."""
+    return Put(
+        record={
+            "notificationId": notification_id,
+            "orderId": order_id,
+            "eventType": event_type,
+            "customerEmail": recipient,
+            "status": Status.CLAIMED,
+            "timestamp": iso(now),
+            "owner": owner,
+            "leaseUntil": int(now) + limits.CLAIM_LEASE,
+            "ttl": int(now) + limits.RECORD_TTL,
+        },
+        condition="attribute_not_exists(notificationId) OR #ttl <= :now",
+        values={"now": int(now)},
+    )
+
+
+def judge(found: Record, *, owner: str, now: float) -> Verdict:  # noqa: PLR0911 - one per row
+    """Decide what a record that stood in the way of our claim means for `owner` at time `now`."""
+    status = Status(found["status"])
+    if status is Status.CLAIMED:
+        if found["owner"] == owner:
+            return New()  # Our own put, whose answer was lost.
+        if (wait := int(found["leaseUntil"]) - int(now)) > 0:
+            return InProgress(wait)
+        return TakeOver(_take_over(found, owner, now))
+    if status is Status.SENDING:
+        if (wait := int(found["sendingAt"]) + limits.IN_DOUBT_GRACE - int(now)) > 0:
+            return InProgress(wait)
+        return TakeOver(_take_over(found, owner, now, doubt=1), in_doubt=True)
+    if status is Status.FAILED:
+        return TakeOver(_take_over(found, owner, now))
+    return Duplicate(status)
+
+
+def _take_over(found: Record, owner: str, now: float, doubt: int = 0) -> Change:
+    return Change(
+        notification_id=found["notificationId"],
+        set={
+            "status": Status.CLAIMED,
+            "timestamp": iso(now),
+            "owner": owner,
+            "leaseUntil": int(now) + limits.CLAIM_LEASE,
+            "doubts": int(found.get("doubts", 0)) + doubt,
+        },
+        remove=("reason",),
+        # Of several that saw the same record, one gets it: the owner changes with every claim.
+        condition="#owner = :found AND #status = :seen",
+        values={"found": found["owner"], "seen": found["status"]},
+    )
+
+
+def sending(*, notification_id: str, owner: str, send_id: str, now: float) -> Change:
+    """Say that SES is about to be called. A repetition by the same call (a lost answer) passes."""
+    return Change(
+        notification_id=notification_id,
+        set={
+            "status": Status.SENDING,
+            "timestamp": iso(now),
+            "sendId": send_id,
+            "sendingAt": int(now),
+        },
+        condition="#owner = :owner AND (#status = :claimed OR (#status = :sending AND sendId = :send))",
+        values={
+            "owner": owner,
+            "claimed": Status.CLAIMED,
+            "sending": Status.SENDING,
+            "send": send_id,
+        },
+    )
+
+
+def refused(*, notification_id: str, send_id: str, now: float) -> Change:
+    """Take SENDING back: SES definitely did not accept the mail. The lease ends, so anyone may try."""
+    return Change(
+        notification_id=notification_id,
+        set={"status": Status.CLAIMED, "timestamp": iso(now), "leaseUntil": int(now)},
+        remove=("sendId", "sendingAt"),
+        condition="#status = :sending AND sendId = :send",
+        values={"sending": Status.SENDING, "send": send_id},
+    )
+
+
+def sent(*, notification_id: str, owner: str, message_id: str, sent_at: str) -> Change:
+    """Record SES's acceptance. Fails where SES's own event was quicker, which is as good."""
+    return Change(
+        notification_id=notification_id,
+        set={"status": Status.SENT, "timestamp": sent_at, "messageId": message_id},
+        condition="#owner = :owner AND #status = :sending",
+        values={"owner": owner, "sending": Status.SENDING},
+    )
+
+
+def ended(*, notification_id: str, owner: str, status: Status, reason: str, now: float) -> Change:
+    """Record that a mail is refused for good (REJECTED) or given up (FAILED) by the claim's owner.
+
+    A mail in doubt (SENDING) may be given up too: that is an end like any other, and a later event
+    of SES's still changes it.
+    """
+    return Change(
+        notification_id=notification_id,
+        set={"status": status, "timestamp": iso(now), "reason": reason},
+        condition="#owner = :owner AND #status IN (:claimed, :sending)",
+        values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING},
+    )
+
+
+def rejected(*, notification_id: str, rejection: Mapping[str, Any], now: float) -> Put:
+    """Keep an invalid event with its reasons. The same message again changes nothing."""
+    return Put(
+        record={
+            "notificationId": notification_id,
+            "orderId": rejection["orderId"],
+            "customerEmail": rejection["customerEmail"],
+            "status": Status.REJECTED,
+            "timestamp": iso(now),
+            "reasons": [f"{r['path']}: {r['reason']}" for r in rejection["reasons"]],
+            "event": rejection["event"],
+            "ttl": int(now) + limits.RECORD_TTL,
+        },
+        condition="attribute_not_exists(notificationId) OR #ttl <= :now",
+        values={"now": int(now)},
+    )
