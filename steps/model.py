@@ -227,7 +227,7 @@ class OrderEvent(_Shape):
     order_url: WebLink | None = None
 
 
-class InvalidEvent(Exception):  # noqa: N818 - it is an answer of `parse`, not a failure of a step
+class InvalidEvent(Exception):
     """The message is not an order event; `reasons` names every wrong field at once."""
 
     def __init__(self, reasons: list[Reason], raw: object = None) -> None:
