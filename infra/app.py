@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags
-from aws_cdk import aws_lambda as lambda_
 
 from infra import nag
 from infra.bundling import AWS_LAMBDA, bundle, laptop
@@ -19,7 +18,7 @@ from infra.ses import SesStack
 from infra.tap import TapStack
 
 
-def build(app: App, config: Config, code: lambda_.Code, *, local: Path | None = None) -> TapStack:
+def build(app: App, config: Config, asset: Path, *, local: Path | None = None) -> TapStack:
     """Compose the stacks. `local` is the laptop's Lambda bootstrap; None means AWS."""
     target = laptop(local) if local else AWS_LAMBDA
     common: dict[str, Any] = {"env": Environment(account=config.account, region=config.region)}
@@ -38,7 +37,7 @@ def build(app: App, config: Config, code: lambda_.Code, *, local: Path | None = 
         stack_name=notifications_name,
         config=config,
         target=target,
-        code=code,
+        asset=asset,
         ses=ses,
         **common,
     )
@@ -60,7 +59,7 @@ def main() -> None:
         sys.exit(str(error))
     with tempfile.TemporaryDirectory() as scratch:
         asset = bundle(laptop(local) if local else AWS_LAMBDA, Path(scratch) / "asset")
-        build(app, config, lambda_.Code.from_asset(str(asset)), local=local)
+        build(app, config, asset, local=local)
         app.synth()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, RemovalPolicy
@@ -14,6 +14,7 @@ from infra.nag import acknowledge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from aws_cdk import aws_kms as kms
     from constructs import Construct
@@ -24,13 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Functions:
-    """Makes the functions of one stack from one asset."""
+    """Makes the functions of one stack from the one asset."""
 
     scope: Construct
     config: Config
     target: Target
-    code: lambda_.Code
+    asset: Path
     key: kms.IKey | None = None
+    _code: lambda_.Code = field(init=False)
+
+    def __post_init__(self) -> None:
+        # A Code object belongs to the first stack that uses it; the folder serves all stacks.
+        object.__setattr__(self, "_code", lambda_.Code.from_asset(str(self.asset)))
 
     def make(
         self,
@@ -64,7 +70,7 @@ class Functions:
             function_name=name,
             runtime=self.target.runtime,
             architecture=self.target.architecture,
-            code=self.code,
+            code=self._code,
             handler=f"steps.{handler}.handler",
             role=role,
             log_group=group,

@@ -22,6 +22,8 @@ from statemachines.order_workflow import Steps, order_workflow
 from steps import limits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from constructs import Construct
 
     from infra.bundling import Target
@@ -39,7 +41,7 @@ class NotificationsStack(Stack):
         *,
         config: Config,
         target: Target,
-        code: lambda_.Code,
+        asset: Path,
         ses: SesStack,
         **kwargs: Any,
     ) -> None:
@@ -57,7 +59,7 @@ class NotificationsStack(Stack):
         )
         self.orders = self._orders_topic()
 
-        functions = Functions(scope=self, config=config, target=target, code=code, key=ses.key)
+        functions = Functions(scope=self, config=config, target=target, asset=asset, key=ses.key)
         ledger = {"TRACKING_TABLE": self.table.table_name}
         sending = {
             "SENDER": config.sender,
