@@ -11,6 +11,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from babel import Locale
@@ -286,3 +287,19 @@ def notification_id(order_id: str, event_type: str, recipient: str) -> str:
 def rejected_id(message: str) -> str:
     """Name a rejected message by its content, so that publishing it again adds no second record."""
     return "rejected-" + hashlib.sha256(message.encode()).hexdigest()[:40]
+
+
+SCHEMA = Path(__file__).with_name("order_event.schema.json")
+"""The event's JSON Schema, for shops: `python -m steps.model` writes it."""
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the order event as published."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **OrderEvent.model_json_schema(by_alias=True, mode="validation"),
+    }
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(json.dumps(schema(), indent=2) + "\n")

@@ -1,0 +1,29 @@
+"""Unit tests open no socket, and share one in-memory AWS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from moto import mock_aws
+from pytest_socket import disable_socket, enable_socket
+
+from tests.aws_world import tracking_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets() -> Iterator[None]:
+    disable_socket(allow_unix_socket=True)
+    yield
+    enable_socket()
+
+
+@pytest.fixture
+def aws_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A tracking table, a verified sender and the functions' environment, all moto's."""
+    with mock_aws():
+        tracking_table(monkeypatch)
+        yield

@@ -1,0 +1,67 @@
+"""The frame around the steps: nothing personal leaves it, and its metrics have no dimensions."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from steps.errors import SendThrottled, UnexpectedError
+from steps.function import StepEvent, count, logger, step
+
+EVENT: StepEvent = {
+    "execution": "arn:execution",
+    "outcome": "",
+    "state": {"attempt": 2, "orderId": "ORDER1", "notificationId": "n"},
+}
+CONTEXT: Any = SimpleNamespace(aws_request_id="r")
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_an_unexpected_message_stays_inside(capsys: pytest.CaptureFixture[str]) -> None:
+    @step
+    def handler(_event: StepEvent, _context: object) -> None:
+        raise KeyError("john@example.com")
+
+    with pytest.raises(UnexpectedError) as raised:
+        handler(EVENT, CONTEXT)
+    assert str(raised.value).startswith("KeyError in handler:")
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+    (line,) = lines(capsys)
+    assert "john" not in json.dumps(line)
+    assert line["error"] == "KeyError"
+    assert (line["order_id"], line["execution_id"], line["attempt"]) == ("ORDER1", "arn:execution", 2)
+
+
+def test_our_own_errors_pass_and_are_logged_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    @step
+    def handler(_event: StepEvent, _context: object) -> None:
+        raise SendThrottled("SES answered TooManyRequestsException")
+
+    with pytest.raises(SendThrottled):
+        handler(EVENT, CONTEXT)
+    (line,) = lines(capsys)
+    assert (line["level"], line["error"]) == ("WARNING", "SendThrottled")
+
+
+def test_a_metric_has_a_namespace_and_no_dimensions(capsys: pytest.CaptureFixture[str]) -> None:
+    @step
+    def handler(_event: StepEvent, _context: object) -> str:
+        count("EmailSent")
+        logger.info("done")
+        return "x"
+
+    assert handler(EVENT, CONTEXT) == "x"
+    log, emf = lines(capsys)
+    assert log["message"] == "done"
+    (metric,) = emf["_aws"]["CloudWatchMetrics"]
+    assert metric["Namespace"] == "EmailNotification"
+    assert metric["Dimensions"] == [[]]
+    assert [m["Name"] for m in metric["Metrics"]] == ["EmailSent"]
+    assert emf["EmailSent"] == [1.0]
