@@ -105,6 +105,8 @@ def children(plan: Plan) -> tuple[Child, ...]:
                 GATEWAY_PORT=str(settings.aws_port),
                 MINISTACK_ACCOUNT_ID=settings.account,
                 MINISTACK_REGION=settings.region,
+                # Queue URLs name it; `localhost` may mean ::1, where nobody listens.
+                MINISTACK_HOST=LOOPBACK,
                 IOT_MTLS_ENABLED="0",
                 # Without it, functions of a provided runtime would call the real AWS.
                 AWS_ENDPOINT_URL=settings.aws_url,
@@ -182,13 +184,14 @@ def bootstrap(plan: Plan) -> str:
     """The `bootstrap` of the Lambda asset: AWS's own runtime client, on AWS's image's packages.
 
     MiniStack's Python worker loses an exception's class, by which the workflows match errors; AWS's
-    runtime client reports it. The variables are those that AWS's Python 3.14 sets and MiniStack
-    does not.
+    runtime client reports it. The variables are those that AWS sets for a Python 3.14 function with
+    JSON logs and MiniStack does not.
     """
     lines = [
         "#!/bin/sh",
         'export PYTHONPATH="$LAMBDA_TASK_ROOT" TZ=:UTC LANG=en_US.UTF-8',
         "export AWS_EXECUTION_ENV=AWS_Lambda_python3.14 AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
+        "export AWS_LAMBDA_LOG_FORMAT=JSON",
         'export AWS_LAMBDA_LOG_GROUP_NAME="/aws/lambda/$AWS_LAMBDA_FUNCTION_NAME"',
         f'exec "{LAMBDA_IMAGE / "python"}" -m awslambdaric "$_HANDLER"',
     ]
