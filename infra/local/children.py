@@ -154,9 +154,13 @@ def children(plan: Plan) -> tuple[Child, ...]:
         table.append(
             Child(
                 name="ses",
-                title="SES's answers, faults and metrics",
-                argv=(str(TOOLS / "python"), "-m", "infra.local.ses"),
-                env=env("ses", **aws, LOCAL_STATE_DIR=str(folder), PYTHONPATH=str(ROOT)),
+                title="laptop's SES",
+                argv=(
+                    *(str(TOOLS / "python"), "-m", "infra.local.ses", "--port", str(plan.ses_port)),
+                    *("--aws-endpoint", settings.aws_url, "--smtp", f"{LOOPBACK}:{plan.smtp_port}"),
+                    *("--account", settings.account, "--region", settings.region),
+                ),
+                env=env("ses"),
                 ready=f"{plan.ses_url}/",
                 loss="its suppression list, counters and faults lived in its memory",
             )

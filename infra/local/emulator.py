@@ -17,7 +17,7 @@ from ministack.core.responses import get_account_id  # type: ignore[import-not-f
 from ministack.services import ses_v2  # type: ignore[import-not-found]
 
 _pin_request_origin = app.pin_request_origin
-_enforce_ses_v2 = app._enforce_ses_v2  # noqa: SLF001 - it offers no other place
+_enforce_ses_v2 = app._enforce_ses_v2
 
 
 def _pin_loopback_as_secure(source_ip: str, _secure_transport: bool) -> None:  # noqa: FBT001 - its signature
@@ -31,13 +31,13 @@ def _enforce_send_email(  # noqa: PLR0917 - its signature
     body: bytes,
     query_params: dict[str, list[str]],
     request_id: str,
-) -> Any:  # noqa: ANN401 - MiniStack's answer, or None where the call is allowed
+) -> Any:
     rest = (method, path, headers, body, query_params, request_id)
     if (method, path.rstrip("/")) != ("POST", "/v2/email/outbound-emails"):
         return _enforce_ses_v2(*rest)
     mail = json.loads(body)
     name, address = parseaddr(mail.get("FromEmailAddress", ""))
-    identity = address if address in ses_v2._identities else address.rpartition("@")[2]  # noqa: SLF001
+    identity = address if address in ses_v2._identities else address.rpartition("@")[2]
     prefix = f"arn:aws:ses:{app.extract_region(headers, query_params)}:{get_account_id()}"
     resources = [f"{prefix}:identity/{identity}"]
     if configuration_set := mail.get("ConfigurationSetName"):
@@ -48,7 +48,7 @@ def _enforce_send_email(  # noqa: PLR0917 - its signature
         "ses:Recipients": [to for group in mail.get("Destination", {}).values() for to in group],
     }
     for resource in resources:
-        denied = app._enforce_data_plane(  # noqa: SLF001
+        denied = app._enforce_data_plane(
             *("sesv2", "ses:SendEmail", headers, query_params, request_id),
             resource_arn=resource,
             service_context=keys,
@@ -60,5 +60,5 @@ def _enforce_send_email(  # noqa: PLR0917 - its signature
 
 
 app.pin_request_origin = _pin_loopback_as_secure
-app._enforce_ses_v2 = _enforce_send_email  # noqa: SLF001
+app._enforce_ses_v2 = _enforce_send_email
 app.main()

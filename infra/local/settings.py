@@ -6,13 +6,16 @@ The names are the ones that the deployed app reads too, plus the laptop's ports 
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self, TypedDict
 
+from infra.config import LOCAL_ACCOUNT, LOCAL_REGION, Config, ConfigError
+
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
+LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 
 VARIABLES = {
     "environment_suffix": "ENVIRONMENT_SUFFIX",
@@ -44,8 +47,8 @@ class Settings:
     """One local stack: what it deploys, where it listens (loopback only), where it keeps its files."""
 
     environment_suffix: str = "dev"
-    account: str = "000000000000"
-    region: str = "us-east-1"
+    account: str = LOCAL_ACCOUNT
+    region: str = LOCAL_REGION
     aws_port: int = 4566
     inbox_port: int = 1080
     console_port: int = 8080
@@ -56,28 +59,27 @@ class Settings:
         """The settings that `environ` holds; an absent or empty variable means its default.
 
         Raises:
-            SettingsError: for the first variable whose value cannot be taken.
+            SettingsError: for the first variable whose value cannot be taken, the app's own included.
         """
-        text = {field: environ.get(name, "").strip() for field, name in VARIABLES.items()}
+        try:
+            config = Config.from_environment(environ, local=True)
+        except ConfigError as error:
+            raise SettingsError(str(error)) from error
+        folder = environ.get("LOCAL_STATE_DIR", "").strip()
         settings = cls(
-            environment_suffix=_matched(
-                text, "environment_suffix", r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?",
-                "1 to 20 of a-z, 0-9 and inner hyphens",
-            ) or cls.environment_suffix,
-            account=_matched(text, "account", r"\d{12}", "12 digits") or cls.account,
-            region=_matched(
-                text, "region", r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as us-east-1"
-            ) or cls.region,
-            aws_port=_port(text, "aws_port") or cls.aws_port,
-            inbox_port=_port(text, "inbox_port") or cls.inbox_port,
-            console_port=_port(text, "console_port") or cls.console_port,
-            state_dir=Path(text["state_dir"]).absolute() if text["state_dir"] else cls.state_dir,
+            environment_suffix=config.env,
+            account=config.account,
+            region=config.region,
+            aws_port=_port(environ, "LOCAL_AWS_PORT", cls.aws_port),
+            inbox_port=_port(environ, "LOCAL_INBOX_PORT", cls.inbox_port),
+            console_port=_port(environ, "LOCAL_CONSOLE_PORT", cls.console_port),
+            state_dir=Path(folder).absolute() if folder else cls.state_dir,
         )
         seen: dict[int, str] = {}
         for field, port in settings.ports().items():
             if port in seen:
                 raise SettingsError(
-                    f"{VARIABLES[field]} is {port}, which {VARIABLES[seen[port]]} has already;"
+                    f"{VARIABLES[field]} is {port}, which {VARIABLES[seen[port]]} has already:"
                     " it takes a port of its own"
                 )
             seen[port] = field
@@ -159,25 +161,12 @@ def is_taken(port: int) -> bool:
     return False
 
 
-def _checked(
-    text: Mapping[str, str], field: str, takes: str, holds: Callable[[str], bool]
-) -> str:
-    value = text[field]
-    if value and not holds(value):
-        raise SettingsError(f"{VARIABLES[field]} is {value!r}; it takes {takes}")
-    return value
-
-
-def _matched(text: Mapping[str, str], field: str, pattern: str, takes: str) -> str:
-    return _checked(text, field, takes, lambda value: bool(re.fullmatch(pattern, value)))
-
-
-def _port(text: Mapping[str, str], field: str) -> int:
-    low, high = 1024, 65535
-    value = _checked(
-        text,
-        field,
-        f"a port, {low} to {high}",
-        lambda value: value.isascii() and value.isdigit() and low <= int(value) <= high,
-    )
-    return int(value or 0)
+def _port(environ: Mapping[str, str], variable: str, default: int) -> int:
+    held = environ.get(variable, "").strip()
+    if not held:
+        return default
+    if not (re.fullmatch("[0-9]{4,5}", held) and LOWEST_PORT <= int(held) <= HIGHEST_PORT):
+        raise SettingsError(
+            f'{variable} is "{held}": it takes a port, {LOWEST_PORT} to {HIGHEST_PORT}'
+        )
+    return int(held)

@@ -18,6 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import boto3
+
+from infra.config import Config
 from infra.local.children import NODE_MODULES, TOOLS, Plan, bootstrap, children, plain_env
 from infra.local.processes import MARK, POLL, end, mark, marked
 from infra.local.settings import LOOPBACK, ROOT, VARIABLES, Settings, is_taken
@@ -25,6 +28,9 @@ from infra.local.supervisor import read_status
 
 START_TIMEOUT = 60.0
 """Seconds in which a program must serve; on an idle machine the slowest takes two."""
+
+WORTH_SAYING = 1.0
+"""Seconds from which on a step's length is told."""
 
 Say = Callable[[str], None]
 
@@ -203,6 +209,9 @@ def _deploy(plan: Plan, say: Say, app: str | None) -> None:
             # From a folder without cdk.json, since bootstrap needs no synth of the app.
             _cdk(plan, folder, "bootstrap", f"aws://{settings.account}/{settings.region}")
         done.touch()
+    with _step("verifying the sender's domain in SES", say):
+        domain = Config.from_environment(os.environ, local=True).domain
+        boto3.client("sesv2", **settings.client).create_email_identity(EmailIdentity=domain)
     with _step("deploying the app (cdk deploy --all)", say):
         _cdk(
             plan,
@@ -303,7 +312,8 @@ def _step(what: str, say: Say) -> Iterator[None]:
     say(f"· {what}")
     start = time.monotonic()
     yield
-    say(f"  done in {time.monotonic() - start:.1f} s")
+    if (seconds := time.monotonic() - start) > WORTH_SAYING:
+        say(f"  done in {seconds:.1f} s")
 
 
 def _tail(log: Path, lines: int = 25) -> str:

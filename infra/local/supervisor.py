@@ -8,7 +8,6 @@ row. One whose memory is the stack's state is not restarted. What happened is in
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,8 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from infra.local.children import ROOT, Child, Plan, children
+from infra.local.children import Child, Plan, children
 from infra.local.processes import POLL, end, mark
+from infra.local.settings import ROOT
 
 QUICK_DEATH = 10.0
 """Seconds: who dies sooner than this after its start died quickly."""
@@ -143,5 +143,4 @@ def _now() -> str:
 
 if __name__ == "__main__":
     plan = Plan.load(Path(sys.argv[1]))
-    os.chdir(ROOT)
     Supervisor(children(plan), plan.settings.state_dir).run()
