@@ -44,6 +44,9 @@ up: setup ## starts the local stack, deploys to it and leaves it running
 down: $(VENV)/laptop.done ## stops the local stack and removes its state
 	@$(BIN)/python -m infra.local.down
 
+status: $(VENV)/laptop.done ## tells what of the local stack runs
+	@$(BIN)/python -m infra.local.status
+
 demo: setup ## sends sample orders through the whole system and shows what happened
 	@$(BIN)/python -m infra.local.demo
 
@@ -73,4 +76,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down demo test lint format lock deploy destroy
+.PHONY: help setup up down status demo test lint format lock deploy destroy

@@ -1,0 +1,64 @@
+"""Starts MiniStack, in MiniStack's own environment, with two of its IAM rules mended.
+
+TLS: the queues' and topics' policies refuse requests without it, on the laptop as on AWS. The local
+endpoint is plain HTTP on loopback, so all would be refused; here loopback counts as secure transport.
+
+SES: MiniStack authorises `SendEmail` on the resource `*` and knows none of its condition keys, so a
+policy that names an identity, a configuration set or `ses:FromAddress` allows nothing. Here the
+resources and keys are those of AWS's service authorization reference for `ses:SendEmail`.
+"""
+
+import json
+from email.utils import parseaddr
+from typing import Any
+
+from ministack import app  # type: ignore[import-not-found]
+from ministack.core.responses import get_account_id  # type: ignore[import-not-found]
+from ministack.services import ses_v2  # type: ignore[import-not-found]
+
+_pin_request_origin = app.pin_request_origin
+_enforce_ses_v2 = app._enforce_ses_v2
+
+
+def _pin_loopback_as_secure(source_ip: str, _secure_transport: bool) -> None:  # noqa: FBT001 - its signature
+    _pin_request_origin(source_ip, True)  # noqa: FBT003 - likewise
+
+
+def _enforce_send_email(  # noqa: PLR0917 - its signature
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query_params: dict[str, list[str]],
+    request_id: str,
+) -> Any:
+    rest = (method, path, headers, body, query_params, request_id)
+    if (method, path.rstrip("/")) != ("POST", "/v2/email/outbound-emails"):
+        return _enforce_ses_v2(*rest)
+    mail = json.loads(body)
+    name, address = parseaddr(mail.get("FromEmailAddress", ""))
+    identity = address if address in ses_v2._identities else address.rpartition("@")[2]
+    prefix = f"arn:aws:ses:{app.extract_region(headers, query_params)}:{get_account_id()}"
+    resources = [f"{prefix}:identity/{identity}"]
+    if configuration_set := mail.get("ConfigurationSetName"):
+        resources.append(f"{prefix}:configuration-set/{configuration_set}")
+    keys = {
+        "ses:FromAddress": address,
+        "ses:FromDisplayName": name,
+        "ses:Recipients": [to for group in mail.get("Destination", {}).values() for to in group],
+    }
+    for resource in resources:
+        denied = app._enforce_data_plane(
+            *("sesv2", "ses:SendEmail", headers, query_params, request_id),
+            resource_arn=resource,
+            service_context=keys,
+            named_resource=resource,
+        )
+        if denied:
+            return denied
+    return None
+
+
+app.pin_request_origin = _pin_loopback_as_secure
+app._enforce_ses_v2 = _enforce_send_email
+app.main()

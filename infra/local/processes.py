@@ -1,0 +1,54 @@
+"""Finds and ends exactly the processes of one local stack.
+
+Every process of a stack carries a mark in its environment, and whatever it starts inherits it: MiniStack
+hands its own environment to its Lambda workers. So nothing depends on recorded process ids, which
+the system reuses, nor on files, which a person may have removed.
+"""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+MARK = "LOCAL_STACK_PROCESS"
+POLL = 0.05
+
+
+def mark(state_dir: Path, name: str = "") -> str:
+    """The mark's value for one child, or without a name what all marks of the stack start with."""
+    return f"{state_dir}:{name}"
+
+
+def marked(prefix: str) -> list[psutil.Process]:
+    """Living processes whose mark starts with `prefix`, the oldest first, never the caller."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(MARK, "").startswith(prefix):
+                found.append((process.create_time(), process))
+    return [process for _, process in sorted(found, key=lambda pair: pair[0])]
+
+
+def end(prefix: str, *, grace: float = 5.0) -> int:
+    """Ends all marked processes, politely first; returns how many there were.
+
+    Args:
+        prefix: as for `marked`.
+        grace: seconds between SIGTERM and SIGKILL.
+    """
+    count = 0
+    for send in (psutil.Process.terminate, psutil.Process.kill):
+        targets = marked(prefix)
+        count = max(count, len(targets))
+        # The oldest is the supervisor: told first, it restarts nothing of what dies next.
+        for process in targets:
+            with suppress(psutil.Error):
+                send(process)
+        deadline = time.monotonic() + grace
+        while time.monotonic() < deadline:
+            if not marked(prefix):
+                return count
+            time.sleep(POLL)
+    return count
