@@ -33,7 +33,11 @@ def record(body: str, *, receives: int = 1, message_id: str = "0123456789") -> d
         (ended("SUCCEEDED", claim={"result": "NEW"}), 1, Done()),
         (ended("SUCCEEDED", claim={"result": "DUPLICATE"}), 1, Done()),
         (ended("SUCCEEDED"), 1, Done()),
-        (ended("SUCCEEDED", claim={"result": "IN_PROGRESS", "retryAfter": 75}), 9, Later(75, "InProgress")),
+        (
+            ended("SUCCEEDED", claim={"result": "IN_PROGRESS", "retryAfter": 75}),
+            9,
+            Later(75, "InProgress"),
+        ),
         (ended("FAILED", error="SendThrottled"), 1, Later(10, "SendThrottled")),
         (ended("FAILED", error="SendThrottled"), 4, Later(80, "SendThrottled")),
         (ended("FAILED", error="SendingPaused"), 199, Later(1800, "SendingPaused")),
@@ -60,7 +64,9 @@ def test_an_execution_is_named_after_its_order(order_id: str, shown: str) -> Non
     assert execution_name(json.dumps({"orderId": order_id}), "0123456789", 3) == shown
 
 
-@pytest.mark.parametrize("message", ["", "[]", "{}", '{"orderId": 5}', '{"orderId": ""}', "[" * 99_999])
+@pytest.mark.parametrize(
+    "message", ["", "[]", "{}", '{"orderId": 5}', '{"orderId": ""}', "[" * 99_999]
+)
 def test_a_malformed_message_is_named_so(message: str) -> None:
     assert execution_name(message, "0123456789", 1) == "malformed-01234567-1"
 
@@ -71,7 +77,10 @@ def test_names_are_legal_and_show_no_address(order_id: str) -> None:
     assert len(name) <= 80
     assert name.isascii()
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
-    assert execution_name(json.dumps({"orderId": "john@example.com"}), "0123456789", 1).count("john") == 0
+    assert (
+        execution_name(json.dumps({"orderId": "john@example.com"}), "0123456789", 1).count("john")
+        == 0
+    )
 
 
 class Door:
@@ -121,7 +130,10 @@ def test_what_waits_stays_on_the_queue_and_the_rest_leaves(monkeypatch: pytest.M
 def test_what_sqs_does_not_take_on_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     door = Door(monkeypatch, ended("FAILED", error="UnexpectedError"))
     door.sqs_answers = False
-    assert handle(record("{}", message_id="a"), record("{}", message_id="b", receives=5)) == ["a", "b"]
+    assert handle(record("{}", message_id="a"), record("{}", message_id="b", receives=5)) == [
+        "a",
+        "b",
+    ]
 
 
 def test_an_execution_without_an_answer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +146,9 @@ def test_a_message_too_large_for_an_execution_is_kept(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     door = Door(monkeypatch, ended("SUCCEEDED"))
-    quotes = '"' * (limits.MESSAGE_MAX_BYTES // 2)  # Within the limit, and twice as long once escaped.
+    quotes = '"' * (
+        limits.MESSAGE_MAX_BYTES // 2
+    )  # Within the limit, and twice as long once escaped.
     assert handle(record(quotes, message_id="a")) == []
     assert door.started == []
     assert door.dead == [(quotes, "MessageTooLarge", "")]

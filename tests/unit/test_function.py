@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +14,8 @@ import pytest
 
 from steps.errors import SendThrottled, UnexpectedError
 from steps.function import StepEvent, count, logger, step
+
+Lines = Callable[[], list[dict[str, Any]]]
 
 EVENT: StepEvent = {
     "execution": "arn:execution",
@@ -19,11 +25,22 @@ EVENT: StepEvent = {
 CONTEXT: Any = SimpleNamespace(aws_request_id="r")
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What the function wrote: its log lines, then its metrics."""
+    log = io.StringIO()
+    handlers = [
+        h for h in logging.getLogger("order-mail").handlers if type(h) is logging.StreamHandler
+    ]
+    before = [h.setStream(log) for h in handlers]
+    yield lambda: [
+        json.loads(line) for line in (log.getvalue() + capsys.readouterr().out).splitlines()
+    ]
+    for handler, stream in zip(handlers, before, strict=True):
+        handler.setStream(stream or sys.stdout)
 
 
-def test_an_unexpected_message_stays_inside(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_message_stays_inside(lines: Lines) -> None:
     @step
     def handler(_event: StepEvent, _context: object) -> None:
         raise KeyError("john@example.com")
@@ -33,24 +50,28 @@ def test_an_unexpected_message_stays_inside(capsys: pytest.CaptureFixture[str]) 
     assert str(raised.value).startswith("KeyError in handler:")
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
-    (line,) = lines(capsys)
+    (line,) = lines()
     assert "john" not in json.dumps(line)
     assert line["error"] == "KeyError"
-    assert (line["order_id"], line["execution_id"], line["attempt"]) == ("ORDER1", "arn:execution", 2)
+    assert (line["order_id"], line["execution_id"], line["attempt"]) == (
+        "ORDER1",
+        "arn:execution",
+        2,
+    )
 
 
-def test_our_own_errors_pass_and_are_logged_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_our_own_errors_pass_and_are_logged_by_name(lines: Lines) -> None:
     @step
     def handler(_event: StepEvent, _context: object) -> None:
         raise SendThrottled("SES answered TooManyRequestsException")
 
     with pytest.raises(SendThrottled):
         handler(EVENT, CONTEXT)
-    (line,) = lines(capsys)
+    (line,) = lines()
     assert (line["level"], line["error"]) == ("WARNING", "SendThrottled")
 
 
-def test_a_metric_has_a_namespace_and_no_dimensions(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_metric_has_a_namespace_and_no_dimensions(lines: Lines) -> None:
     @step
     def handler(_event: StepEvent, _context: object) -> str:
         count("EmailSent")
@@ -58,7 +79,7 @@ def test_a_metric_has_a_namespace_and_no_dimensions(capsys: pytest.CaptureFixtur
         return "x"
 
     assert handler(EVENT, CONTEXT) == "x"
-    log, emf = lines(capsys)
+    log, emf = lines()
     assert log["message"] == "done"
     (metric,) = emf["_aws"]["CloudWatchMetrics"]
     assert metric["Namespace"] == "EmailNotification"

@@ -32,9 +32,21 @@ def record(**changes: object) -> Record:
     [
         (record(), "first", New()),
         (record(), "second", InProgress(limits.CLAIM_LEASE)),
-        (record(status="SENDING", sendingAt=int(NOW) - 10), "second", InProgress(limits.IN_DOUBT_GRACE - 10)),
-        (record(status="SENDING", sendingAt=int(NOW) - 10), "first", InProgress(limits.IN_DOUBT_GRACE - 10)),
-        *((record(status=s), "second", Duplicate(s)) for s in Status if s not in ("CLAIMED", "SENDING", "FAILED")),
+        (
+            record(status="SENDING", sendingAt=int(NOW) - 10),
+            "second",
+            InProgress(limits.IN_DOUBT_GRACE - 10),
+        ),
+        (
+            record(status="SENDING", sendingAt=int(NOW) - 10),
+            "first",
+            InProgress(limits.IN_DOUBT_GRACE - 10),
+        ),
+        *(
+            (record(status=s), "second", Duplicate(s))
+            for s in Status
+            if s not in ("CLAIMED", "SENDING", "FAILED")
+        ),
     ],
 )
 def test_verdicts(found: Record, owner: str, verdict: ledger.Verdict) -> None:
@@ -80,10 +92,20 @@ def test_the_happy_path_writes_three_times_and_each_late_repetition_fails() -> N
 
 @pytest.mark.usefixtures("aws_world")
 def test_only_the_same_call_of_the_send_step_may_mark_twice() -> None:
-    aws.write(ledger.claim(notification_id=ID, order_id="1", event_type="e", recipient="r", owner="me", now=NOW))
+    aws.write(
+        ledger.claim(
+            notification_id=ID, order_id="1", event_type="e", recipient="r", owner="me", now=NOW
+        )
+    )
     assert aws.write(ledger.sending(notification_id=ID, owner="me", send_id="one", now=NOW)) is None
-    assert aws.write(ledger.sending(notification_id=ID, owner="me", send_id="two", now=NOW)) is not None
-    assert aws.write(ledger.sending(notification_id=ID, owner="other", send_id="one", now=NOW)) is not None
+    assert (
+        aws.write(ledger.sending(notification_id=ID, owner="me", send_id="two", now=NOW))
+        is not None
+    )
+    assert (
+        aws.write(ledger.sending(notification_id=ID, owner="other", send_id="one", now=NOW))
+        is not None
+    )
     assert aws.write(ledger.refused(notification_id=ID, send_id="one", now=NOW)) is None
     assert aws.write(ledger.sending(notification_id=ID, owner="me", send_id="two", now=NOW)) is None
 

@@ -10,7 +10,9 @@ def worst_retries(calls: float, retries: int, interval: float, backoff: float) -
 
 
 def test_a_step_ends_before_its_task_and_a_call_before_its_step() -> None:
-    ledger_call = limits.LEDGER_ATTEMPTS * (limits.LEDGER_CONNECT_TIMEOUT + limits.LEDGER_READ_TIMEOUT)
+    ledger_call = limits.LEDGER_ATTEMPTS * (
+        limits.LEDGER_CONNECT_TIMEOUT + limits.LEDGER_READ_TIMEOUT
+    )
     ses_call = limits.SES_CONNECT_TIMEOUT + limits.SES_READ_TIMEOUT
     # The write before SES, SES, and the backoff of the SDK between two tries of a write.
     assert ledger_call + 1 + ses_call < limits.STEP_FUNCTION_TIMEOUT + 2
@@ -18,7 +20,10 @@ def test_a_step_ends_before_its_task_and_a_call_before_its_step() -> None:
 
 
 def test_a_healthy_execution_with_a_throttled_send_ends_within_the_promised_30_seconds() -> None:
-    waits = sum(limits.SEND_RETRY_INTERVAL * limits.SEND_RETRY_BACKOFF**i for i in range(limits.SEND_RETRIES))
+    waits = sum(
+        limits.SEND_RETRY_INTERVAL * limits.SEND_RETRY_BACKOFF**i
+        for i in range(limits.SEND_RETRIES)
+    )
     assert waits <= 10
 
 

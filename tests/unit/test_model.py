@@ -59,7 +59,6 @@ def test_what_is_not_an_object(message: str, reason: str) -> None:
 
 def test_a_json_number_is_a_decimal_from_the_first_byte(order: dict[str, Any]) -> None:
     message = json.dumps(order).replace('"59.98"', "59.980000000000001")
-    assert "59.980000000000001" not in str(59.980000000000001)
     assert reasons(message)["orderTotal"] == 'must be an amount such as "29.99"'
     event = model.parse(json.dumps(order).replace('"59.98"', "0.1"))
     assert event.order_total == Decimal("0.1")
@@ -76,7 +75,10 @@ def test_unknown_fields_are_ignored(order: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("address", "travels_as"),
-    [("customer@bücher.example.com", "customer@xn--bcher-kva.example.com"), ("A.B@Example.COM", "A.B@example.com")],
+    [
+        ("customer@bücher.example.com", "customer@xn--bcher-kva.example.com"),
+        ("A.B@Example.COM", "A.B@example.com"),
+    ],
 )
 def test_addresses_travel_as_ascii(order: dict[str, Any], address: str, travels_as: str) -> None:
     assert model.parse(json.dumps(order | {"customerEmail": address})).customer_email == travels_as
@@ -84,7 +86,14 @@ def test_addresses_travel_as_ascii(order: dict[str, Any], address: str, travels_
 
 @pytest.mark.parametrize(
     "address",
-    ["a@b", "a@b.c\r\nBcc: x@y.example", "<a@example.com>", "A <a@example.com>", "a@example.com, b@example.com", "jürgen@example.com"],
+    [
+        "a@b",
+        "a@b.c\r\nBcc: x@y.example",
+        "<a@example.com>",
+        "A <a@example.com>",
+        "a@example.com, b@example.com",
+        "jürgen@example.com",
+    ],
 )
 def test_what_ses_could_not_deliver_is_rejected(order: dict[str, Any], address: str) -> None:
     assert set(reasons(json.dumps(order | {"customerEmail": address}))) == {"customerEmail"}
@@ -92,11 +101,9 @@ def test_what_ses_could_not_deliver_is_rejected(order: dict[str, Any], address: 
 
 @given(st.text())
 def test_texts_are_one_visible_line_or_rejected(text: str) -> None:
-    try:
-        line = model._one_line(text)
-    except Exception as error:
-        assert "empty" in str(error)
+    if not model._INVISIBLE.sub("", text).strip():
         return
+    line = model._one_line(text)
     assert line == line.strip()
     assert line.splitlines() == [line]
     assert "\u202e" not in line
@@ -111,7 +118,9 @@ def test_a_notification_id_fits_a_tag_and_tells_triples_apart(a: str, b: str, c:
 
 
 def test_case_does_not_make_another_recipient() -> None:
-    assert model.notification_id("1", "e", "A@B.example") == model.notification_id("1", "e", "a@b.example")
+    assert model.notification_id("1", "e", "A@B.example") == model.notification_id(
+        "1", "e", "a@b.example"
+    )
 
 
 def test_a_rejection_keeps_what_is_known_and_the_event() -> None:

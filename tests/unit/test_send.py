@@ -79,8 +79,16 @@ def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         (refusal("BadRequestException", 400), errors.SendRejected, "SENDING"),
         (refusal("InternalFailure", 500), errors.SendOutcomeUnknown, "SENDING"),
         (refusal("ServiceUnavailable", 503), errors.SendOutcomeUnknown, "SENDING"),
-        (botocore.exceptions.ReadTimeoutError(endpoint_url="x"), errors.SendOutcomeUnknown, "SENDING"),
-        (botocore.exceptions.ConnectionClosedError(endpoint_url="x"), errors.SendOutcomeUnknown, "SENDING"),
+        (
+            botocore.exceptions.ReadTimeoutError(endpoint_url="x"),
+            errors.SendOutcomeUnknown,
+            "SENDING",
+        ),
+        (
+            botocore.exceptions.ConnectionClosedError(endpoint_url="x"),
+            errors.SendOutcomeUnknown,
+            "SENDING",
+        ),
     ],
 )
 def test_refused_or_unknown(

@@ -43,7 +43,7 @@ class Lambdas:
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's
         """Answer as Lambda's Invoke does."""
         event = json.loads(Payload)
-        step = FunctionName.split(":")[-1].split("-")[1]
+        step = FunctionName.rsplit(":", maxsplit=1)[-1].split("-")[1]
         state = {None: step.capitalize(), "SENT": "Record"}.get(
             event.get("outcome"), f"Record{event.get('outcome', '').capitalize()}"
         )
@@ -54,7 +54,7 @@ class Lambdas:
         context = SimpleNamespace(aws_request_id=f"request-{time.monotonic_ns()}")
         try:
             result = import_module(f"steps.{step}").handler(event, context)
-        except Exception as error:  # noqa: BLE001 - Lambda reports whatever a handler raises
+        except Exception as error:
             return self._error(type(error).__name__)
         return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(result).encode())}
 
@@ -88,7 +88,11 @@ def run(
         time.sleep(0.01)
     history = client.get_execution_history(executionArn=execution, maxResults=1000)["events"]
     return Run(
-        path=tuple(e["stateEnteredEventDetails"]["name"] for e in history if "stateEnteredEventDetails" in e),
+        path=tuple(
+            e["stateEnteredEventDetails"]["name"]
+            for e in history
+            if "stateEnteredEventDetails" in e
+        ),
         status=found["status"],
         error=found.get("error", ""),
         output=json.loads(found.get("output") or "{}"),

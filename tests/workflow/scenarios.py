@@ -6,6 +6,7 @@ handlers in process, and MiniStack's in `tests/local`, with the deployed functio
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class Scenario:
 
     def message(self, order_id: str) -> str:
         """Return the event as published, for an order of this scenario's own."""
-        return model.json.dumps(load_event(self.event) | {"orderId": order_id})
+        return json.dumps(load_event(self.event) | {"orderId": order_id})
 
 
 def seeded(scenario: Scenario, order_id: str) -> Record | None:

@@ -1,0 +1,85 @@
+"""A wrong setting stops the synth with one line: the variable, what it held, what it takes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from infra.config import Config, ConfigError
+
+AWS = {
+    "CDK_DEFAULT_ACCOUNT": "123456789012",
+    "CDK_DEFAULT_REGION": "eu-west-1",
+    "VERIFIED_DOMAIN": "shop.example",
+}
+
+
+def test_on_aws() -> None:
+    config = Config.from_environment(AWS, local=False)
+    assert (config.account, config.region, config.env) == ("123456789012", "eu-west-1", "dev")
+    assert (config.sender, config.domain) == ("orders@shop.example", "shop.example")
+    assert config.cost_budget == Decimal(100)
+    assert config.alert_emails == ()
+    assert not config.keeps_data
+
+
+def test_on_the_laptop_everything_has_a_default() -> None:
+    config = Config.from_environment({}, local=True)
+    assert (config.account, config.region) == ("000000000000", "us-east-1")
+    assert config.sender == "orders@example.com"
+
+
+def test_all_settings() -> None:
+    config = Config.from_environment(
+        AWS
+        | {
+            "ENVIRONMENT_SUFFIX": "prod",
+            "VERIFIED_DOMAIN": "hello@shop.example",
+            "NOTIFICATION_EMAILS": "a@shop.example, b@shop.example",
+            "COST_BUDGET_THRESHOLD": "9.26",
+            "CUSTOMER_MANAGED_KEY": "true",
+            "LOG_EXECUTION_DATA": "True",
+            "DISPATCHER_CONCURRENCY": "50",
+        },
+        local=False,
+    )
+    assert config.sender == "hello@shop.example"
+    assert config.alert_emails == ("a@shop.example", "b@shop.example")
+    assert config.cost_budget == Decimal("9.26")
+    assert config.customer_managed_key
+    assert config.log_execution_data
+    assert config.dispatcher_concurrency == 50
+    assert config.keeps_data
+    assert config.name("email-order-dlq") == "email-order-dlq-prod"
+
+
+@pytest.mark.parametrize(
+    ("variable", "held"),
+    [
+        ("CDK_DEFAULT_ACCOUNT", "12345"),
+        ("CDK_DEFAULT_REGION", "Frankfurt"),
+        ("ENVIRONMENT_SUFFIX", "Prod_1"),
+        ("ENVIRONMENT_SUFFIX", "x" * 21),
+        ("VERIFIED_DOMAIN", "not a domain"),
+        ("VERIFIED_DOMAIN", "a@b@c"),
+        ("NOTIFICATION_EMAILS", "a@shop.example;b@shop.example"),
+        ("COST_BUDGET_THRESHOLD", "-1"),
+        ("COST_BUDGET_THRESHOLD", "NaN"),
+        ("COST_BUDGET_THRESHOLD", "ten"),
+        ("CUSTOMER_MANAGED_KEY", "maybe"),
+        ("DISPATCHER_CONCURRENCY", "1"),
+    ],
+)
+def test_a_wrong_value_is_named(variable: str, held: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Config.from_environment(AWS | {variable: held}, local=False)
+    message = str(error.value)
+    assert message.startswith(f'{variable} is "{held}": it takes ')
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("variable", AWS)
+def test_on_aws_these_must_be_given(variable: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{variable} is not set: it takes "):
+        Config.from_environment({k: v for k, v in AWS.items() if k != variable}, local=False)
