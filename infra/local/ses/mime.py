@@ -127,7 +127,10 @@ def _simple(request: dict[str, Any], simple: dict[str, Any], message_id: str) ->
             cid=f"<{attachment['ContentId']}>" if "ContentId" in attachment else None,
         )
     if message.is_multipart():
-        message.set_boundary(f"----=_Part_{message_id.replace('-', '_')}")
+        # Short, or the header would be split in RFC 2231 pieces.
+        message.set_boundary(f"----=_Part_{message_id[:16]}")
+    for part in list(message.walk())[1:]:
+        del part["MIME-Version"]  # which the library gives to parts, too
     return message
 
 
