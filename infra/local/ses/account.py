@@ -1,0 +1,244 @@
+"""What SES refuses: rate, quota, pauses, unverified identities; and the suppression list.
+
+Messages are those SES is known to answer with; codes and statuses are botocore's service model.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from infra.local.ses.settings import Settings
+
+SIMULATOR = "@simulator.amazonses.com"
+DAY = 86_400.0
+_STATUS = {
+    "AccessDeniedException": 403,
+    "NotFoundException": 404,
+    "TooManyRequestsException": 429,
+    "InternalFailure": 500,
+}
+
+
+class SesError(Exception):
+    """A refusal as SES words it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = _STATUS.get(code, 400)
+
+
+class TokenBucket:
+    """A send rate that tolerates bursts of one second's worth, and of two at least.
+
+    SES documents that short bursts above the rate pass and sustained ones do not, without figures.
+    """
+
+    def __init__(self, rate: float, now: float) -> None:
+        self.rate = rate
+        self.capacity = max(rate, 2.0)
+        self._tokens = self.capacity
+        self._then = now
+
+    def take(self, count: int, now: float) -> bool:
+        """Takes `count` tokens, or none. More than the capacity pass when the bucket is full."""
+        self._tokens = min(self.capacity, self._tokens + (now - self._then) * self.rate)
+        self._then = now
+        # Refilling sums fractions: without the slack a token is late by one rounding error.
+        if self._tokens + 1e-9 < min(count, self.capacity):
+            return False
+        self._tokens -= count
+        return True
+
+
+@dataclass(frozen=True)
+class Send:
+    """What the account has to know of a mail. Addresses are bare."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    config_set: str | None
+    sending_enabled: bool
+    sender_verified: bool
+    unverified_recipients: tuple[str, ...]
+
+
+@dataclass
+class Suppressed:
+    """An entry of the suppression list; `updated` is in epoch seconds."""
+
+    address: str
+    reason: str
+    updated: float
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """As ListSuppressedDestinations shows it."""
+        return {
+            "EmailAddress": self.address,
+            "Reason": self.reason,
+            "LastUpdateTime": self.updated,
+        }
+
+
+def is_simulated(address: str) -> bool:
+    """Whether the mailbox simulator takes this address."""
+    return address.lower().endswith(SIMULATOR)
+
+
+class Account:
+    """The account in one region. Thread-safe."""
+
+    def __init__(self, settings: Settings, region: str, clock: Callable[[], float]) -> None:
+        self._region = region
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.reset(settings)
+
+    def reset(self, settings: Settings) -> None:
+        """Forgets everything."""
+        with self._lock:
+            self.settings = settings
+            self._bucket = TokenBucket(settings.effective_rate, self._clock())
+            self._sent: deque[tuple[float, int]] = deque()
+            self._suppressed: dict[str, Suppressed] = {}
+            # What new accounts have; PutAccountSuppressionAttributes changes it.
+            self.suppressed_reasons = ["BOUNCE", "COMPLAINT"]
+
+    def change(self, settings: Settings) -> None:
+        """Takes new settings; a changed rate starts with a full bucket."""
+        with self._lock:
+            if settings.effective_rate != self._bucket.rate:
+                self._bucket = TokenBucket(settings.effective_rate, self._clock())
+            self.settings = settings
+
+    def admit(self, send: Send) -> None:
+        """Lets a mail in and counts it.
+
+        Raises:
+            SesError: what SES would answer; then nothing was counted.
+        """
+        now = self._clock()
+        with self._lock:
+            self._refuse(send)
+            # Mails to the simulator count for the rate, not for the quota.
+            counted = sum(not is_simulated(address) for address in send.recipients)
+            if self._sent_last_day(now) + counted > self.settings.effective_quota:
+                raise SesError("LimitExceededException", "Daily message quota exceeded.")
+            if not self._bucket.take(len(send.recipients), now):
+                raise SesError("TooManyRequestsException", "Maximum sending rate exceeded.")
+            self._sent.append((now, counted))
+
+    def _refuse(self, send: Send) -> None:
+        settings = self.settings
+        if settings.suspended:
+            raise SesError("AccountSuspendedException", "Sending suspended for this account.")
+        if settings.paused:
+            raise SesError("SendingPausedException", "Sending paused for this account.")
+        if not send.sending_enabled:
+            raise SesError(
+                "SendingPausedException", f"Sending paused for configuration set {send.config_set}."
+            )
+        failed: tuple[str, ...] = (
+            () if settings.sender_verified and send.sender_verified else (send.sender,)
+        )
+        if settings.sandbox:
+            failed += send.unverified_recipients
+        if failed:
+            raise SesError(
+                "MessageRejected",
+                "Email address is not verified. The following identities failed the check in "
+                f"region {self._region.upper()}: {', '.join(failed)}",
+            )
+        if not settings.mail_from_verified:
+            raise SesError(
+                "MailFromDomainNotVerifiedException",
+                "The MAIL FROM domain of the sending identity is not verified.",
+            )
+
+    def _sent_last_day(self, now: float) -> int:
+        while self._sent and self._sent[0][0] <= now - DAY:
+            self._sent.popleft()
+        return sum(count for _, count in self._sent)
+
+    def describe(self) -> dict[str, Any]:
+        """The answer to GetAccount."""
+        with self._lock:
+            settings = self.settings
+            stopped = settings.paused or settings.suspended
+            return {
+                "DedicatedIpAutoWarmupEnabled": False,
+                "EnforcementStatus": "SHUTDOWN" if settings.suspended else "HEALTHY",
+                "ProductionAccessEnabled": not settings.sandbox,
+                "SendQuota": {
+                    "Max24HourSend": settings.effective_quota,
+                    "MaxSendRate": settings.effective_rate,
+                    "SentLast24Hours": float(self._sent_last_day(self._clock())),
+                },
+                "SendingEnabled": not stopped,
+                "SuppressionAttributes": {"SuppressedReasons": list(self.suppressed_reasons)},
+            }
+
+    def suppress(self, address: str, reason: str, attributes: dict[str, str] | None = None) -> None:
+        """Puts an address on the suppression list."""
+        if reason not in {"BOUNCE", "COMPLAINT"}:
+            raise SesError("BadRequestException", "Reason must be BOUNCE or COMPLAINT.")
+        with self._lock:
+            entry = Suppressed(address, reason, self._clock(), attributes or {})
+            self._suppressed[address.lower()] = entry
+
+    def suppressed(self, address: str) -> Suppressed:
+        """Looks an address up.
+
+        Raises:
+            SesError: NotFoundException.
+        """
+        with self._lock:
+            entry = self._suppressed.get(address.lower())
+        if entry is None:
+            raise SesError(
+                "NotFoundException",
+                f"Email address {address} does not exist on your suppression list.",
+            )
+        return entry
+
+    def unsuppress(self, address: str) -> None:
+        """Takes an address off the list."""
+        self.suppressed(address)
+        with self._lock:
+            self._suppressed.pop(address.lower(), None)
+
+    def suppression_of(
+        self, recipients: tuple[str, ...], reasons: list[str] | None
+    ) -> dict[str, str]:
+        """Which recipients SES will not deliver to, and why.
+
+        Args:
+            recipients: bare addresses.
+            reasons: of the configuration set, or None where it leaves them to the account.
+        """
+        heeded = self.suppressed_reasons if reasons is None else reasons
+        with self._lock:
+            found = {r: self._suppressed.get(r.lower()) for r in recipients}
+        return {r: entry.reason for r, entry in found.items() if entry and entry.reason in heeded}
+
+    def list_suppressed(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        """The answer to ListSuppressedDestinations."""
+        with self._lock:
+            entries = sorted(self._suppressed.values(), key=lambda e: e.updated)
+        if "Reason" in query:
+            entries = [e for e in entries if e.reason in query["Reason"]]
+        for name, keep in (("StartDate", 1), ("EndDate", -1)):
+            if name in query:
+                limit = datetime.fromisoformat(query[name][0]).timestamp()
+                entries = [e for e in entries if keep * (e.updated - limit) >= 0]
+        start = int(query.get("NextToken", ["0"])[0])
+        end = start + int(query.get("PageSize", ["1000"])[0])
+        page: dict[str, Any] = {
+            "SuppressedDestinationSummaries": [e.summary() for e in entries[start:end]]
+        }
+        return page | ({"NextToken": str(end)} if end < len(entries) else {})

@@ -1,0 +1,219 @@
+"""The emulator behind the laptop's SES: who calls, what is verified, which topics want events."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parseaddr
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import boto3
+import urllib3
+from botocore.config import Config
+
+from infra.local.ses import iam
+from infra.local.ses.account import SesError
+from infra.local.ses.mime import Email
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sns import SNSClient
+
+T = TypeVar("T")
+# Lookups are kept this long, in seconds: a change in the emulator shows that much later.
+_KEEP = 1.0
+_TIMEOUT = urllib3.Timeout(connect=2, read=30)
+_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "expect"})
+_AUTHENTICATION = frozenset({401, 403})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def refused(self) -> bool:
+        """Whether the caller was not authenticated, or not allowed."""
+        return self.status in _AUTHENTICATION
+
+
+@dataclass(frozen=True)
+class ConfigurationSet:
+    """What a configuration set says. `suppressed_reasons` is None where the account decides."""
+
+    sending_enabled: bool
+    suppressed_reasons: list[str] | None
+    destinations: list[dict[str, Any]]
+
+    def topics(self, kind: str) -> list[str]:
+        """The SNS topics that want events of this kind (`SEND`, ...)."""
+        return [
+            destination["SnsDestination"]["TopicArn"]
+            for destination in self.destinations
+            if destination["Enabled"]
+            and kind in destination["MatchingEventTypes"]
+            and "SnsDestination" in destination
+        ]
+
+
+class Upstream:
+    """The emulator, asked with its root credentials, except for `forward`. Thread-safe."""
+
+    def __init__(self, endpoint: str, *, account: str, region: str) -> None:
+        self.account = account
+        self.region = region
+        self._endpoint = endpoint.rstrip("/")
+        self._http = urllib3.PoolManager(maxsize=32, retries=False, timeout=_TIMEOUT)
+        session = boto3.Session(
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - the emulator's root
+            region_name=region,
+        )
+        config = Config(max_pool_connections=32)
+
+        def client(service: Any) -> Any:  # noqa: ANN401 - boto3 types its client by literal
+            return session.client(service, endpoint_url=self._endpoint, config=config)
+
+        self._ses: SESV2Client = client("sesv2")
+        self._sns: SNSClient = client("sns")
+        self._iam = client("iam")
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._http.clear()
+        for client in (self._ses, self._sns, self._iam):
+            client.close()
+
+    def forget(self) -> None:
+        """Drops what lookups are kept."""
+        with self._lock:
+            self._kept.clear()
+
+    def _keep(self, kind: str, name: str, look_up: Callable[[], T]) -> T:
+        with self._lock:
+            kept = self._kept.get((kind, name))
+        if kept and time.monotonic() < kept[0]:
+            return cast("T", kept[1])
+        value = look_up()
+        with self._lock:
+            self._kept[kind, name] = (time.monotonic() + _KEEP, value)
+        return value
+
+    def forward(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Passes a request on as it was signed: method, target, Host and body untouched."""
+        kept = {name: value for name, value in headers.items() if name.lower() not in _HOP}
+        response = self._http.request(method, self._endpoint + target, headers=kept, body=body)
+        answered = {n: v for n, v in response.headers.items() if n.lower() not in _HOP}
+        return Answer(response.status, answered, response.data)
+
+    def identity_arn(self, address: str) -> tuple[str, bool]:
+        """The ARN of the identity that verifies an address, and whether there is one.
+
+        An address identity goes before its domain, and that before a parent domain.
+        """
+        names = self._keep("identities", "", self._identities)
+        domain = address.rpartition("@")[2].lower()
+        labels = domain.split(".")
+        parents = [".".join(labels[start:]) for start in range(len(labels) - 1)]
+        found = next((n for n in [address.lower(), *parents] if n in names), None)
+        arn = f"arn:aws:ses:{self.region}:{self.account}:identity/"
+        return arn + names.get(found or "", address), found is not None
+
+    def _identities(self) -> dict[str, str]:
+        names: dict[str, str] = {}
+        token: dict[str, str] = {}
+        while True:
+            page = self._ses.list_email_identities(**token)  # type: ignore[arg-type]
+            for identity in page["EmailIdentities"]:
+                if identity.get("VerificationStatus", "SUCCESS") == "SUCCESS":
+                    names[identity["IdentityName"].lower()] = identity["IdentityName"]
+            if "NextToken" not in page:
+                return names
+            token = {"NextToken": page["NextToken"]}
+
+    def configuration_set(self, name: str | None) -> ConfigurationSet:
+        """Reads a configuration set.
+
+        Raises:
+            SesError: NotFoundException.
+        """
+        if name is None:
+            return ConfigurationSet(sending_enabled=True, suppressed_reasons=None, destinations=[])
+        return self._keep("configuration-set", name, lambda: self._configuration_set(name))
+
+    def _configuration_set(self, name: str) -> ConfigurationSet:
+        try:
+            found = self._ses.get_configuration_set(ConfigurationSetName=name)
+        except self._ses.exceptions.NotFoundException as error:
+            raise SesError(
+                "NotFoundException", f"Configuration set <{name}> does not exist."
+            ) from error
+        reasons = found.get("SuppressionOptions", {}).get("SuppressedReasons")
+        events = self._ses.get_configuration_set_event_destinations(ConfigurationSetName=name)
+        return ConfigurationSet(
+            sending_enabled=found.get("SendingOptions", {}).get("SendingEnabled", True),
+            suppressed_reasons=None if reasons is None else [*reasons],
+            destinations=[dict(d) for d in events.get("EventDestinations", [])],
+        )
+
+    def authorize(self, answer: Answer, email: Email, *, identity_arn: str, access_key: str) -> str:
+        """Decides whether the caller may send this mail.
+
+        Args:
+            answer: the emulator's to the caller's own SendEmail, whose signature it has checked.
+            email: the mail.
+            identity_arn: of the sending identity.
+            access_key: of the signature.
+
+        Returns:
+            The name for `ses:caller-identity`.
+
+        Raises:
+            SesError: AccessDeniedException, worded as SES does.
+        """
+        if not answer.refused:
+            # Allowed without regard to resource and conditions: root, or a policy without them.
+            return "root" if access_key == "test" else access_key
+        principal = re.search(r"arn:aws:\w+::\d+:\S+", str(json.loads(answer.body)["message"]))
+        if principal is None:
+            raise SesError("AccessDeniedException", "Unknown caller.")
+        arn = principal[0]
+        documents = self._keep("policies", arn, lambda: iam.load(self._iam, arn))
+        context = {
+            "ses:apiversion": ["2"],
+            "ses:fromaddress": [email.sender],
+            "ses:fromdisplayname": [parseaddr(email.source)[0]],
+            "ses:recipients": [*email.recipients],
+            "aws:principalarn": [arn],
+            "aws:principalaccount": [self.account],
+            "aws:requestedregion": [self.region],
+            "aws:securetransport": ["true"],
+        }
+        resources = [identity_arn]
+        if email.config_set:
+            prefix = f"arn:aws:ses:{self.region}:{self.account}:configuration-set/"
+            resources.append(prefix + email.config_set)
+        for resource in resources:
+            if not iam.allowed(documents, "ses:SendEmail", resource, context):
+                raise SesError(
+                    "AccessDeniedException",
+                    f"User `{arn}' is not authorized to perform `ses:SendEmail' on "
+                    f"resource `{resource}'",
+                )
+        return iam.caller_name(arn)
+
+    def publish(self, topic: str, payload: Mapping[str, Any]) -> None:
+        """Publishes an event as SES does, newline at the end and subject included."""
+        self._sns.publish(
+            TopicArn=topic,
+            Subject="Amazon SES Email Event Notification",
+            Message=json.dumps(payload, separators=(",", ":"), ensure_ascii=False) + "\n",
+        )
