@@ -21,7 +21,7 @@ from pathlib import Path
 import boto3
 
 from infra.config import Config
-from infra.local.children import NODE_MODULES, TOOLS, Plan, bootstrap, children, plain_env
+from infra.local.children import NODE_MODULES, TOOLS, Child, Plan, bootstrap, children, plain_env
 from infra.local.processes import MARK, POLL, end, mark, marked
 from infra.local.settings import LOOPBACK, ROOT, VARIABLES, Settings, is_taken
 from infra.local.supervisor import read_status
@@ -154,41 +154,43 @@ def _start(settings: Settings, say: Say) -> Plan:
     script.chmod(0o755)
     try:
         with (folder / "logs" / "supervisor.log").open("wb") as log:
-            supervisor = subprocess.Popen(
+            subprocess.run(
                 (sys.executable, "-m", "infra.local.supervisor", str(folder)),
                 cwd=ROOT,
                 env=plain_env(folder, "supervisor"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                check=True,
             )
         for child in children(plan):
             with _step(f"starting the {child.title}", say):
-                _await(plan, child.name, child.ready, supervisor)
+                _await(plan, child)
     except BaseException:
         _down(folder)
         raise
     return plan
 
 
-def _await(plan: Plan, name: str, url: str, supervisor: subprocess.Popen[bytes]) -> None:
-    """Waits until `url` answers 200.
+def _await(plan: Plan, child: Child) -> None:
+    """Waits until the program serves.
 
     Raises:
         StackError: it died, or did not answer in time.
     """
     folder = plan.settings.state_dir
     deadline = time.monotonic() + START_TIMEOUT
-    while not answers(url):
-        if supervisor.poll() is not None:
+    while not answers(child.ready):
+        if not marked(mark(folder, "supervisor")):
             raise StackError(f"the supervisor ended:\n{_tail(folder / 'logs' / 'supervisor.log')}")
-        entry = read_status(folder).get(name)
-        log = folder / "logs" / f"{name}.log"
+        entry = read_status(folder).get(child.name)
+        tail = _tail(folder / "logs" / f"{child.name}.log")
         if entry and entry.deaths:
-            raise StackError(f"{name} ended at its start, {entry.last_death}:\n{_tail(log)}")
+            raise StackError(f"the {child.title} ended at its start, {entry.last_death}:\n{tail}")
         if time.monotonic() > deadline:
-            raise StackError(f"{name} did not answer within {START_TIMEOUT:g} s:\n{_tail(log)}")
+            raise StackError(
+                f"the {child.title} did not answer within {START_TIMEOUT:g} s:\n{tail}"
+            )
         time.sleep(POLL)
 
 
@@ -317,4 +319,6 @@ def _step(what: str, say: Say) -> Iterator[None]:
 
 
 def _tail(log: Path, lines: int = 25) -> str:
+    if not log.exists():
+        return ""
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

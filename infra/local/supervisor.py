@@ -8,6 +8,7 @@ row. One whose memory is the stack's state is not restarted. What happened is in
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -68,15 +69,19 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         try:
             for name in self._children:
-                self._start(name)
+                self.start(name)
             while True:
                 self.look()
                 time.sleep(POLL)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            end(mark(self._dir))
-            for process in self._processes.values():
-                process.wait()
+            self.stop()
+
+    def stop(self) -> None:
+        """Ends all programs, and whatever they started."""
+        end(mark(self._dir))
+        for process in self._processes.values():
+            process.wait()
 
     def look(self) -> None:
         """One round: notes who died, and restarts those whose pause is over."""
@@ -87,9 +92,10 @@ class Supervisor:
         for name, due in list(self._restart_at.items()):
             if time.monotonic() >= due:
                 del self._restart_at[name]
-                self._start(name)
+                self.start(name)
 
-    def _start(self, name: str) -> None:
+    def start(self, name: str) -> None:
+        """Starts one program; its output goes to its own log."""
         child = self._children[name]
         with (self._dir / "logs" / f"{name}.log").open("ab") as log:
             # Own sessions: Ctrl-C in the terminal that started the stack is not for them.
@@ -142,5 +148,9 @@ def _now() -> str:
 
 
 if __name__ == "__main__":
+    # A process of its own, whose parent is the system's first one: `make up` may end.
+    if os.fork():
+        os._exit(0)
+    os.setsid()
     plan = Plan.load(Path(sys.argv[1]))
     Supervisor(children(plan), plan.settings.state_dir).run()

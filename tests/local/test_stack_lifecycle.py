@@ -1,0 +1,251 @@
+"""One real stack from start to end. It deploys a ready-made CDK assembly of one queue: no synth.
+
+The tests use the same stack, in the order of this file.
+"""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import psutil
+import pytest
+
+from infra.local import stack
+from infra.local.children import Plan, children
+from infra.local.processes import mark, marked
+from infra.local.settings import ROOT, VARIABLES, Settings, free_ports, is_taken
+from infra.local.stack import StackError
+from infra.local.supervisor import read_status
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    aws_port, inbox_port, console_port = free_ports(3)
+    return Settings(
+        account="123456789012",
+        region="eu-west-1",
+        aws_port=aws_port,
+        inbox_port=inbox_port,
+        console_port=console_port,
+        state_dir=tmp_path_factory.mktemp("with space") / "stack",
+    )
+
+
+@pytest.fixture(scope="module")
+def assembly(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> str:
+    folder = tmp_path_factory.mktemp("assembly")
+    artifact = {
+        "type": "aws:cloudformation:stack",
+        "environment": f"aws://{settings.account}/{settings.region}",
+        "properties": {"templateFile": "template.json"},
+    }
+    manifest = {"version": "36.0.0", "artifacts": {"Tiny": artifact}}
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "tiny"}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "template.json").write_text(json.dumps({"Resources": {"Queue": queue}}))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def plan(settings: Settings, assembly: str) -> Iterator[Plan]:
+    with stack.running(settings, app=assembly) as plan:
+        yield plan
+
+
+def command(module: str, settings: Settings) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m infra.local.<module>` as `make` does, for the stack with these settings."""
+    fields = settings.to_json()
+    environ = os.environ | {VARIABLES[name]: str(value) for name, value in fields.items()}
+    return subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", f"infra.local.{module}"],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def until(done: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def with_traces_of(state_dir: Path) -> list[psutil.Process]:
+    """Processes that have anything to do with the folder, found without the stack's own mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), process.cwd(), *process.environ().values()]
+        except (psutil.Error, OSError):
+            continue
+        if any(str(state_dir) in word for word in words):
+            found.append(process)
+    return found
+
+
+def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path: Path) -> None:
+    ports = free_ports(3)
+    settings = Settings(
+        aws_port=ports[0],
+        inbox_port=ports[1],
+        console_port=ports[2],
+        state_dir=tmp_path / "stack",
+    )
+    with socket.create_server(("127.0.0.1", settings.inbox_port)):
+        result = command("up", settings)
+    assert result.returncode == 1
+    assert f"port {settings.inbox_port} is taken" in result.stderr
+    assert "LOCAL_INBOX_PORT=" in result.stderr
+    assert with_traces_of(settings.state_dir) == []
+    assert not settings.state_dir.exists()
+
+
+def test_a_program_that_ends_at_once_is_reported_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = free_ports(3)
+    settings = Settings(
+        aws_port=ports[0],
+        inbox_port=ports[1],
+        console_port=ports[2],
+        state_dir=tmp_path / "stack",
+    )
+    # The port is taken between the check and the start.
+    monkeypatch.setattr(stack, "is_taken", lambda _: False)
+    with (
+        socket.create_server(("127.0.0.1", settings.aws_port)),
+        pytest.raises(StackError, match=r"(?s)AWS API.*exit status 1.*already in use"),
+    ):
+        stack.up(settings)
+    assert with_traces_of(settings.state_dir) == []
+    assert not settings.state_dir.exists()
+
+
+def test_a_folder_with_other_things_in_it_is_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    settings = Settings(state_dir=tmp_path)
+    for result in (command("up", settings), command("down", settings)):
+        assert result.returncode == 1
+        assert "LOCAL_STATE_DIR" in result.stderr
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_up_deploys_to_the_account_and_region_that_were_asked_for(plan: Plan) -> None:
+    sqs = boto3.client("sqs", **plan.settings.client)
+    url = sqs.get_queue_url(QueueName="tiny")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    assert arn["QueueArn"] == "arn:aws:sqs:eu-west-1:123456789012:tiny"
+    assert stack.problems(plan) == []
+    for child in children(plan):
+        assert stack.answers(child.ready)
+
+
+def test_everything_listens_on_loopback_only(plan: Plan) -> None:
+    listening = [
+        connection.laddr
+        for process in marked(mark(plan.settings.state_dir))
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+    expected = {*plan.settings.ports().values(), plan.smtp_port}
+    assert expected <= {address.port for address in listening}
+
+
+def test_a_second_up_deploys_again_and_says_so(plan: Plan, assembly: str) -> None:
+    before = marked(mark(plan.settings.state_dir))
+    said: list[str] = []
+    assert stack.up(plan.settings, app=assembly, say=said.append) == plan
+    assert said[0] == "· the stack runs already: deploying to it again"
+    assert any("cdk deploy" in line for line in said)
+    assert marked(mark(plan.settings.state_dir)) == before
+
+
+def test_up_with_other_settings_says_what_differs_and_changes_nothing(plan: Plan) -> None:
+    settings = plan.settings
+    other = Settings.from_json(settings.to_json() | {"account": "000000000000"})
+    result = command("up", other)
+    assert result.returncode == 1
+    assert "CDK_DEFAULT_ACCOUNT: 123456789012 -> 000000000000" in result.stderr
+    assert "make down" in result.stderr
+    assert stack.problems(plan) == []
+
+
+def test_a_dead_inbox_comes_back_and_its_death_is_told(plan: Plan) -> None:
+    settings = plan.settings
+    inbox = next(iter(children(plan)[1:2]))
+    psutil.Process(read_status(settings.state_dir)["inbox"].pid).kill()
+    until(lambda: read_status(settings.state_dir)["inbox"].deaths)
+    until(lambda: stack.answers(inbox.ready))
+    assert stack.problems(plan) == []
+    result = command("status", settings)
+    assert result.returncode == 0
+    assert "inbox (MailDev) was restarted" in result.stdout
+    assert "SIGKILL" in result.stdout
+
+
+def test_a_lambda_runs_on_awss_image_and_the_exceptions_class_arrives(plan: Plan) -> None:
+    iam = boto3.client("iam", **plan.settings.client)
+    role = iam.create_role(RoleName="role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    source = (
+        "class ClaimLost(Exception): pass\n"
+        "def handler(event, context):\n"
+        "    import importlib.util\n"
+        "    found = [n for n in ('boto3', 'pydantic', 'pytest') if importlib.util.find_spec(n)]\n"
+        "    if event: raise ClaimLost(','.join(found))\n"
+    )
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr("code.py", source)
+        content.write(plan.lambda_dir / "bootstrap", "bootstrap")
+    functions = boto3.client("lambda", **plan.settings.client)
+    functions.create_function(
+        FunctionName="tiny",
+        Runtime="provided.al2023",
+        Handler="code.handler",
+        Role=role,
+        Code={"ZipFile": archive.getvalue()},
+    )
+    answer = functions.invoke(FunctionName="tiny", Payload=b'{"lost": true}')
+    error = json.loads(answer["Payload"].read())
+    assert error["errorType"] == "ClaimLost"
+    assert error["errorMessage"] == "boto3"
+
+
+def test_a_dead_aws_is_told_with_the_next_step_and_not_restarted(plan: Plan) -> None:
+    settings = plan.settings
+    # The test before left a Lambda worker, a child of MiniStack's.
+    assert any("awslambdaric" in p.cmdline() for p in marked(mark(settings.state_dir, "aws")))
+    psutil.Process(read_status(settings.state_dir)["aws"].pid).kill()
+    until(lambda: read_status(settings.state_dir)["aws"].state == "dead")
+    assert marked(mark(settings.state_dir, "aws")) == []
+    for name in ("status", "up"):
+        result = command(name, settings)
+        assert result.returncode == 1
+        assert "AWS API (MiniStack) is dead" in result.stdout + result.stderr
+        assert "make down && make up" in result.stdout + result.stderr
+
+
+def test_down_leaves_nothing_and_can_be_repeated(plan: Plan) -> None:
+    settings = plan.settings
+    assert with_traces_of(settings.state_dir) != []
+    result = command("down", settings)
+    assert result.returncode == 0
+    assert with_traces_of(settings.state_dir) == []
+    assert not settings.state_dir.exists()
+    assert not any(is_taken(port) for port in (*settings.ports().values(), plan.smtp_port))
+    again = command("down", settings)
+    assert again.returncode == 0
+    assert "no stack runs" in again.stdout
+    assert command("status", settings).returncode == 1
