@@ -102,7 +102,7 @@ def batch(values: Iterable[tuple[Datum, float]]) -> Iterator[tuple[str, list[dic
 class Forwarder:
     """Reads logs and puts metrics; `since` is in epoch milliseconds."""
 
-    def __init__(self, logs: Any, cloudwatch: Any, since: int) -> None:  # noqa: ANN401 - boto3 clients whose stubs are not installed
+    def __init__(self, logs: Any, cloudwatch: Any, since: int) -> None:
         self._logs = logs
         self._cloudwatch = cloudwatch
         self._since = since
@@ -155,7 +155,7 @@ def main() -> None:
     # One attempt: a repeated PutMetricData would count twice.
     config = Config(retries={"total_max_attempts": 1})
 
-    def client(service: Any) -> Any:  # noqa: ANN401 - boto3 types its client by literal
+    def client(service: Any) -> Any:
         return session.client(service, endpoint_url=asked.aws_endpoint, config=config)
 
     forwarder = Forwarder(client("logs"), client("cloudwatch"), int(time.time() * 1000))

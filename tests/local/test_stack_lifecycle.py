@@ -64,7 +64,7 @@ def command(module: str, settings: Settings) -> subprocess.CompletedProcess[str]
     """Runs `python -m infra.local.<module>` as `make` does, for the stack with these settings."""
     fields = settings.to_json()
     environ = os.environ | {VARIABLES[name]: str(value) for name, value in fields.items()}
-    return subprocess.run(  # noqa: S603 - our own module
+    return subprocess.run(
         [sys.executable, "-m", f"infra.local.{module}"],
         cwd=ROOT,
         env=environ,

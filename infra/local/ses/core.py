@@ -26,7 +26,7 @@ _KEPT_MESSAGES = 20_000
 _SUPPRESSING = {"BOUNCE": ("bounceType", "Permanent"), "COMPLAINT": ("complaintSubType", None)}
 
 
-class Dropped(Exception):  # noqa: N818 - not an error of ours: the answer is dropped on purpose
+class Dropped(Exception):
     """The call was accepted, and its answer is to be lost."""
 
 
@@ -302,7 +302,7 @@ class Ses:
                 }
                 self.account.suppress(address, event.kind, attributes)
 
-    def publish_by_hand(self, message_id: str, event_type: str, detail: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    def publish_by_hand(self, message_id: str, event_type: str, detail: dict[str, Any]) -> Any:
         """Publishes one more event of a mail at once, past all faults.
 
         Args:

@@ -17,7 +17,7 @@ Statement = Mapping[str, Any]
 Context = Mapping[str, list[str]]
 
 
-def _list(value: Any) -> list[Any]:  # noqa: ANN401 - policy JSON allows one value or a list everywhere
+def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
@@ -97,7 +97,7 @@ def caller_name(principal: str) -> str:
     return parts[1] if parts[0] == "assumed-role" else parts[-1]
 
 
-def load(iam: Any, principal: str) -> list[dict[str, Any]]:  # noqa: ANN401 - boto3's IAM client, whose stubs are not installed
+def load(iam: Any, principal: str) -> list[dict[str, Any]]:
     """Reads the inline and attached policies of a role or user.
 
     Args:

@@ -134,7 +134,7 @@ def _simple(request: dict[str, Any], simple: dict[str, Any], message_id: str) ->
     return message
 
 
-def _part(add: Any, part: dict[str, str], subtype: str) -> None:  # noqa: ANN401 - two bound methods of EmailMessage, typed Any there
+def _part(add: Any, part: dict[str, str], subtype: str) -> None:
     text = part["Data"]
     cte = None if text.isascii() else "quoted-printable"
     add(text, subtype=subtype, charset=part.get("Charset", "UTF-8"), cte=cte)

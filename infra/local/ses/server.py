@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.wfile.flush()
 
-    def _json(self, value: Any, status: int = _OK, error: str = "") -> None:  # noqa: ANN401 - JSON
+    def _json(self, value: Any, status: int = _OK, error: str = "") -> None:
         self._answer(status, json.dumps(value).encode(), "application/json", error)
 
     def _pass_on(self, answer: Answer) -> None:
@@ -157,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         self._ses.reset()
         return self._ses.account.settings.model_dump()
 
-    def _by_hand(self, asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    def _by_hand(self, asked: dict[str, Any]) -> Any:
         missing = {"messageId", "eventType"} - asked.keys()
         if missing:
             raise SesError("BadRequestException", f"Missing: {', '.join(sorted(missing))}.")
@@ -174,7 +174,7 @@ class Handler(BaseHTTPRequestHandler):
         ("POST", "events"): _by_hand,
     }
 
-    def _laptop(self, name: str, body: bytes) -> Any:  # noqa: ANN401 - JSON
+    def _laptop(self, name: str, body: bytes) -> Any:
         control = self._CONTROL.get((self.command, name))
         if control is None:
             known = ", ".join(f"{method} /_laptop/{path}" for method, path in self._CONTROL)

@@ -77,7 +77,7 @@ class Upstream:
         )
         config = Config(max_pool_connections=32)
 
-        def client(service: Any) -> Any:  # noqa: ANN401 - boto3 types its client by literal
+        def client(service: Any) -> Any:
             return session.client(service, endpoint_url=self._endpoint, config=config)
 
         self._ses: SESV2Client = client("sesv2")
