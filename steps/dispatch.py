@@ -76,7 +76,8 @@ def outcome(execution: aws.Execution, receives: int) -> Outcome:
     if execution.status == "SUCCEEDED":
         claim = execution.output.get("claim", {})
         if claim.get("result") == "IN_PROGRESS":
-            return Later(min(max(claim["retryAfter"], 1), limits.RETRY_DELAY_MAX), "InProgress")
+            # Its claim may run for long, but most are settled within seconds.
+            return Later(min(claim["retryAfter"], limits.retry_delay(receives)), "InProgress")
         return Done()
     if limits.gives_up(execution.error, receives):
         return DeadLetter(execution.error, execution.arn)

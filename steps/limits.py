@@ -47,9 +47,9 @@ DISPATCHER_TIMEOUT = MACHINE_TIMEOUT + 30
 QUEUE_VISIBILITY = 6 * DISPATCHER_TIMEOUT
 """AWS's advice for an SQS event source. Only a dispatcher that died leaves a message hidden so long."""
 
-RETRY_DELAY_MIN = 10
+RETRY_DELAY_MIN = 5
 RETRY_DELAY_MAX = 30 * 60
-"""A mail that waits for SES or for another execution comes back after 10 s, 20 s, 40 s, ... 30 min."""
+"""A mail that waits for SES or for another execution comes back after 5 s, 10 s, 20 s, ... 30 min."""
 
 QUEUE_RETENTION = 14 * DAY
 QUEUE_MAX_RECEIVES = 200
