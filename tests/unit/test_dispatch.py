@@ -38,14 +38,14 @@ def record(body: str, *, receives: int = 1, message_id: str = "0123456789") -> d
             9,
             Later(75, "InProgress"),
         ),
-        (ended("FAILED", error="SendThrottled"), 1, Later(10, "SendThrottled")),
-        (ended("FAILED", error="SendThrottled"), 4, Later(80, "SendThrottled")),
+        (ended("FAILED", error="SendThrottled"), 1, Later(5, "SendThrottled")),
+        (ended("FAILED", error="SendThrottled"), 4, Later(40, "SendThrottled")),
         (ended("FAILED", error="SendingPaused"), 199, Later(1800, "SendingPaused")),
         (ended("FAILED", error="SendingPaused"), 200, DeadLetter("SendingPaused", "arn")),
-        (ended("FAILED", error="UnexpectedError"), 4, Later(80, "UnexpectedError")),
+        (ended("FAILED", error="UnexpectedError"), 4, Later(40, "UnexpectedError")),
         (ended("FAILED", error="UnexpectedError"), 5, DeadLetter("UnexpectedError", "arn")),
         (ended("FAILED", error="States.Runtime"), 5, DeadLetter("States.Runtime", "arn")),
-        (ended("TIMED_OUT", error="States.Timeout"), 5, Later(160, "States.Timeout")),
+        (ended("TIMED_OUT", error="States.Timeout"), 5, Later(80, "States.Timeout")),
     ],
 )
 def test_outcomes(execution: aws.Execution, receives: int, expected: dispatch.Outcome) -> None:
@@ -123,7 +123,7 @@ def test_what_waits_stays_on_the_queue_and_the_rest_leaves(monkeypatch: pytest.M
     door = Door(monkeypatch, ended("FAILED", error="SendThrottled"))
     stays = handle(record("{}", message_id="a"), record("{}", message_id="b", receives=200))
     assert stays == ["a"]
-    assert door.hidden == {"handle-a": 10}
+    assert door.hidden == {"handle-a": 5}
     assert door.dead == [("{}", "SendThrottled", "arn")]
 
 
