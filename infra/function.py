@@ -9,6 +9,7 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 
 from infra.nag import acknowledge
 
@@ -46,10 +47,12 @@ class Functions:
         timeout: int,
         memory: int = 256,
         environment: Mapping[str, str] | None = None,
+        dead_letters: sqs.Queue | None = None,
     ) -> lambda_.Function:
         """Make the function `base`-`env`, whose role may write its own logs and traces, no more.
 
-        `handler` is a module of `steps`; `timeout` is in seconds, `memory` in MB.
+        `handler` is a module of `steps`; `timeout` is in seconds, `memory` in MB; `dead_letters`
+        takes the events of a function that is called asynchronously, after its last retry.
         """
         name = self.config.name(base)
         group = logs.LogGroup(
@@ -83,13 +86,17 @@ class Functions:
             tracing=lambda_.Tracing.ACTIVE,
             environment=dict(environment or {}),
             environment_encryption=self.key,
+            dead_letter_queue=dead_letters,
         )
         acknowledge(
             role,
             {"AwsSolutions-IAM5[Resource::*]": "X-Ray's PutTraceSegments takes no resource."},
         )
-        acknowledge(
-            function,
-            {"Serverless-LambdaDLQ": "Called synchronously: what fails is the caller's to keep."},
-        )
+        if not dead_letters:
+            acknowledge(
+                function,
+                {
+                    "Serverless-LambdaDLQ": "Called synchronously: what fails is the caller's to keep."
+                },
+            )
         return function

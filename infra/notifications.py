@@ -93,8 +93,10 @@ class NotificationsStack(Stack):
                 "ORDER_WORKFLOW": self.workflow.state_machine_arn,
                 "ORDER_QUEUE": self.queue.queue_url,
                 "DEAD_LETTER_QUEUE": self.dead_letters.queue_url,
+                **ledger,
             },
         )
+        self._grant_pacing(self.dispatcher)
         self.workflow.grant_start_sync_execution(self.dispatcher)
         self.dead_letters.grant(self.dispatcher, "sqs:SendMessage")
         self.dispatcher.add_event_source(
@@ -113,6 +115,8 @@ class NotificationsStack(Stack):
                 )
             },
         )
+
+        self.feedback = self._feedback(functions, ledger, ses)
 
         CfnOutput(self, "OrderEventsTopic", value=self.orders.topic_arn)
         CfnOutput(self, "TrackingTable", value=self.table.table_name)
@@ -143,6 +147,12 @@ class NotificationsStack(Stack):
             partition_key=_string("orderId"),
             projection_type=dynamodb.ProjectionType.INCLUDE,
             non_key_attributes=["status", "timestamp", "customerEmail", "eventType"],
+        )
+        # SES's legacy notifications carry no tags, only the message id; written once per mail.
+        table.add_global_secondary_index(
+            index_name="MessageIdIndex",
+            partition_key=_string("messageId"),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         return table
 
@@ -198,9 +208,16 @@ class NotificationsStack(Stack):
         )
         return topic
 
-    def _grant_ledger(self, function: lambda_.IFunction, *actions: str) -> None:
+    def _grant_ledger(
+        self,
+        function: lambda_.IFunction,
+        *actions: str,
+        conditions: dict[str, Any] | None = None,
+    ) -> None:
         """Let a step do `actions` on the table itself: no index, no other table."""
-        statement = iam.PolicyStatement(actions=list(actions), resources=[self.table.table_arn])
+        statement = iam.PolicyStatement(
+            actions=list(actions), resources=[self.table.table_arn], conditions=conditions
+        )
         function.grant_principal.add_to_principal_policy(statement)
         if self._key:
             self._key.grant_encrypt_decrypt(function)
@@ -233,6 +250,59 @@ class NotificationsStack(Stack):
                 conditions={"StringEquals": {"ses:FromAddress": self._config.sender}},
             )
         )
+
+    def _grant_pacing(self, dispatcher: lambda_.IFunction) -> None:
+        """Let the dispatcher ask for the send rate and reserve slots in the table's one `pace` item."""
+        self._grant_ledger(
+            dispatcher,
+            "dynamodb:UpdateItem",
+            conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["pace"]}},
+        )
+        dispatcher.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(actions=["ses:GetAccount"], resources=["*"])
+        )
+
+    def _feedback(
+        self, functions: Functions, ledger: dict[str, str], ses: SesStack
+    ) -> lambda_.Function:
+        dead_letters = self._queue("email-feedback-dlq", retention=limits.QUEUE_RETENTION)
+        feedback = functions.make(
+            "email-feedback",
+            "feedback",
+            timeout=limits.STEP_FUNCTION_TIMEOUT,
+            environment=ledger,
+            dead_letters=dead_letters,
+        )
+        self._grant_ledger(feedback, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        feedback.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["dynamodb:Query"],
+                resources=[f"{self.table.table_arn}/index/MessageIdIndex"],
+            )
+        )
+        # The subscription belongs to this stack, so that the topic's stack needs to know nothing of it.
+        sns.Subscription(
+            self,
+            "feedback-subscription",
+            topic=ses.events,
+            protocol=sns.SubscriptionProtocol.LAMBDA,
+            endpoint=feedback.function_arn,
+            dead_letter_queue=dead_letters,
+        )
+        feedback.add_permission(
+            "sns",
+            principal=iam.ServicePrincipal("sns.amazonaws.com"),
+            source_arn=ses.events.topic_arn,
+        )
+        dead_letters.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sqs:SendMessage"],
+                principals=[iam.ServicePrincipal("sns.amazonaws.com")],
+                resources=[dead_letters.queue_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": ses.events.topic_arn}},
+            )
+        )
+        return feedback
 
     def _order_workflow(self, steps: Steps) -> sfn.StateMachine:
         name = self._config.name("email-order-workflow")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +22,7 @@ from steps import errors, limits
 from steps.ledger import Change, Put, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sesv2 import SESV2Client
@@ -95,49 +96,124 @@ def write(request: Put | Change) -> Record | None:
     Raises:
         LedgerUnavailable: the table throttled, answered 5xx or not at all.
     """
-    names = {"#status": "status", "#owner": "owner", "#ttl": "ttl"}
-    values = {f":{k}": _serialize(v) for k, v in request.values.items()}
+    names = {f"#{a}": a for a in ("status", "owner", "ttl") if f"#{a}" in request.condition}
+    values = {f":{name}": value for name, value in request.values.items()}
+    clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": []}
+    if isinstance(request, Change):
+        changes = [("SET", "#{0} = :new_{0}", a, v) for a, v in request.set.items()]
+        changes += [("ADD", "#{0} :new_{0}", a, v) for a, v in request.add.items()]
+        for verb, clause, attribute, value in changes:
+            clauses[verb].append(clause.format(attribute))
+            names[f"#{attribute}"] = attribute
+            values[f":new_{attribute}"] = value
+        for attribute in request.remove:
+            clauses["REMOVE"].append(f"#{attribute}")
+            names[f"#{attribute}"] = attribute
     common: dict[str, Any] = {
         "TableName": os.environ["TRACKING_TABLE"],
         "ConditionExpression": request.condition,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": {name: _serialize(value) for name, value in values.items()},
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
+    if not names:
+        del common["ExpressionAttributeNames"]
     try:
-        if isinstance(request, Put):
-            dynamodb().put_item(
-                **common,
-                Item={k: _serialize(v) for k, v in request.record.items()},
-                ExpressionAttributeNames={n: a for n, a in names.items() if n in request.condition},
-                ExpressionAttributeValues=values,
-            )
-        else:
-            sets = ", ".join(f"#s{i} = :s{i}" for i in range(len(request.set)))
-            update = f"SET {sets}"
-            names = {n: a for n, a in names.items() if n in request.condition}
-            for i, (attribute, value) in enumerate(request.set.items()):
-                names[f"#s{i}"] = attribute
-                values[f":s{i}"] = _serialize(value)
-            if request.remove:
-                update += " REMOVE " + ", ".join(f"#r{i}" for i in range(len(request.remove)))
-                names |= {f"#r{i}": attribute for i, attribute in enumerate(request.remove)}
-            dynamodb().update_item(
-                **common,
-                Key={"notificationId": _serialize(request.notification_id)},
-                UpdateExpression=update,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=values,
-            )
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-            return {
-                k: _deserialize(v) for k, v in cast("Any", error.response).get("Item", {}).items()
-            }
-        raise _ledger_error(error) from error
-    except BotoCoreError as error:
-        raise errors.LedgerUnavailable(
-            f"DynamoDB did not answer ({type(error).__name__})"
-        ) from error
+        with _ledger_errors():
+            if isinstance(request, Put):
+                item = {name: _serialize(value) for name, value in request.record.items()}
+                dynamodb().put_item(**common, Item=item)
+            else:
+                dynamodb().update_item(
+                    **common,
+                    Key={"notificationId": _serialize(request.notification_id)},
+                    UpdateExpression=" ".join(
+                        f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts
+                    ),
+                )
+    except _ConditionFailed as failed:
+        return failed.found
     return None
+
+
+def read(notification_id: str) -> Record:
+    """Read a record, consistently; `{}` where there is none.
+
+    Raises:
+        LedgerUnavailable: the table throttled, answered 5xx or not at all.
+    """
+    with _ledger_errors():
+        answer = dynamodb().get_item(
+            TableName=os.environ["TRACKING_TABLE"],
+            Key={"notificationId": _serialize(notification_id)},
+            ConsistentRead=True,
+        )
+    return {k: _deserialize(v) for k, v in answer.get("Item", {}).items()}
+
+
+def find_by_message_id(message_id: str) -> str | None:
+    """Find the notification that SES knows as `message_id`; the index lags the table a little.
+
+    Raises:
+        LedgerUnavailable: the table throttled, answered 5xx or not at all.
+    """
+    with _ledger_errors():
+        answer = dynamodb().query(
+            TableName=os.environ["TRACKING_TABLE"],
+            IndexName="MessageIdIndex",
+            KeyConditionExpression="messageId = :id",
+            ExpressionAttributeValues={":id": _serialize(message_id)},
+            Limit=1,
+        )
+    items = answer["Items"]
+    return _deserialize(items[0]["notificationId"]) if items else None
+
+
+def reserve_slots(span: int, *, now: int, latest: int) -> int | None:
+    """Move the table's `pace` item, which says from when sending slots are free, by `span`.
+
+    All in epoch milliseconds. A line that is empty starts `now`; else the new slots follow the last.
+
+    Returns:
+        The start of the reserved span; None where it would be later than `latest`.
+
+    Raises:
+        LedgerUnavailable: the table throttled, answered 5xx or not at all.
+    """
+    item: dict[str, Any] = {
+        "TableName": os.environ["TRACKING_TABLE"],
+        "Key": {"notificationId": _serialize("pace")},
+        "ReturnValues": "UPDATED_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    clock = {":now": _serialize(now), ":span": _serialize(span), ":latest": _serialize(latest)}
+    while True:
+        try:
+            with _ledger_errors():
+                dynamodb().update_item(
+                    **item,
+                    UpdateExpression="SET freeFrom = :end",
+                    ConditionExpression="attribute_not_exists(freeFrom) OR freeFrom <= :now",
+                    ExpressionAttributeValues={
+                        ":end": _serialize(now + span),
+                        ":now": clock[":now"],
+                    },
+                )
+                return now
+        except _ConditionFailed:
+            pass
+        try:
+            with _ledger_errors():
+                answer = dynamodb().update_item(
+                    **item,
+                    UpdateExpression="SET freeFrom = freeFrom + :span",
+                    ConditionExpression="freeFrom > :now AND freeFrom <= :latest",
+                    ExpressionAttributeValues=clock,
+                )
+                return int(_deserialize(answer["Attributes"]["freeFrom"])) - span
+        except _ConditionFailed as failed:
+            if failed.found["freeFrom"] > latest:
+                return None
 
 
 _LEDGER_PASSES = {
@@ -151,11 +227,29 @@ _LEDGER_PASSES = {
 }
 
 
-def _ledger_error(error: ClientError) -> Exception:
-    code = error.response["Error"]["Code"]
-    if code in _LEDGER_PASSES or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:  # noqa: PLR2004
-        return errors.LedgerUnavailable(f"DynamoDB answered {code}")
-    return errors.UnexpectedError(f"DynamoDB answered {code}")
+class _ConditionFailed(Exception):
+    """A write's condition did not hold; `found` is the record that stood in the way."""
+
+    def __init__(self, found: Record) -> None:
+        super().__init__()
+        self.found = found
+
+
+@contextmanager
+def _ledger_errors() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "ConditionalCheckFailedException":
+            item = cast("Any", error.response).get("Item", {})
+            raise _ConditionFailed({k: _deserialize(v) for k, v in item.items()}) from error
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code in _LEDGER_PASSES or status >= 500:  # noqa: PLR2004 - HTTP's server errors
+            raise errors.LedgerUnavailable(f"DynamoDB answered {code}") from error
+        raise errors.UnexpectedError(f"DynamoDB answered {code}") from error
+    except BotoCoreError as error:
+        raise errors.LedgerUnavailable(f"no answer from DynamoDB ({_name(error)})") from error
 
 
 # --- SES ------------------------------------------------------------------------------------------
@@ -209,6 +303,34 @@ def send_email(email: Email, *, sender: str, tags: Mapping[str, str]) -> str:
     except BotoCoreError as error:
         raise errors.SendOutcomeUnknown(f"no answer from SES ({type(error).__name__})") from error
     return answer["MessageId"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendingAccount:
+    """What SES lets the account do: mails a second, mails left of the 24 hour quota, sending at all."""
+
+    rate: float
+    quota_left: float
+    enabled: bool
+
+
+def sending_account() -> SendingAccount:
+    """Ask SES for the account's send rate, quota and state (GetAccount).
+
+    Raises:
+        SesUnavailable: throttled or no answer.
+    """
+    try:
+        answer = sesv2().get_account()
+    except (ClientError, BotoCoreError) as error:
+        raise errors.SesUnavailable(f"no account ({_name(error)})") from error
+    quota = answer["SendQuota"]
+    unlimited = quota["Max24HourSend"] < 0
+    return SendingAccount(
+        rate=quota["MaxSendRate"],
+        quota_left=float("inf") if unlimited else quota["Max24HourSend"] - quota["SentLast24Hours"],
+        enabled=answer["SendingEnabled"],
+    )
 
 
 def _ses_error(error: ClientError) -> errors.OrderMailError:

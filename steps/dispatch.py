@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from steps import aws, limits
+from steps import aws, limits, pace
 from steps.errors import QueueUnavailable, WorkflowUnavailable
 from steps.function import count, framed, logger
 
@@ -86,7 +87,7 @@ def outcome(execution: aws.Execution, receives: int) -> Outcome:
 
 def dispatch(record: dict[str, Any]) -> Outcome:
     """Run one SQS record through the order workflow and say what becomes of the message."""
-    message, receives = record["body"], int(record["attributes"]["ApproximateReceiveCount"])
+    message, receives = record["body"], _receives(record)
     request = json.dumps({"message": message, "attempt": receives}, ensure_ascii=False)
     if len(request.encode()) > limits.MESSAGE_MAX_BYTES:
         return DeadLetter(MESSAGE_TOO_LARGE)
@@ -117,20 +118,37 @@ def settle(record: dict[str, Any], found: Outcome) -> bool:
     return True
 
 
+def outcomes(records: list[dict[str, Any]]) -> list[Outcome]:
+    """Run a batch in parallel, each mail in its sending slot, no faster than SES permits."""
+    account = pace.account()
+    slots = pace.reserve(len(records), account.rate) if account.enabled else None
+    if slots is None or account.quota_left <= 0:
+        reason = (
+            "SendingPaused" if not account.enabled else "Paced" if not slots else "QuotaExceeded"
+        )
+        return [Later(limits.retry_delay(_receives(r)), reason) for r in records]
+
+    def run(record: dict[str, Any], slot: float) -> Outcome:
+        time.sleep(max(0.0, slot - time.time()))
+        return dispatch(record)
+
+    with ThreadPoolExecutor(max_workers=limits.DISPATCHER_BATCH) as pool:
+        return list(pool.map(run, records, slots))
+
+
 @framed
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Take an SQS batch, return `batchItemFailures`: the messages that stay on the queue."""
     records = event["Records"]
+    found = outcomes(records)
     with ThreadPoolExecutor(max_workers=limits.DISPATCHER_BATCH) as pool:
-        outcomes = list(pool.map(dispatch, records))
-        settled = list(pool.map(settle, records, outcomes))
-    for found in outcomes:
-        if found == DeadLetter(MESSAGE_TOO_LARGE):
+        settled = list(pool.map(settle, records, found))
+    for one in found:
+        if one == DeadLetter(MESSAGE_TOO_LARGE):
             count("EmailFailed")  # No execution was there to count it.
-    return {
-        "batchItemFailures": [
-            {"itemIdentifier": r["messageId"]}
-            for r, done in zip(records, settled, strict=True)
-            if not done
-        ]
-    }
+    stays = [r["messageId"] for r, done in zip(records, settled, strict=True) if not done]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in stays]}
+
+
+def _receives(record: dict[str, Any]) -> int:
+    return int(record["attributes"]["ApproximateReceiveCount"])

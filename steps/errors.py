@@ -3,6 +3,7 @@
 OrderMailError
 ├── LedgerUnavailable     the tracking table throttled or did not answer; nothing is known to be wrong
 ├── WorkflowUnavailable   the execution could not be started, or its end is not known
+├── SesUnavailable        SES did not tell what the account may send
 ├── QueueUnavailable      SQS did not take a message back or on
 ├── ClaimLost             another execution owns the notification by now; this one must stop
 ├── SendDeferred          SES did not accept the mail and says it may do so later
@@ -11,6 +12,8 @@ OrderMailError
 │   ├── SendingPaused     SES or an operator paused sending
 │   └── SenderNotReady    the sender or the configuration set is not (yet) usable
 ├── SendRejected          SES refuses this mail for good
+├── InvalidSesEvent       what came from SES's topic is no event of SES's
+├── RecordNotFound        an event of SES's about a mail that no record knows (yet)
 ├── SendOutcomeUnknown    no answer, or a 5xx: SES may have accepted the mail
 └── UnexpectedError       anything else, without the original's message, which may hold personal data
 
@@ -29,6 +32,10 @@ class LedgerUnavailable(OrderMailError):
 
 class WorkflowUnavailable(OrderMailError):
     """Step Functions throttled or did not answer; the execution may or may not have run."""
+
+
+class SesUnavailable(OrderMailError):
+    """GetAccount was throttled or did not answer; the last answer goes on to count."""
 
 
 class QueueUnavailable(OrderMailError):
@@ -65,6 +72,14 @@ class SendRejected(OrderMailError):
 
 class SendOutcomeUnknown(OrderMailError):
     """A time-out, a reset or a 5xx from SES: the mail may be on its way. Never retried blindly."""
+
+
+class InvalidSesEvent(OrderMailError):
+    """The feedback topic carried something else; it ends in the feedback dead letters."""
+
+
+class RecordNotFound(OrderMailError):
+    """The event is tried again: its record, or the record's message id, may be on its way."""
 
 
 class UnexpectedError(OrderMailError):

@@ -12,8 +12,9 @@ Record (DynamoDB item; epoch seconds where a number is a time):
     sendingAt       when that call began
     messageId       SES's message id, once it accepted the mail
     doubts          how often the mail was sent again because no answer was ever recorded
+    events          what SES reported: a set of `<type>|<subtypes>|<time>`, see `steps.ses_events`
     reasons, event  of a REJECTED event: every wrong field, and the message as it came
-    reason          of a REJECTED or FAILED mail: the error's class name
+    reason          why a mail did not go or arrive: an error's class name, or SES's bounce types
     ttl             when the record expires; DynamoDB deletes it within days of that
 
 Source for the conditions: "Condition expressions", Amazon DynamoDB Developer Guide.
@@ -48,6 +49,10 @@ class Status(StrEnum):
     FAILED = "FAILED"
 
 
+UNSENT = frozenset({Status.CLAIMED, Status.SENDING, Status.FAILED})
+"""The statuses of a mail of which nobody knows yet that SES accepted it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Put:
     """A PutItem. `condition` is a condition expression over `values` (without the leading colon)."""
@@ -59,13 +64,14 @@ class Put:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """An UpdateItem of one record: sets the attributes of `set` and removes those of `remove`."""
+    """An UpdateItem of one record: sets, removes, adds to string sets."""
 
     notification_id: str
-    set: Mapping[str, Any]
     condition: str
     values: Mapping[str, Any]
-    remove: tuple[str, ...] = field(default=())
+    add: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    remove: tuple[str, ...] = ()
+    set: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -229,4 +235,35 @@ def rejected(*, notification_id: str, rejection: Mapping[str, Any], now: float) 
         },
         condition="attribute_not_exists(notificationId) OR #ttl <= :now",
         values={"now": int(now)},
+    )
+
+
+def reported(
+    *,
+    notification_id: str,
+    seen: Status,
+    status: Status,
+    identity: str,
+    message_id: str,
+    sent_at: str,
+    reason: str | None,
+) -> Change:
+    """Add an event of SES's to a record that was read with status `seen`, and set its new status.
+
+    Conditional on `seen`: of two events at once, one is folded again on top of the other. The first
+    to know that the mail was sent at all sets its time, and its message id, too.
+    """
+    attributes: dict[str, Any] = {}
+    if status is not seen:
+        attributes["status"] = status
+    if seen in UNSENT and status not in UNSENT:
+        attributes |= {"timestamp": sent_at, "messageId": message_id}
+    if reason:
+        attributes["reason"] = reason
+    return Change(
+        notification_id=notification_id,
+        set=attributes,
+        add={"events": frozenset({identity})},
+        condition="#status = :seen AND NOT contains(events, :event)",
+        values={"seen": seen, "event": identity},
     )

@@ -41,8 +41,14 @@ IN_DOUBT_GRACE = 5 * 60
 """How long a mail handed to SES without a recorded answer waits for SES's own event."""
 
 DISPATCHER_BATCH = 10
-DISPATCHER_TIMEOUT = MACHINE_TIMEOUT + 30
-"""A batch runs in parallel: one execution's longest time, and room for pacing and the answers."""
+PACING_BUDGET = 60
+"""How long a mail may wait in a dispatcher for its sending slot: five batches at one mail a second."""
+
+DISPATCHER_TIMEOUT = PACING_BUDGET + MACHINE_TIMEOUT + 15
+"""A batch runs in parallel: the longest wait, one execution's longest time, and the answers."""
+
+ACCOUNT_CACHE = 60
+"""How long a dispatcher believes what GetAccount said (SES answers it about once a second)."""
 
 QUEUE_VISIBILITY = 6 * DISPATCHER_TIMEOUT
 """AWS's advice for an SQS event source. Only a dispatcher that died leaves a message hidden so long."""

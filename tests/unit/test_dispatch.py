@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps import aws, dispatch, errors, limits
+from steps import aws, dispatch, errors, limits, pace
 from steps.dispatch import DeadLetter, Done, Later, execution_name, outcome
 
 
@@ -92,6 +92,9 @@ class Door:
         self.hidden: dict[str, int] = {}
         self.dead: list[tuple[str, str, str]] = []
         self.sqs_answers = True
+        self.account = aws.SendingAccount(rate=1000, quota_left=1000, enabled=True)
+        patch.setattr(pace, "account", lambda: self.account)
+        patch.setattr(aws, "reserve_slots", lambda _span, *, now, latest: min(now, latest))
         patch.setattr(aws, "run_order_workflow", self.run)
         patch.setattr(aws, "hide", self.hide)
         patch.setattr(aws, "dead_letter", self.dead_letter)
@@ -164,3 +167,20 @@ def test_a_batch_runs_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
         aws, "run_order_workflow", lambda **kw: (everyone.wait(), door.run(**kw))[1]
     )
     assert handle(*(record("{}", message_id=str(i)) for i in range(limits.DISPATCHER_BATCH))) == []
+
+
+def test_nothing_is_started_while_ses_does_not_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(monkeypatch, ended("SUCCEEDED"))
+    door.account = aws.SendingAccount(rate=14, quota_left=100, enabled=False)
+    assert handle(record("{}", message_id="a", receives=3)) == ["a"]
+    door.account = aws.SendingAccount(rate=14, quota_left=0, enabled=True)
+    assert handle(record("{}", message_id="b")) == ["b"]
+    assert door.started == []
+    assert door.hidden == {"handle-a": 20, "handle-b": 5}
+
+
+def test_a_line_that_is_too_long_is_left_to_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(monkeypatch, ended("SUCCEEDED"))
+    monkeypatch.setattr(aws, "reserve_slots", lambda *_, **__: None)
+    assert handle(record("{}", message_id="a")) == ["a"]
+    assert door.started == []
