@@ -336,6 +336,10 @@ def sending_account() -> SendingAccount:
 def _ses_error(error: ClientError) -> errors.OrderMailError:
     code = error.response["Error"]["Code"]
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if code == "MessageRejected" and "not verified" in error.response["Error"]["Message"]:
+        # The one case in which the name does not tell: a sender (in the sandbox, a recipient) that
+        # is not verified (yet) is "rejected", too, and mends without a change of the mail.
+        return errors.SenderNotReady("SES answered that an address is not verified")
     if known := _SES_ERRORS.get(code):
         return known(f"SES answered {code}")
     if status >= 500:  # noqa: PLR2004

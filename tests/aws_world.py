@@ -30,7 +30,17 @@ def tracking_table(patch: pytest.MonkeyPatch) -> None:
     boto3.client("dynamodb", region_name="us-east-1").create_table(
         TableName="tracking",
         KeySchema=[{"AttributeName": "notificationId", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "notificationId", "AttributeType": "S"}],
+        AttributeDefinitions=[
+            {"AttributeName": "notificationId", "AttributeType": "S"},
+            {"AttributeName": "messageId", "AttributeType": "S"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "MessageIdIndex",
+                "KeySchema": [{"AttributeName": "messageId", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
         BillingMode="PAY_PER_REQUEST",
     )
     ses = boto3.client("sesv2", region_name="us-east-1")

@@ -34,9 +34,12 @@ class Ses:
         return {"MessageId": "message-1"}
 
 
-def refusal(code: str, status: int) -> botocore.exceptions.ClientError:
+def refusal(code: str, status: int, message: str = "x") -> botocore.exceptions.ClientError:
     return botocore.exceptions.ClientError(
-        {"Error": {"Code": code, "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },  # type: ignore[typeddict-item]
         "SendEmail",
     )
 
@@ -76,6 +79,11 @@ def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         (refusal("AccessDeniedException", 403), errors.SenderNotReady, "CLAIMED"),
         (refusal("ExpiredTokenException", 403), errors.SenderNotReady, "CLAIMED"),
         (refusal("MessageRejected", 400), errors.SendRejected, "SENDING"),
+        (
+            refusal("MessageRejected", 400, "Email address is not verified. The following ..."),
+            errors.SenderNotReady,
+            "CLAIMED",
+        ),
         (refusal("BadRequestException", 400), errors.SendRejected, "SENDING"),
         (refusal("InternalFailure", 500), errors.SendOutcomeUnknown, "SENDING"),
         (refusal("ServiceUnavailable", 503), errors.SendOutcomeUnknown, "SENDING"),
