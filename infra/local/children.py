@@ -3,7 +3,6 @@
 import json
 import os
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
@@ -25,7 +24,7 @@ class Child:
     argv: tuple[str, ...]
     env: dict[str, str]
     ready: str
-    """A URL that answers 200 as soon as the program serves."""
+    """A URL that answers 200 as soon as the program serves; empty for one that serves nobody."""
     loss: str = ""
     """What is lost when it dies. If anything is, it is not restarted: that would hide the loss."""
 
@@ -72,11 +71,6 @@ class Plan:
         return self.settings.state_dir / "lambda"
 
 
-def has_ses() -> bool:
-    """Whether the laptop's SES is part of this repository."""
-    return find_spec("infra.local.ses") is not None
-
-
 def children(plan: Plan) -> tuple[Child, ...]:
     """All programs of the stack, in the order in which they are started."""
     settings = plan.settings
@@ -93,7 +87,7 @@ def children(plan: Plan) -> tuple[Child, ...]:
     def env(name: str, **more: str) -> dict[str, str]:
         return plain_env(folder, name) | more
 
-    table = [
+    return (
         Child(
             name="aws",
             title="AWS API (MiniStack)",
@@ -149,23 +143,29 @@ def children(plan: Plan) -> tuple[Child, ...]:
             ),
             ready=f"{settings.console_url}/",
         ),
-    ]
-    if has_ses():
-        table.append(
-            Child(
-                name="ses",
-                title="laptop's SES",
-                argv=(
-                    *(str(TOOLS / "python"), "-m", "infra.local.ses", "--port", str(plan.ses_port)),
-                    *("--aws-endpoint", settings.aws_url, "--smtp", f"{LOOPBACK}:{plan.smtp_port}"),
-                    *("--account", settings.account, "--region", settings.region),
-                ),
-                env=env("ses"),
-                ready=f"{plan.ses_url}/",
-                loss="its suppression list, counters and faults lived in its memory",
-            )
-        )
-    return tuple(table)
+        Child(
+            name="ses",
+            title="laptop's SES",
+            argv=(
+                *(str(TOOLS / "python"), "-m", "infra.local.ses", "--port", str(plan.ses_port)),
+                *("--aws-endpoint", settings.aws_url, "--smtp", f"{LOOPBACK}:{plan.smtp_port}"),
+                *("--account", settings.account, "--region", settings.region),
+            ),
+            env=env("ses"),
+            ready=f"{plan.ses_url}/",
+            loss="its suppression list, counters and faults lived in its memory",
+        ),
+        Child(
+            name="metrics",
+            title="metrics forwarder",
+            argv=(
+                *(str(TOOLS / "python"), "-m", "infra.local.metrics"),
+                *("--aws-endpoint", settings.aws_url, "--region", settings.region),
+            ),
+            env=env("metrics"),
+            ready="",
+        ),
+    )
 
 
 def plain_env(folder: Path, name: str) -> dict[str, str]:
@@ -197,8 +197,7 @@ def bootstrap(plan: Plan) -> str:
         "export AWS_EXECUTION_ENV=AWS_Lambda_python3.14 AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
         "export AWS_LAMBDA_LOG_FORMAT=JSON",
         'export AWS_LAMBDA_LOG_GROUP_NAME="/aws/lambda/$AWS_LAMBDA_FUNCTION_NAME"',
+        f"export AWS_ENDPOINT_URL_SESV2={plan.ses_url}",
         f'exec "{LAMBDA_IMAGE / "python"}" -m awslambdaric "$_HANDLER"',
     ]
-    if has_ses():
-        lines.insert(-1, f"export AWS_ENDPOINT_URL_SESV2={plan.ses_url}")
     return "\n".join([*lines, ""])

@@ -180,7 +180,7 @@ def _await(plan: Plan, child: Child) -> None:
     """
     folder = plan.settings.state_dir
     deadline = time.monotonic() + START_TIMEOUT
-    while not answers(child.ready):
+    while child.ready and not answers(child.ready):
         if not marked(mark(folder, "supervisor")):
             raise StackError(f"the supervisor ended:\n{_tail(folder / 'logs' / 'supervisor.log')}")
         entry = read_status(folder).get(child.name)
