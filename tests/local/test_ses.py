@@ -407,6 +407,9 @@ def test_errors_before_and_after_acceptance_look_alike(stack: Stack) -> None:
     stack.set(error_before=0, error_after=1)
     assert refused(stack.send) == before
     assert before[1] == 500
+    stats = stack.control("stats")
+    counted = [stats[name] for name in ("calls", "accepted", "errors_before", "errors_after")]
+    assert counted == [2, 1, 1, 1]
     [message] = stack.control("messages")
     assert not message["answered"]
     assert stack.published(message["messageId"], 2) == ["Send", "Delivery"]
@@ -418,7 +421,7 @@ def test_a_dropped_answer_leaves_a_sent_mail(stack: Stack) -> None:
         stack.send()
     [message] = stack.control("messages")
     assert stack.published(message["messageId"], 2) == ["Send", "Delivery"]
-    assert stack.control("stats")["answers dropped"] == 1
+    assert stack.control("stats")["answers_dropped"] == 1
 
 
 def test_a_slow_answer_comes_late(stack: Stack) -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +22,12 @@ from infra.local.ses.settings import Faults, Settings, faults, schedule
 from infra.local.ses.upstream import Answer, Upstream
 
 _KEPT_MESSAGES = 20_000
+_SMTP_OK = 250
+_COUNTERS = (
+    *("calls", "accepted", "throttled", "denied", "refused"),
+    *("errors_before", "errors_after", "answers_dropped"),
+    *("events_published", "events_repeated", "events_lost", "in_inbox"),
+)
 # An event's reason for the suppression list: the kind of event, and what it must say.
 _SUPPRESSING = {"BOUNCE": ("bounceType", "Permanent"), "COMPLAINT": ("complaintSubType", None)}
 
@@ -88,13 +94,46 @@ class Later:
                 self._running -= 1
 
 
+class Inbox:
+    """The inbox's SMTP server, over one connection: a new one takes it a tenth of a second."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._lock = threading.Lock()
+        self._connection: smtplib.SMTP | None = None
+
+    def deliver(self, sender: str, recipients: Sequence[str], wire: bytes) -> None:
+        """Hands a mail over."""
+        with self._lock:
+            self._connect().sendmail(sender, list(recipients), wire)
+
+    def _connect(self) -> smtplib.SMTP:
+        try:
+            if self._connection and self._connection.noop()[0] == _SMTP_OK:
+                return self._connection
+        except smtplib.SMTPServerDisconnected:
+            pass
+        self._close()
+        self._connection = smtplib.SMTP(*self._address, timeout=10)
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        with self._lock:
+            self._close()
+
+
 class Ses:
     """One account in one region. Thread-safe."""
 
     def __init__(self, upstream: Upstream, smtp: tuple[str, int], settings: Settings) -> None:
         self.upstream = upstream
         self.account = Account(settings, upstream.region, time.time)
-        self._smtp = smtp
+        self._inbox = Inbox(*smtp)
         self._later = Later(workers=4)
         self._lock = threading.Lock()
         self._clear()
@@ -110,6 +149,7 @@ class Ses:
     def close(self) -> None:
         """Stops publishing and closes connections."""
         self._later.close()
+        self._inbox.close()
         self.upstream.close()
 
     def reset(self) -> None:
@@ -159,9 +199,9 @@ class Ses:
             kind = {
                 "TooManyRequestsException": "throttled",
                 "AccessDeniedException": "denied",
-                "InternalFailure": "errors",
             }.get(error.code, "refused")
-            self._count(kind, f"answer {error.code}")
+            if error.code != "InternalFailure":  # counted where it was thrown
+                self._count(kind)
             raise
 
     def _send_email(
@@ -182,7 +222,7 @@ class Ses:
         if thrown.throttle:
             raise SesError("TooManyRequestsException", "Maximum sending rate exceeded.")
         if thrown.error_before:
-            self._count("errors before acceptance")
+            self._count("errors_before")
             raise SesError("InternalFailure", "Internal failure.")
         config_set = self.upstream.configuration_set(email.config_set)
         self.account.admit(
@@ -252,33 +292,32 @@ class Ses:
             if inbox:
                 self._later.at(0, partial(self._deliver, accepted, inbox))
             for event, delays in zip(planned, plan, strict=True):
-                self._count(*["events lost"] * (not delays))
-                self._count(*["events repeated"] * (len(delays) - 1))
+                self._count(*["events_lost"] * (not delays))
+                self._count(*["events_repeated"] * (len(delays) - 1))
                 for delay in delays:
                     self._later.at(delay, partial(self._publish, accepted, event))
 
         if thrown.error_after or thrown.drop_answer:
             afterwards()
         if thrown.error_after:
-            self._count("errors after acceptance")
+            self._count("errors_after")
             raise SesError("InternalFailure", "Internal failure.")
         if thrown.drop_answer:
-            self._count("answers dropped")
+            self._count("answers_dropped")
             raise Dropped
         return afterwards
 
     def _deliver(self, accepted: events.Accepted, recipients: tuple[str, ...]) -> None:
-        with smtplib.SMTP(*self._smtp, timeout=10) as inbox:
-            sender = f"{accepted.message_id}@amazonses.com"
-            inbox.sendmail(sender, list(recipients), accepted.email.wire)
-        self._count("in the inbox")
+        sender = f"{accepted.message_id}@amazonses.com"
+        self._inbox.deliver(sender, recipients, accepted.email.wire)
+        self._count("in_inbox")
 
     def _publish(self, accepted: events.Accepted, event: events.Event) -> None:
         config_set = self.upstream.configuration_set(accepted.email.config_set)
         self._suppress(accepted, event, config_set.suppressed_reasons)
         for topic in config_set.topics(event.kind):
             self.upstream.publish(topic, event.payload)
-            self._count("events published")
+            self._count("events_published")
             with self._lock:
                 if record := self._records.get(accepted.message_id):
                     record["published"].append(event.payload["eventType"])
@@ -337,17 +376,14 @@ class Ses:
     def stats(self) -> dict[str, Any]:
         """Counters since the start or the last reset, and the rate attained."""
         with self._lock:
-            counted = dict(self._stats)
+            counted = self._stats.copy()
             times = list(self._times)
         span = times[-1] - times[0] if len(times) > 1 else 0.0
         seconds = Counter(int(moment - times[0]) for moment in times)
         return {
-            "calls": 0,
-            "accepted": 0,
-            "throttled": 0,
-            **counted,
-            "events pending": self._later.pending,
+            **{name: counted[name] for name in _COUNTERS},
+            "events_pending": self._later.pending,
             "seconds": round(span, 3),
-            "rate attained": round((len(times) - 1) / span, 3) if span else 0.0,
-            "per second": [seconds[second] for second in range(int(span) + 1)] if times else [],
+            "rate_attained": round((len(times) - 1) / span, 3) if span else 0.0,
+            "per_second": [seconds[second] for second in range(int(span) + 1)] if times else [],
         }
