@@ -336,6 +336,7 @@ def _simple(**changes: Any) -> dict[str, Any]:
         _simple(Headers=[{"Name": "Message-ID", "Value": "<a@b>"}]),
         _simple(Headers=[{"Name": f"X-{n}", "Value": "1"} for n in range(16)]),
         _simple(Body={}),
+        _simple(Attachments=[{"FileName": "a", "RawContent": "YQ=="}]),
         {"Content": {"Raw": {"Data": "not base64!"}}},
         {"Content": {"Template": {"TemplateName": "t"}}},
     ],
