@@ -36,7 +36,7 @@ def client(service: Any, endpoint: str, **credentials: str) -> Any:
 @contextmanager
 def running(command: list[str], ready: str, env: Mapping[str, str]) -> Iterator[None]:
     """Runs a program until the block ends; the block starts when the `ready` URL answers."""
-    process = subprocess.Popen(  # noqa: S603 - our own commands
+    process = subprocess.Popen(
         command,
         env={**os.environ, **env},
         stdout=subprocess.DEVNULL,
