@@ -150,6 +150,19 @@ def children(plan: Plan) -> tuple[Child, ...]:
             ready=f"{settings.console_url}/",
         ),
     ]
+    table.append(
+        Child(
+            name="metrics",
+            title="metrics forwarder",
+            argv=(
+                *(str(TOOLS / "python"), "-m", "infra.local.metrics"),
+                *("--aws-endpoint", settings.aws_url, "--region", settings.region),
+            ),
+            env=env("metrics"),
+            # It serves nobody: it is ready when what it reads and writes is.
+            ready=f"{settings.aws_url}/_ministack/health",
+        )
+    )
     if has_ses():
         table.append(
             Child(

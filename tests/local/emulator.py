@@ -74,7 +74,11 @@ def ministack() -> Iterator[str]:
         "MINISTACK_REGION": REGION,
         "PERSIST_STATE": "0",
     }
-    command = [str(ROOT / ".local/emulator/bin/ministack")]
+    command = [
+        str(ROOT / ".local/emulator/bin/python"),
+        "-P",
+        str(ROOT / "infra/local/emulator.py"),
+    ]
     with running(command, f"{endpoint}/_ministack/health", env):
         yield endpoint
 

@@ -1,4 +1,4 @@
-"""The laptop's SES without sockets: shapes, account, mail, policies, dice."""
+"""The laptop's SES without sockets: shapes, account, mail, dice."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local.ses import events, iam
+from infra.local.ses import events
 from infra.local.ses.account import DAY, Account, Send, SesError, TokenBucket
 from infra.local.ses.mime import Email, compose
 from infra.local.ses.settings import Settings, faults, schedule
@@ -345,56 +345,6 @@ def test_what_ses_cannot_send_is_a_bad_request(changes: dict[str, Any]) -> None:
     with pytest.raises(SesError) as caught:
         composed(request(**changes))
     assert caught.value.code == "BadRequestException"
-
-
-# --- policies -------------------------------------------------------------------------------------
-
-ALLOW = {
-    "Effect": "Allow",
-    "Action": ["ses:SendEmail"],
-    "Resource": "arn:aws:ses:us-east-1:1:identity/*",
-    "Condition": {"StringEquals": {"ses:FromAddress": "orders@shop.example"}},
-}
-CONTEXT = {"ses:fromaddress": ["orders@shop.example"], "ses:recipients": ["a@b.example"]}
-
-
-@pytest.mark.parametrize(
-    ("statement", "allowed"),
-    [
-        (ALLOW, True),
-        (ALLOW | {"Action": "SES:send*"}, True),
-        (ALLOW | {"Action": "ses:GetAccount"}, False),
-        (ALLOW | {"Resource": "arn:aws:ses:us-east-1:1:configuration-set/x"}, False),
-        (ALLOW | {"Condition": {"StringEquals": {"ses:FromAddress": ["x@y.example"]}}}, False),
-        (ALLOW | {"Condition": {"StringLike": {"ses:FromAddress": "*@shop.example"}}}, True),
-        (ALLOW | {"Condition": {"StringNotEquals": {"ses:FromAddress": "x@y.example"}}}, True),
-        (ALLOW | {"Condition": {"StringEquals": {"ses:Absent": "x"}}}, False),
-        (ALLOW | {"Condition": {"StringEqualsIfExists": {"ses:Absent": "x"}}}, True),
-        (ALLOW | {"Condition": {"Null": {"ses:Absent": "true"}}}, True),
-        (ALLOW | {"Condition": {"ForAllValues:StringLike": {"ses:Recipients": "*@c.*"}}}, False),
-        ({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, True),
-        ({"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:ses:*"}, False),
-    ],
-)
-def test_policies_are_judged_as_iam_does(statement: dict[str, Any], *, allowed: bool) -> None:
-    def judge(*statements: dict[str, Any]) -> bool:
-        document = {"Version": "2012-10-17", "Statement": list(statements)}
-        resource = "arn:aws:ses:us-east-1:1:identity/shop.example"
-        return iam.allowed([document], "ses:SendEmail", resource, CONTEXT)
-
-    assert judge(statement) is allowed
-    assert judge(statement, {"Effect": "Deny", "Action": "ses:*", "Resource": "*"}) is False
-
-
-def test_a_condition_that_cannot_be_judged_denies() -> None:
-    statement = ALLOW | {"Condition": {"DateGreaterThan": {"aws:CurrentTime": "2026-01-01"}}}
-    with pytest.raises(SesError, match="DateGreaterThan"):
-        iam.allowed(
-            [{"Statement": statement}],
-            "ses:SendEmail",
-            "arn:aws:ses:us-east-1:1:identity/shop.example",
-            {"aws:currenttime": ["2026-11-24"]},
-        )
 
 
 # --- dice -----------------------------------------------------------------------------------------

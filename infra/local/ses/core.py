@@ -19,7 +19,7 @@ from infra.local.ses import events
 from infra.local.ses.account import Account, Send, SesError, is_simulated
 from infra.local.ses.mime import compose
 from infra.local.ses.settings import Faults, Settings, faults, schedule
-from infra.local.ses.upstream import Answer, Upstream
+from infra.local.ses.upstream import Upstream
 
 _KEPT_MESSAGES = 20_000
 _SMTP_OK = 250
@@ -170,19 +170,19 @@ class Ses:
         )
         return self.account.settings
 
-    def _count(self, *names: str) -> None:
+    def count(self, *names: str) -> None:
+        """Adds one to each of these counters."""
         with self._lock:
             self._stats.update(names)
 
     def send_email(
-        self, body: bytes, answer: Answer, *, access_key: str, source_ip: str
+        self, body: bytes, *, caller: str, source_ip: str
     ) -> tuple[str, Callable[[], None]]:
-        """Takes a mail.
+        """Takes a mail that IAM has allowed.
 
         Args:
             body: of the caller's request.
-            answer: the emulator's to the same request, which is either allowed or denied by IAM.
-            access_key: of the caller's signature.
+            caller: what events show as `ses:caller-identity`.
             source_ip: of the caller.
 
         Returns:
@@ -192,29 +192,22 @@ class Ses:
             SesError: the refusal, or a fault.
             Dropped: accepted; close the connection without an answer.
         """
-        self._count("calls")
         try:
-            return self._send_email(json.loads(body or b"{}"), answer, access_key, source_ip)
+            return self._send_email(json.loads(body or b"{}"), caller, source_ip)
         except SesError as error:
-            kind = {
-                "TooManyRequestsException": "throttled",
-                "AccessDeniedException": "denied",
-            }.get(error.code, "refused")
             if error.code != "InternalFailure":  # counted where it was thrown
-                self._count(kind)
+                throttled = error.code == "TooManyRequestsException"
+                self.count("throttled" if throttled else "refused")
             raise
 
     def _send_email(
-        self, request: dict[str, Any], answer: Answer, access_key: str, source_ip: str
+        self, request: dict[str, Any], caller: str, source_ip: str
     ) -> tuple[str, Callable[[], None]]:
         now = datetime.now(UTC)
         message_id = events.new_id(now)
         email = compose(request, message_id=message_id, region=self.upstream.region, now=now)
         identity_arn, verified = self.upstream.identity_arn(email.sender)
         identity_arn = request.get("FromEmailAddressIdentityArn") or identity_arn
-        caller = self.upstream.authorize(
-            answer, email, identity_arn=identity_arn, access_key=access_key
-        )
         settings = self.account.settings
         dice = self._dice(settings, f"{email.recipients[0]}|{email.common_headers['subject']}")
         thrown = faults(settings, dice)
@@ -222,7 +215,7 @@ class Ses:
         if thrown.throttle:
             raise SesError("TooManyRequestsException", "Maximum sending rate exceeded.")
         if thrown.error_before:
-            self._count("errors_before")
+            self.count("errors_before")
             raise SesError("InternalFailure", "Internal failure.")
         config_set = self.upstream.configuration_set(email.config_set)
         self.account.admit(
@@ -292,32 +285,32 @@ class Ses:
             if inbox:
                 self._later.at(0, partial(self._deliver, accepted, inbox))
             for event, delays in zip(planned, plan, strict=True):
-                self._count(*["events_lost"] * (not delays))
-                self._count(*["events_repeated"] * (len(delays) - 1))
+                self.count(*["events_lost"] * (not delays))
+                self.count(*["events_repeated"] * (len(delays) - 1))
                 for delay in delays:
                     self._later.at(delay, partial(self._publish, accepted, event))
 
         if thrown.error_after or thrown.drop_answer:
             afterwards()
         if thrown.error_after:
-            self._count("errors_after")
+            self.count("errors_after")
             raise SesError("InternalFailure", "Internal failure.")
         if thrown.drop_answer:
-            self._count("answers_dropped")
+            self.count("answers_dropped")
             raise Dropped
         return afterwards
 
     def _deliver(self, accepted: events.Accepted, recipients: tuple[str, ...]) -> None:
         sender = f"{accepted.message_id}@amazonses.com"
         self._inbox.deliver(sender, recipients, accepted.email.wire)
-        self._count("in_inbox")
+        self.count("in_inbox")
 
     def _publish(self, accepted: events.Accepted, event: events.Event) -> None:
         config_set = self.upstream.configuration_set(accepted.email.config_set)
         self._suppress(accepted, event, config_set.suppressed_reasons)
         for topic in config_set.topics(event.kind):
             self.upstream.publish(topic, event.payload)
-            self._count("events_published")
+            self.count("events_published")
             with self._lock:
                 if record := self._records.get(accepted.message_id):
                     record["published"].append(event.payload["eventType"])
