@@ -5,6 +5,6 @@ caller's signature, so IAM decides; then this package sends the mail to the inbo
 configuration set's events, keeps the account (rate, quota, suppression list) and takes faults.
 
 Modules: `settings` (account and faults, and their dice), `account` (what SES refuses), `mime` (the
-mail on the wire), `events` (what SES publishes), `iam` and `upstream` (the emulator), `core` (all
-together), `server` (HTTP). Start: `python -m infra.local.ses --help`.
+mail on the wire), `events` (what SES publishes), `upstream` (the emulator), `core` (all together),
+`server` (HTTP). Start: `python -m infra.local.ses --help`.
 """

@@ -45,7 +45,7 @@ def main() -> None:
         # shutdown() waits for the loop that this thread is in: another one has to call it.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     print(f"SES: http://127.0.0.1:{server.server_port}/", flush=True)
-    server.serve_forever()
+    server.serve_forever(poll_interval=0.1)
     server.server_close()
     ses.close()
 

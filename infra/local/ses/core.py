@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -19,9 +19,15 @@ from infra.local.ses import events
 from infra.local.ses.account import Account, Send, SesError, is_simulated
 from infra.local.ses.mime import compose
 from infra.local.ses.settings import Faults, Settings, faults, schedule
-from infra.local.ses.upstream import Answer, Upstream
+from infra.local.ses.upstream import Upstream
 
 _KEPT_MESSAGES = 20_000
+_SMTP_OK = 250
+_COUNTERS = (
+    *("calls", "accepted", "throttled", "denied", "refused"),
+    *("errors_before", "errors_after", "answers_dropped"),
+    *("events_published", "events_repeated", "events_lost", "in_inbox"),
+)
 # An event's reason for the suppression list: the kind of event, and what it must say.
 _SUPPRESSING = {"BOUNCE": ("bounceType", "Permanent"), "COMPLAINT": ("complaintSubType", None)}
 
@@ -88,13 +94,46 @@ class Later:
                 self._running -= 1
 
 
+class Inbox:
+    """The inbox's SMTP server, over one connection: a new one takes it a tenth of a second."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._lock = threading.Lock()
+        self._connection: smtplib.SMTP | None = None
+
+    def deliver(self, sender: str, recipients: Sequence[str], wire: bytes) -> None:
+        """Hands a mail over."""
+        with self._lock:
+            self._connect().sendmail(sender, list(recipients), wire)
+
+    def _connect(self) -> smtplib.SMTP:
+        try:
+            if self._connection and self._connection.noop()[0] == _SMTP_OK:
+                return self._connection
+        except smtplib.SMTPServerDisconnected:
+            pass
+        self._close()
+        self._connection = smtplib.SMTP(*self._address, timeout=10)
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        with self._lock:
+            self._close()
+
+
 class Ses:
     """One account in one region. Thread-safe."""
 
     def __init__(self, upstream: Upstream, smtp: tuple[str, int], settings: Settings) -> None:
         self.upstream = upstream
         self.account = Account(settings, upstream.region, time.time)
-        self._smtp = smtp
+        self._inbox = Inbox(*smtp)
         self._later = Later(workers=4)
         self._lock = threading.Lock()
         self._clear()
@@ -110,6 +149,7 @@ class Ses:
     def close(self) -> None:
         """Stops publishing and closes connections."""
         self._later.close()
+        self._inbox.close()
         self.upstream.close()
 
     def reset(self) -> None:
@@ -130,19 +170,19 @@ class Ses:
         )
         return self.account.settings
 
-    def _count(self, *names: str) -> None:
+    def count(self, *names: str) -> None:
+        """Adds one to each of these counters."""
         with self._lock:
             self._stats.update(names)
 
     def send_email(
-        self, body: bytes, answer: Answer, *, access_key: str, source_ip: str
+        self, body: bytes, *, caller: str, source_ip: str
     ) -> tuple[str, Callable[[], None]]:
-        """Takes a mail.
+        """Takes a mail that IAM has allowed.
 
         Args:
             body: of the caller's request.
-            answer: the emulator's to the same request, which is either allowed or denied by IAM.
-            access_key: of the caller's signature.
+            caller: what events show as `ses:caller-identity`.
             source_ip: of the caller.
 
         Returns:
@@ -152,29 +192,22 @@ class Ses:
             SesError: the refusal, or a fault.
             Dropped: accepted; close the connection without an answer.
         """
-        self._count("calls")
         try:
-            return self._send_email(json.loads(body or b"{}"), answer, access_key, source_ip)
+            return self._send_email(json.loads(body or b"{}"), caller, source_ip)
         except SesError as error:
-            kind = {
-                "TooManyRequestsException": "throttled",
-                "AccessDeniedException": "denied",
-                "InternalFailure": "errors",
-            }.get(error.code, "refused")
-            self._count(kind, f"answer {error.code}")
+            if error.code != "InternalFailure":  # counted where it was thrown
+                throttled = error.code == "TooManyRequestsException"
+                self.count("throttled" if throttled else "refused")
             raise
 
     def _send_email(
-        self, request: dict[str, Any], answer: Answer, access_key: str, source_ip: str
+        self, request: dict[str, Any], caller: str, source_ip: str
     ) -> tuple[str, Callable[[], None]]:
         now = datetime.now(UTC)
         message_id = events.new_id(now)
         email = compose(request, message_id=message_id, region=self.upstream.region, now=now)
         identity_arn, verified = self.upstream.identity_arn(email.sender)
         identity_arn = request.get("FromEmailAddressIdentityArn") or identity_arn
-        caller = self.upstream.authorize(
-            answer, email, identity_arn=identity_arn, access_key=access_key
-        )
         settings = self.account.settings
         dice = self._dice(settings, f"{email.recipients[0]}|{email.common_headers['subject']}")
         thrown = faults(settings, dice)
@@ -182,7 +215,7 @@ class Ses:
         if thrown.throttle:
             raise SesError("TooManyRequestsException", "Maximum sending rate exceeded.")
         if thrown.error_before:
-            self._count("errors before acceptance")
+            self.count("errors_before")
             raise SesError("InternalFailure", "Internal failure.")
         config_set = self.upstream.configuration_set(email.config_set)
         self.account.admit(
@@ -252,33 +285,32 @@ class Ses:
             if inbox:
                 self._later.at(0, partial(self._deliver, accepted, inbox))
             for event, delays in zip(planned, plan, strict=True):
-                self._count(*["events lost"] * (not delays))
-                self._count(*["events repeated"] * (len(delays) - 1))
+                self.count(*["events_lost"] * (not delays))
+                self.count(*["events_repeated"] * (len(delays) - 1))
                 for delay in delays:
                     self._later.at(delay, partial(self._publish, accepted, event))
 
         if thrown.error_after or thrown.drop_answer:
             afterwards()
         if thrown.error_after:
-            self._count("errors after acceptance")
+            self.count("errors_after")
             raise SesError("InternalFailure", "Internal failure.")
         if thrown.drop_answer:
-            self._count("answers dropped")
+            self.count("answers_dropped")
             raise Dropped
         return afterwards
 
     def _deliver(self, accepted: events.Accepted, recipients: tuple[str, ...]) -> None:
-        with smtplib.SMTP(*self._smtp, timeout=10) as inbox:
-            sender = f"{accepted.message_id}@amazonses.com"
-            inbox.sendmail(sender, list(recipients), accepted.email.wire)
-        self._count("in the inbox")
+        sender = f"{accepted.message_id}@amazonses.com"
+        self._inbox.deliver(sender, recipients, accepted.email.wire)
+        self.count("in_inbox")
 
     def _publish(self, accepted: events.Accepted, event: events.Event) -> None:
         config_set = self.upstream.configuration_set(accepted.email.config_set)
         self._suppress(accepted, event, config_set.suppressed_reasons)
         for topic in config_set.topics(event.kind):
             self.upstream.publish(topic, event.payload)
-            self._count("events published")
+            self.count("events_published")
             with self._lock:
                 if record := self._records.get(accepted.message_id):
                     record["published"].append(event.payload["eventType"])
@@ -337,17 +369,14 @@ class Ses:
     def stats(self) -> dict[str, Any]:
         """Counters since the start or the last reset, and the rate attained."""
         with self._lock:
-            counted = dict(self._stats)
+            counted = self._stats.copy()
             times = list(self._times)
         span = times[-1] - times[0] if len(times) > 1 else 0.0
         seconds = Counter(int(moment - times[0]) for moment in times)
         return {
-            "calls": 0,
-            "accepted": 0,
-            "throttled": 0,
-            **counted,
-            "events pending": self._later.pending,
+            **{name: counted[name] for name in _COUNTERS},
+            "events_pending": self._later.pending,
             "seconds": round(span, 3),
-            "rate attained": round((len(times) - 1) / span, 3) if span else 0.0,
-            "per second": [seconds[second] for second in range(int(span) + 1)] if times else [],
+            "rate_attained": round((len(times) - 1) / span, 3) if span else 0.0,
+            "per_second": [seconds[second] for second in range(int(span) + 1)] if times else [],
         }

@@ -115,17 +115,8 @@ def _simple(request: dict[str, Any], simple: dict[str, Any], message_id: str) ->
         _part(add, body["Html"], "html")
     if not body:
         raise SesError("BadRequestException", "Body must hold Text or Html.")
-    for attachment in simple.get("Attachments") or []:
-        kind = attachment.get("ContentType", "application/octet-stream")
-        maintype, _, subtype = kind.partition("/")
-        message.add_attachment(
-            base64.b64decode(attachment["RawContent"]),
-            maintype=maintype,
-            subtype=subtype or "octet-stream",
-            filename=attachment["FileName"],
-            disposition=attachment.get("ContentDisposition", "ATTACHMENT").lower(),
-            cid=f"<{attachment['ContentId']}>" if "ContentId" in attachment else None,
-        )
+    if simple.get("Attachments"):
+        raise SesError("BadRequestException", "The local SES sends no attachments.")
     if message.is_multipart():
         # Short, or the header would be split in RFC 2231 pieces.
         message.set_boundary(f"----=_Part_{message_id[:16]}")

@@ -1,21 +1,17 @@
-"""The emulator behind the laptop's SES: who calls, what is verified, which topics want events."""
+"""The emulator behind the laptop's SES: what is verified, and which topics want events."""
 
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import boto3
 import urllib3
 from botocore.config import Config
 
-from infra.local.ses import iam
 from infra.local.ses.account import SesError
-from infra.local.ses.mime import Email
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -82,14 +78,13 @@ class Upstream:
 
         self._ses: SESV2Client = client("sesv2")
         self._sns: SNSClient = client("sns")
-        self._iam = client("iam")
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
 
     def close(self) -> None:
         """Closes its connections."""
         self._http.clear()
-        for client in (self._ses, self._sns, self._iam):
+        for client in (self._ses, self._sns):
             client.close()
 
     def forget(self) -> None:
@@ -163,52 +158,6 @@ class Upstream:
             suppressed_reasons=None if reasons is None else [*reasons],
             destinations=[dict(d) for d in events.get("EventDestinations", [])],
         )
-
-    def authorize(self, answer: Answer, email: Email, *, identity_arn: str, access_key: str) -> str:
-        """Decides whether the caller may send this mail.
-
-        Args:
-            answer: the emulator's to the caller's own SendEmail, whose signature it has checked.
-            email: the mail.
-            identity_arn: of the sending identity.
-            access_key: of the signature.
-
-        Returns:
-            The name for `ses:caller-identity`.
-
-        Raises:
-            SesError: AccessDeniedException, worded as SES does.
-        """
-        if not answer.refused:
-            # Allowed without regard to resource and conditions: root, or a policy without them.
-            return "root" if access_key == "test" else access_key
-        principal = re.search(r"arn:aws:\w+::\d+:\S+", str(json.loads(answer.body)["message"]))
-        if principal is None:
-            raise SesError("AccessDeniedException", "Unknown caller.")
-        arn = principal[0]
-        documents = self._keep("policies", arn, lambda: iam.load(self._iam, arn))
-        context = {
-            "ses:apiversion": ["2"],
-            "ses:fromaddress": [email.sender],
-            "ses:fromdisplayname": [parseaddr(email.source)[0]],
-            "ses:recipients": [*email.recipients],
-            "aws:principalarn": [arn],
-            "aws:principalaccount": [self.account],
-            "aws:requestedregion": [self.region],
-            "aws:securetransport": ["true"],
-        }
-        resources = [identity_arn]
-        if email.config_set:
-            prefix = f"arn:aws:ses:{self.region}:{self.account}:configuration-set/"
-            resources.append(prefix + email.config_set)
-        for resource in resources:
-            if not iam.allowed(documents, "ses:SendEmail", resource, context):
-                raise SesError(
-                    "AccessDeniedException",
-                    f"User `{arn}' is not authorized to perform `ses:SendEmail' on "
-                    f"resource `{resource}'",
-                )
-        return iam.caller_name(arn)
 
     def publish(self, topic: str, payload: Mapping[str, Any]) -> None:
         """Publishes an event as SES does, newline at the end and subject included."""
