@@ -21,7 +21,7 @@ TAG = "notificationId"
 """The message tag that carries our id from SendEmail to every event."""
 
 SUPPRESSED = frozenset({"OnAccountSuppressionList", "Suppressed"})
-"""Bounce subtypes of mails that SES never tried to deliver; they are outside the bounce rate."""
+"""Subtypes of mails that SES never tried to deliver; they are outside the rates."""
 
 _RANK = (
     Status.CLAIMED,
@@ -81,7 +81,7 @@ def parse(message: str) -> SesEvent | None:
             identity="|".join(part for part in (type_, detail, moment) if part),
             message_id=mail["messageId"],
             notification_id=(mail.get("tags") or {}).get(TAG, [None])[0],
-            sent_at=mail["timestamp"],
+            sent_at=mail["timestamp"][:19] + "Z",
             status=status,
             metric=metric,
             reason=detail or None,
@@ -122,7 +122,8 @@ def _complaint(event: dict[str, Any]) -> Judgement:
     kind = complaint.get("complaintFeedbackType") or complaint.get("complaintSubType") or ""
     if kind == "not-spam":
         return None, complaint["timestamp"], kind, None  # The recipient took it out of the junk.
-    return Status.COMPLAINED, complaint["timestamp"], kind, "EmailComplaint"
+    metric = None if complaint.get("complaintSubType") in SUPPRESSED else "EmailComplaint"
+    return Status.COMPLAINED, complaint["timestamp"], kind, metric
 
 
 def _reject(event: dict[str, Any]) -> Judgement:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.local_stack import LocalStack
 
 EVENTS = Path(__file__).parent / "events"
 
@@ -21,3 +27,22 @@ def load_event(name: str) -> dict[str, Any]:
 def order() -> dict[str, Any]:
     """The contract's example event."""
     return load_event("order")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """The local stack with the app deployed to it, on ports of its own, once for all tests."""
+    from infra.local.settings import Settings, free_ports  # noqa: PLC0415 - only where it is needed
+    from infra.local.stack import running  # noqa: PLC0415
+    from tests.local_stack import LocalStack  # noqa: PLC0415
+
+    aws_port, inbox_port, console_port = free_ports(3)
+    settings = Settings(
+        environment_suffix="test",
+        aws_port=aws_port,
+        inbox_port=inbox_port,
+        console_port=console_port,
+        state_dir=tmp_path_factory.mktemp("local") / "stack",
+    )
+    with running(settings, say=lambda line: print(line, file=sys.__stderr__, flush=True)) as plan:
+        yield LocalStack(plan)

@@ -1,0 +1,123 @@
+"""Each function's role, tried for real: what is its job is allowed, what is not is denied."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.local_stack import LocalStack
+
+PROBE = """
+import boto3, botocore.exceptions
+def handler(event, context):
+    try:
+        getattr(boto3.client(event["service"]), event["call"])(**event["arguments"])
+        return "allowed"
+    except botocore.exceptions.ClientError as error:
+        return error.response["Error"]["Code"]
+"""
+
+DENIED = {"AccessDeniedException", "AccessDenied", "AuthorizationError"}
+KEY = {"notificationId": {"S": "probe"}}
+MAIL = {
+    "Destination": {"ToAddresses": ["customer@example.com"]},
+    "Content": {"Simple": {"Subject": {"Data": "probe"}, "Body": {"Text": {"Data": "probe"}}}},
+}
+
+
+def table(call: str, **arguments: Any) -> tuple[str, str, dict[str, Any]]:
+    return "dynamodb", call, {"TableName": "email-delivery-tracking-test"} | arguments
+
+
+def send(
+    sender: str, configuration_set: str = "email-notifications-test"
+) -> tuple[str, str, dict[str, Any]]:
+    extra = {"FromEmailAddress": sender, "ConfigurationSetName": configuration_set}
+    return "sesv2", "send_email", MAIL | extra
+
+
+def update(key: str) -> tuple[str, str, dict[str, Any]]:
+    return table(
+        "update_item",
+        Key={"notificationId": {"S": key}},
+        UpdateExpression="SET probe = :p",
+        ExpressionAttributeValues={":p": {"N": "1"}},
+    )
+
+
+PUT = table("put_item", Item=KEY)
+GET = table("get_item", Key=KEY)
+DELETE = table("delete_item", Key=KEY)
+SCAN = table("scan")
+OTHER_TABLE = ("dynamodb", "put_item", {"TableName": "some-other-table", "Item": KEY})
+SHOP = send("orders@example.com")
+OTHER_MACHINE = (
+    "stepfunctions",
+    "start_execution",
+    {"stateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:another"},
+)
+ORDERS = (
+    "sns",
+    "publish",
+    {"TopicArn": "arn:aws:sns:us-east-1:000000000000:email-order-events-test", "Message": "x"},
+)
+
+
+@pytest.mark.parametrize(
+    ("function", "allowed", "denied"),
+    [
+        ("email-validate-test", [], [GET, PUT, SHOP, ORDERS]),
+        ("email-dedup-test", [PUT, update("probe")], [GET, DELETE, SCAN, OTHER_TABLE, SHOP]),
+        ("email-render-test", [], [GET, PUT, SHOP]),
+        (
+            "email-send-test",
+            [SHOP, update("probe")],
+            [send("ceo@example.com"), send("orders@example.com", "another-set"), PUT, DELETE],
+        ),
+        ("email-record-test", [PUT, update("probe")], [GET, DELETE, SCAN, SHOP]),
+        ("email-feedback-test", [GET, update("probe")], [PUT, DELETE, SCAN, SHOP]),
+        # That only the `pace` item may be updated is for tests/infra: MiniStack knows no LeadingKeys.
+        ("email-processor-test", [update("pace")], [PUT, GET, SHOP, ORDERS, OTHER_MACHINE]),
+    ],
+)
+def test_a_function_may_do_its_job_and_nothing_else(
+    stack: LocalStack,
+    function: str,
+    allowed: list[tuple[str, str, dict[str, Any]]],
+    denied: list[tuple[str, str, dict[str, Any]]],
+) -> None:
+    lambda_ = stack.client("lambda")
+    role = lambda_.get_function_configuration(FunctionName=function)["Role"]
+    bundle = io.BytesIO()
+    with zipfile.ZipFile(bundle, "w") as archive:
+        archive.writestr("probe.py", PROBE)
+        archive.write(stack.plan.lambda_dir / "bootstrap", "bootstrap")
+    probe = f"probe-{function}"
+    lambda_.create_function(
+        FunctionName=probe,
+        Runtime="provided.al2023",
+        Role=role,
+        Handler="probe.handler",
+        Code={"ZipFile": bundle.getvalue()},
+        Timeout=20,
+    )
+
+    def answer(service: str, call: str, arguments: dict[str, Any]) -> str:
+        event = {"service": service, "call": call, "arguments": arguments}
+        payload = lambda_.invoke(FunctionName=probe, Payload=json.dumps(event))["Payload"].read()
+        result: str = json.loads(payload)
+        return result
+
+    try:
+        for service, call, arguments in allowed:
+            assert answer(service, call, arguments) == "allowed", (call, arguments)
+        for service, call, arguments in denied:
+            assert answer(service, call, arguments) in DENIED, (call, arguments)
+    finally:
+        lambda_.delete_function(FunctionName=probe)
+        stack.table.delete_item(Key={"notificationId": "probe"})
