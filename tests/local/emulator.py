@@ -1,6 +1,7 @@
 """Programs that local tests talk to, each on a free port of loopback."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -41,6 +42,7 @@ def running(command: list[str], ready: str, env: Mapping[str, str]) -> Iterator[
         env={**os.environ, **env},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         for _ in range(200):
@@ -55,7 +57,8 @@ def running(command: list[str], ready: str, env: Mapping[str, str]) -> Iterator[
             raise AssertionError(f"{command[0]} does not answer")
         yield
     finally:
-        process.terminate()
+        # The whole group: the venv's `node` is a wrapper around the real one.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(10)
 
 
