@@ -64,11 +64,12 @@ class LocalStack:
 
     def wait_for_status(self, order_id: str, *statuses: str, seconds: float = 60) -> dict[str, Any]:
         """Wait until an order's record has one of the statuses; return the record."""
-        return until(
+        record: dict[str, Any] = until(
             lambda: r if (r := self.record(order_id)).get("status") in statuses else None,
             seconds=seconds,
             what=lambda: f"{order_id} to be {'/'.join(statuses)}, it is {self.record(order_id)}",
         )
+        return record
 
     def inbox(self, order_id: str = "") -> list[dict[str, Any]]:
         """Return the mails in the inbox, those about an order if one is named."""
