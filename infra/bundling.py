@@ -66,7 +66,7 @@ def bundle(target: Target, directory: Path) -> Path:
     subprocess.run(command, check=True)  # noqa: S603 - our own lock file and constants
     shutil.rmtree(directory / "bin", ignore_errors=True)
     shutil.copytree(
-        ROOT / "steps", directory / "steps", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+        ROOT / "steps", directory / "steps", ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.md")
     )
     if target.bootstrap:
         shutil.copy(target.bootstrap, directory / "bootstrap")
