@@ -1,6 +1,7 @@
 """The shapes that pass between the steps, and the order event as shops publish it.
 
-The JSON Schema of the event (`steps/order_event.schema.json`) is generated from `OrderEvent`.
+Each kind of mail adds its own fields in `steps.kinds`; the JSON Schema of all of them
+(`steps/order_event.schema.json`) is generated from here: `python -m infra.mail`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -32,7 +33,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-EventType = Literal["order.confirmed"]
+from steps import kinds
 
 
 class Reason(TypedDict):
@@ -50,12 +51,17 @@ class Claim(TypedDict):
 
 
 class Email(TypedDict):
-    """A rendered mail. `to` is a bare address; `subject` is a single line."""
+    """A rendered mail. `to` and `replyTo` are bare addresses; `fromName`, `subject` and the values of
+    `headers` are single lines. The sender's address is the send step's.
+    """
 
     to: str
+    fromName: str
+    replyTo: str
     subject: str
     html: str
     text: str
+    headers: dict[str, str]
 
 
 class Receipt(TypedDict):
@@ -186,15 +192,20 @@ class _Shape(BaseModel):
     )
 
 
-class Item(_Shape):
-    """One line of an order. `price` is for one piece."""
+class Piece(_Shape):
+    """Something ordered, and how much of it."""
 
     name: Text
     quantity: Annotated[Money, Field(gt=0)]
-    price: Money
     sku: Text | None = None
     image_url: WebLink | None = None
     url: WebLink | None = None
+
+
+class Item(Piece):
+    """One line of an order. `price` is for one piece."""
+
+    price: Money
 
 
 class PostalAddress(_Shape):
@@ -210,7 +221,10 @@ class PostalAddress(_Shape):
 
 
 class OrderEvent(_Shape):
-    """The SNS message body. Unknown fields are ignored; amounts are decimals from the first byte."""
+    """What all kinds share of the SNS message body. Unknown fields are ignored.
+
+    `eventTimestamp` is when that happened which the mail announces; its kind's age counts from there.
+    """
 
     order_id: OrderId
     customer_email: Address
@@ -218,7 +232,8 @@ class OrderEvent(_Shape):
     order_items: Annotated[list[Item], Field(min_length=1)]
     order_total: Money
     order_timestamp: Moment
-    event_type: EventType = "order.confirmed"
+    event_type: str = kinds.DEFAULT
+    event_timestamp: Moment | None = None
     currency: Currency = "USD"
     locale: LanguageTag = "en-US"
     shipping: Money | None = None
@@ -237,8 +252,8 @@ class InvalidEvent(Exception):
         self.raw = raw
 
 
-def parse(message: str) -> OrderEvent:
-    """Read an order event.
+def parse(message: str, now: datetime) -> OrderEvent:
+    """Read an order event of any kind.
 
     Raises:
         InvalidEvent: with one reason per wrong field; `raw` is the decoded JSON where it is any.
@@ -249,10 +264,27 @@ def parse(message: str) -> OrderEvent:
         raise InvalidEvent([{"path": "$", "reason": "is not JSON (RFC 8259)"}]) from None
     if not isinstance(raw, dict):
         raise InvalidEvent([{"path": "$", "reason": "must be a JSON object"}], raw)
+    event_type = raw.get("eventType", kinds.DEFAULT)
+    reasons: list[Reason] = []
+    if event_type in kinds.names():
+        shape, max_age = kinds.event(event_type)
+    else:
+        known = ", ".join(kinds.names())
+        reasons = [{"path": "eventType", "reason": f"is not one of the known kinds: {known}"}]
+        # What is wrong besides is said in the same go.
+        shape, max_age = OrderEvent, timedelta.max
+        raw = raw | {"eventType": kinds.DEFAULT}
     try:
-        return OrderEvent.model_validate(raw)
+        event = shape.model_validate(raw)
     except ValidationError as error:
-        raise InvalidEvent([_reason(e) for e in error.errors(include_input=False)], raw) from None
+        reasons += [_reason(e) for e in error.errors(include_input=False)]
+        raise InvalidEvent(reasons, raw) from None
+    if event.event_timestamp and now - event.event_timestamp > max_age:
+        too_old = f"is too long ago: {event_type} is sent for {max_age.days} days after the event"
+        reasons.append({"path": "eventTimestamp", "reason": too_old})
+    if reasons:
+        raise InvalidEvent(reasons, raw)
+    return event
 
 
 def _no_constant(name: str) -> object:

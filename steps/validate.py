@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from steps import model
@@ -18,10 +19,10 @@ KEPT_CHARACTERS = 64 * 1024
 """How much of a rejected message is kept: an item of the table holds 400 KB, an execution 256 KiB."""
 
 
-def validate(message: str, attempt: int) -> model.State:
+def validate(message: str, attempt: int, now: datetime) -> model.State:
     """Return the state to go on with: `order` for a valid message, else `rejection`."""
     try:
-        order = model.parse(message)
+        order = model.parse(message, now)
     except model.InvalidEvent as invalid:
         found = invalid.raw if isinstance(invalid.raw, dict) else {}
         order_id = found.get("orderId")
@@ -51,7 +52,7 @@ def validate(message: str, attempt: int) -> model.State:
 @step
 def handler(event: StepEvent, _context: LambdaContext) -> model.State:
     """Take `{state: {message, attempt}}`, return the next state."""
-    state = validate(event["state"]["message"], event["state"]["attempt"])
+    state = validate(event["state"]["message"], event["state"]["attempt"], datetime.now(UTC))
     if rejection := state.get("rejection"):
         logger.warning("event rejected", fields=[r["path"] for r in rejection["reasons"]])
     return state

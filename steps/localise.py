@@ -1,0 +1,93 @@
+"""Languages: which one a customer reads, and how it writes amounts, numbers and dates.
+
+Texts are gettext catalogues in `built/`, made by `infra.mail`; English is what the templates say.
+"""
+
+from __future__ import annotations
+
+import functools
+import gettext
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+
+BUILT = Path(__file__).parent / "built"
+SOURCE = "en"
+
+
+@functools.cache
+def languages() -> tuple[str, ...]:
+    """Return the languages that mails are written in."""
+    return tuple(sorted({SOURCE, *(path.stem for path in BUILT.glob("*.mo"))}))
+
+
+@dataclass(frozen=True)
+class Language:
+    """A catalogue, and the locale whose conventions go with it."""
+
+    texts: gettext.NullTranslations
+    locale: Locale
+
+    @property
+    def tag(self) -> str:
+        """The BCP 47 tag, for the mail's `lang`."""
+        return str(self.locale).replace("_", "-")
+
+    @property
+    def direction(self) -> str:
+        """`ltr` or `rtl`."""
+        return self.locale.text_direction
+
+    def money(self, amount: str | Decimal, currency: str, *, rounded: bool = False) -> str:
+        """Write an amount with the currency's decimals (ISO 4217), more only where it has more."""
+        return format_currency(
+            _plain(amount), currency, locale=self.locale, decimal_quantization=rounded
+        )
+
+    def number(self, value: str) -> str:
+        """Write a number."""
+        return format_decimal(_plain(value), locale=self.locale, decimal_quantization=False)
+
+    def date(self, moment: str) -> str:
+        """Write the day of an ISO 8601 date or moment, in the moment's own time zone."""
+        day = date.fromisoformat(moment) if len(moment) == 10 else datetime.fromisoformat(moment)  # noqa: PLR2004
+        return format_date(day, "long", locale=self.locale)
+
+
+@functools.cache
+def language(tag: str) -> Language:
+    """Find what a BCP 47 tag asks for: `de-AT` is German as written in Austria.
+
+    A language without texts gets English, in its own territory's English where the CLDR has one.
+    """
+    parts = tag.split("-")
+    wanted, territory = parts[0].lower(), parts[-1] if len(parts) > 1 else ""
+    if wanted in languages():
+        candidates = [tag, wanted]
+    else:
+        wanted, candidates = SOURCE, [f"{SOURCE}-{territory}", SOURCE]
+    for candidate in candidates:
+        try:
+            locale = Locale.parse(candidate, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+        return Language(_catalogue(wanted), locale)
+    raise AssertionError(candidates)
+
+
+def _catalogue(name: str) -> gettext.NullTranslations:
+    if name == SOURCE:
+        return gettext.NullTranslations()
+    with (BUILT / f"{name}.mo").open("rb") as file:
+        return gettext.GNUTranslations(file)
+
+
+def _plain(value: str | Decimal) -> Decimal:
+    """Drop trailing zeros: an amount written "29.990" has two decimals."""
+    number = Decimal(value).normalize()
+    return number.quantize(Decimal(1)) if number.as_tuple().exponent > 0 else number  # type: ignore[operator]
