@@ -13,7 +13,7 @@ import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import css_inline
 from babel.messages.catalog import Catalog
@@ -192,12 +192,16 @@ def compiled(sources: Path = kinds.FOLDER) -> dict[str, bytes]:
 
 def schema() -> str:
     """Return the JSON Schema of the order event: one alternative per kind."""
-    events = {name: kinds.event(name)[0] for name in kinds.names()}
-    references, definitions = models_json_schema(
-        [(event, "validation") for event in events.values()], ref_template="#/$defs/{model}"
-    )
-    del references
-    return json.dumps(definitions, indent=2)
+    events = [kinds.event(name)[0] for name in kinds.names()]
+    references, definitions = models_json_schema([(event, "validation") for event in events])
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Order event",
+        "description": "The body of a message to the order events topic. Unknown fields are ignored.",
+        "oneOf": [references[event, "validation"] for event in events],
+        **definitions,
+    }
+    return json.dumps(document, indent=2) + "\n"
 
 
 # --- all of it ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import gettext
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,6 +19,7 @@ from babel.numbers import format_currency, format_decimal
 
 BUILT = Path(__file__).parent / "built"
 SOURCE = "en"
+_MARKS = re.compile("[\u200e\u200f\u061c]")
 
 
 @functools.cache
@@ -41,13 +43,17 @@ class Language:
     @property
     def direction(self) -> str:
         """`ltr` or `rtl`."""
-        return self.locale.text_direction
+        return str(self.locale.text_direction)
 
     def money(self, amount: str | Decimal, currency: str, *, rounded: bool = False) -> str:
         """Write an amount with the currency's decimals (ISO 4217), more only where it has more."""
-        return format_currency(
+        written: str = format_currency(
             _plain(amount), currency, locale=self.locale, decimal_quantization=rounded
         )
+        if self.direction == "rtl":
+            # Else "US$" and the minus sign come out reversed: a left-to-right isolate (UAX 9).
+            written = f"\u2066{_MARKS.sub('', written)}\u2069"
+        return written
 
     def number(self, value: str) -> str:
         """Write a number."""

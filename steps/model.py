@@ -51,8 +51,10 @@ class Claim(TypedDict):
 
 
 class Email(TypedDict):
-    """A rendered mail. `to` and `replyTo` are bare addresses; `fromName`, `subject` and the values of
-    `headers` are single lines. The sender's address is the send step's.
+    """A rendered mail; the sender's address is the send step's.
+
+    `to` and `replyTo` are bare addresses; `fromName`, `subject` and the values of `headers` are single
+    lines.
     """
 
     to: str

@@ -163,9 +163,7 @@ def _line(item: dict[str, Any], currency: str, language: Language) -> Line:
         name=item["name"],
         quantity=language.number(item["quantity"]),
         price=language.money(price, currency) if price else "",
-        total=language.money(
-            Decimal(price) * Decimal(item["quantity"]), currency, rounded=True
-        )
+        total=language.money(Decimal(price) * Decimal(item["quantity"]), currency, rounded=True)
         if price
         else "",
         sku=clip(item.get("sku", ""), NAME_MAX),
@@ -190,7 +188,9 @@ def _sums(event: Fields, language: Language) -> list[tuple[str, str]]:
     ]
     if not sums:
         return []
-    subtotal = sum(Decimal(i["price"]) * Decimal(i["quantity"]) for i in event["orderItems"])
+    subtotal = sum(
+        (Decimal(i["price"]) * Decimal(i["quantity"]) for i in event["orderItems"]), Decimal()
+    )
     return [(_("Subtotal"), language.money(subtotal, event["currency"], rounded=True)), *sums]
 
 

@@ -58,7 +58,9 @@ def parcel(event: Mapping[str, Any], brand: Brand, lines: list[Json], status: st
         "@type": "ParcelDelivery",
         "partOfOrder": order(event, brand, [], status),
         "itemShipped": [_product(line) for line in lines],
-        "carrier": {"@type": "Organization", "name": event["carrier"]} if event["carrier"] else None,
+        "carrier": {"@type": "Organization", "name": event["carrier"]}
+        if event["carrier"]
+        else None,
         "trackingNumber": event["trackingNumber"],
         "trackingUrl": event["trackingUrl"],
         "expectedArrivalUntil": event["estimatedDelivery"],
