@@ -8,7 +8,6 @@ The sources are `steps/kinds`, the result is `steps/built`, which is not in the 
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from pydantic.json_schema import models_json_schema
 
 from steps import kinds, localise
 
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 STEPS = Path(localise.__file__).parent
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-SCHEMA = STEPS / "order_event.schema.json"
 
 BRAND = {
     "accent": "{{ brand.colour }}",
@@ -187,23 +184,6 @@ def compiled(sources: Path = kinds.FOLDER) -> dict[str, bytes]:
     return found
 
 
-# --- the event's schema ---------------------------------------------------------------------------
-
-
-def schema() -> str:
-    """Return the JSON Schema of the order event: one alternative per kind."""
-    events = [kinds.event(name)[0] for name in kinds.names()]
-    references, definitions = models_json_schema([(event, "validation") for event in events])
-    document = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Order event",
-        "description": "The body of a message to the order events topic. Unknown fields are ignored.",
-        "oneOf": [references[event, "validation"] for event in events],
-        **definitions,
-    }
-    return json.dumps(document, indent=2) + "\n"
-
-
 # --- all of it ------------------------------------------------------------------------------------
 
 
@@ -224,5 +204,4 @@ def build(into: Path = localise.BUILT) -> Path:
 
 if __name__ == "__main__":
     update_catalogues()
-    SCHEMA.write_text(schema())
     build()

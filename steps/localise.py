@@ -28,9 +28,12 @@ def languages() -> tuple[str, ...]:
     return tuple(sorted({SOURCE, *(path.stem for path in BUILT.glob("*.mo"))}))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Language:
-    """A catalogue, and the locale whose conventions go with it."""
+    """A catalogue, and the locale whose conventions go with it.
+
+    Remembers what it wrote: a mail says its total four times, and shops' prices repeat.
+    """
 
     texts: gettext.NullTranslations
     locale: Locale
@@ -45,6 +48,7 @@ class Language:
         """`ltr` or `rtl`."""
         return str(self.locale.text_direction)
 
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one object per language, for good
     def money(self, amount: str | Decimal, currency: str, *, rounded: bool = False) -> str:
         """Write an amount with the currency's decimals (ISO 4217), more only where it has more."""
         written: str = format_currency(
@@ -55,14 +59,18 @@ class Language:
             written = f"\u2066{_MARKS.sub('', written)}\u2069"
         return written
 
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one object per language, for good
     def number(self, value: str) -> str:
         """Write a number."""
-        return format_decimal(_plain(value), locale=self.locale, decimal_quantization=False)
+        written: str = format_decimal(_plain(value), locale=self.locale, decimal_quantization=False)
+        return written
 
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one object per language, for good
     def date(self, moment: str) -> str:
         """Write the day of an ISO 8601 date or moment, in the moment's own time zone."""
         day = date.fromisoformat(moment) if len(moment) == 10 else datetime.fromisoformat(moment)  # noqa: PLR2004
-        return format_date(day, "long", locale=self.locale)
+        written: str = format_date(day, "long", locale=self.locale)
+        return written
 
 
 @functools.cache

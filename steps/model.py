@@ -1,7 +1,7 @@
 """The shapes that pass between the steps, and the order event as shops publish it.
 
 Each kind of mail adds its own fields in `steps.kinds`; the JSON Schema of all of them
-(`steps/order_event.schema.json`) is generated from here: `python -m infra.mail`.
+(`steps/order_event.schema.json`) is generated from here: `python -m steps.model`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import models_json_schema
 from pydantic_core import PydanticCustomError
 
 from steps import kinds
@@ -254,8 +255,8 @@ class InvalidEvent(Exception):
         self.raw = raw
 
 
-def parse(message: str, now: datetime) -> OrderEvent:
-    """Read an order event of any kind.
+def parse(message: str, now: datetime | None = None) -> OrderEvent:
+    """Read an order event of any kind; `now` is when it is read, the present where none is given.
 
     Raises:
         InvalidEvent: with one reason per wrong field; `raw` is the decoded JSON where it is any.
@@ -281,7 +282,8 @@ def parse(message: str, now: datetime) -> OrderEvent:
     except ValidationError as error:
         reasons += [_reason(e) for e in error.errors(include_input=False)]
         raise InvalidEvent(reasons, raw) from None
-    if event.event_timestamp and now - event.event_timestamp > max_age:
+    happened = event.event_timestamp
+    if happened and (now or datetime.now(UTC)) - happened > max_age:
         too_old = f"is too long ago: {event_type} is sent for {max_age.days} days after the event"
         reasons.append({"path": "eventTimestamp", "reason": too_old})
     if reasons:
@@ -328,10 +330,15 @@ SCHEMA = Path(__file__).with_name("order_event.schema.json")
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of the order event as published."""
+    """Return the JSON Schema (2020-12) of the order event as published: one alternative per kind."""
+    events = [kinds.event(name)[0] for name in kinds.names()]
+    references, definitions = models_json_schema([(event, "validation") for event in events])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **OrderEvent.model_json_schema(by_alias=True, mode="validation"),
+        "title": "Order event",
+        "description": "The body of a message to the order events topic. Unknown fields are ignored.",
+        "oneOf": [references[event, "validation"] for event in events],
+        **definitions,
     }
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from markupsafe import Markup
 
 from steps import brand as brands
 from steps import localise, structured
@@ -68,27 +69,28 @@ def environment() -> Environment:
         loader=FileSystemLoader(localise.BUILT),
         autoescape=select_autoescape(enabled_extensions=("html",)),
         undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
         cache_size=-1,
     )
-    found.install_gettext_callables(  # type: ignore[attr-defined]
-        _gettext, _ngettext, newstyle=True
-    )
+    found.globals |= {"_": _gettext, "ngettext": _ngettext}
     return found
 
 
-# One environment serves all languages: the catalogue travels in the context.
+# One environment serves all languages, since the catalogue travels in the context. Texts are trusted
+# and are markup; what is put into them is not, and is escaped by `Markup.__mod__`.
 @pass_context
-def _gettext(context: Context, text: str) -> str:
-    return str(context["texts"].gettext(text))
+def _gettext(context: Context, text: str, **values: Any) -> str:
+    translated: str = context["texts"].gettext(text)
+    return (Markup(translated) if context.eval_ctx.autoescape else translated) % values  # noqa: S704
 
 
 @pass_context
-def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
-    return str(context["texts"].ngettext(singular, plural, number))
+def _ngettext(context: Context, singular: str, plural: str, number: int, **values: Any) -> str:
+    translated: str = context["texts"].ngettext(singular, plural, number)
+    text = Markup(translated) if context.eval_ctx.autoescape else translated  # noqa: S704
+    return text % (values | {"num": number})
 
 
 def render(order: dict[str, Any], brand: Brand, notification_id: str) -> Email:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from steps import model
 from steps.function import StepEvent, logger, step
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 UNKNOWN_ORDER = "UNKNOWN"
@@ -19,7 +20,7 @@ KEPT_CHARACTERS = 64 * 1024
 """How much of a rejected message is kept: an item of the table holds 400 KB, an execution 256 KiB."""
 
 
-def validate(message: str, attempt: int, now: datetime) -> model.State:
+def validate(message: str, attempt: int, now: datetime | None = None) -> model.State:
     """Return the state to go on with: `order` for a valid message, else `rejection`."""
     try:
         order = model.parse(message, now)
@@ -52,7 +53,7 @@ def validate(message: str, attempt: int, now: datetime) -> model.State:
 @step
 def handler(event: StepEvent, _context: LambdaContext) -> model.State:
     """Take `{state: {message, attempt}}`, return the next state."""
-    state = validate(event["state"]["message"], event["state"]["attempt"], datetime.now(UTC))
+    state = validate(event["state"]["message"], event["state"]["attempt"])
     if rejection := state.get("rejection"):
         logger.warning("event rejected", fields=[r["path"] for r in rejection["reasons"]])
     return state

@@ -11,6 +11,7 @@ import pytest
 from steps import aws, errors, ledger
 from steps.send import send
 from tests.aws_world import table_items
+from tests.mails import email
 
 if TYPE_CHECKING:
     from steps.model import State
@@ -48,8 +49,7 @@ def claimed() -> State:
             notification_id=ID, order_id="1", event_type="e", recipient="r", owner="me", now=1.0
         )
     )
-    email = {"to": "c@example.com", "subject": "Hi", "html": "<p>Hi</p>", "text": "Hi"}
-    return {"attempt": 1, "notificationId": ID, "email": email}  # type: ignore[typeddict-item]
+    return {"attempt": 1, "notificationId": ID, "email": email("order.confirmed")}
 
 
 def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
