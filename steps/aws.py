@@ -312,7 +312,7 @@ def from_field(name: str, address: str) -> str:
     if name.isascii():
         return formataddr((name, address))
     # Not formataddr: its encoded words may be longer than the 75 characters that one may have.
-    return f"{Header(name, 'utf-8').encode(linesep='')} <{address}>"
+    return f"{Header(name, 'utf-8', maxlinelen=75).encode(linesep='')} <{address}>"
 
 
 @dataclass(frozen=True, kw_only=True)

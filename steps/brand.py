@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 
-WHITE, BLACK, DARK_CARD = "#ffffff", "#111111", "#191c20"
+WHITE, BLACK, DARK_CARD = "#ffffff", "#000000", "#191c20"
 GRAPHIC_CONTRAST = 3.0
 """WCAG 2.2, 1.4.11: what a shape needs against what is next to it."""
 

@@ -84,7 +84,7 @@ def language(tag: str) -> Language:
     if wanted in languages():
         candidates = [tag, wanted]
     else:
-        wanted, candidates = SOURCE, [f"{SOURCE}-{territory}", SOURCE]
+        wanted, candidates = SOURCE, [f"{SOURCE}-{territory}"] * bool(territory) + [SOURCE]
     for candidate in candidates:
         try:
             locale = Locale.parse(candidate, sep="-")

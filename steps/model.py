@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.numbers import is_currency
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
@@ -141,7 +141,7 @@ def _locale(value: str) -> str:
         Locale.parse(value.replace("_", "-"), sep="-")
     except ValueError as error:
         raise PydanticCustomError("locale", "is not a BCP 47 language tag such as en-US") from error
-    except LookupError:
+    except UnknownLocaleError:
         pass  # Well formed and unknown to the CLDR: the mail falls back to English.
     return value.replace("_", "-")
 

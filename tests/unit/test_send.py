@@ -57,7 +57,10 @@ def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws, "sesv2", lambda: ses)
     assert send(claimed(), "me", "call")["messageId"] == "message-1"
     (request,) = ses.requests
-    assert request["FromEmailAddress"] == "orders@example.com"
+    assert request["FromEmailAddress"] == "Northwind Home <orders@example.com>"
+    assert request["ReplyToAddresses"] == ["hello@shop.example"]
+    headers = request["Content"]["Simple"]["Headers"]
+    assert {"Name": "Auto-Submitted", "Value": "auto-generated"} in headers
     assert request["ConfigurationSetName"] == "mails"
     assert {"Name": "notificationId", "Value": ID} in request["EmailTags"]
     assert "Raw" not in request["Content"]
