@@ -83,7 +83,7 @@ def test_every_text_is_translated_with_the_same_placeholders(path: Path) -> None
         original = message.id[-1] if isinstance(message.id, tuple) else message.id
         for form in forms:
             assert form, f"{message.id} is not translated"
-            assert _placeholders(form) == _placeholders(original)
+            assert _placeholders(str(form)) == _placeholders(str(original))
         assert len(forms) == (held.num_plurals if isinstance(message.id, tuple) else 1)
 
 
