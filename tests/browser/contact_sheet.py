@@ -17,9 +17,10 @@ from tests.golden.mails import FOLDER
 from tests.mails import email
 
 ORDER = ["order.confirmed", "order.shipped", "order.delivered", "order.refunded", "order.cancelled"]
-SCALE = 0.5
+DESKTOP, PHONE = (640, 1120, 0.41), (375, 1000, 0.68)
+"""Width and height of a mail's window, and how much smaller it is drawn."""
 STYLE = """
-body { margin: 0; padding: 28px; width: 1540px; background: #d9dce1; font: 15px/1.3 'Liberation Sans', Arial; }
+body { margin: 0; padding: 28px; width: 1360px; background: #d9dce1; font: 15px/1.3 'Liberation Sans', Arial; }
 .row { display: flex; justify-content: space-between; margin-bottom: 24px; }
 figure { margin: 0; } figcaption { color: #41474f; margin-bottom: 8px; }
 div.frame { overflow: hidden; border-radius: 10px; }
@@ -27,10 +28,9 @@ iframe { border: 0; transform-origin: 0 0; }
 """
 
 
-def frame(
-    kind: str, locale: str, scheme: str, width: int, height: int, scale: float = SCALE
-) -> str:
-    """Return a figure with one mail; sizes are the mail's own, in pixels, before scaling."""
+def frame(kind: str, locale: str, scheme: str, window: tuple[int, int, float]) -> str:
+    """Return a figure with one mail."""
+    width, height, scale = window
     shown = escape.escape(in_scheme(email(kind, locale=locale)["html"], scheme))
     return (
         f"<figure><figcaption>{kind} · {locale}</figcaption>"
@@ -45,16 +45,19 @@ def main() -> None:
     mail.build()
     shown = [*ORDER, *(kind for kind in kinds.names() if kind not in ORDER)]
     languages = [lang for lang in localise.languages() if lang != localise.SOURCE]
-    rows = [
-        [frame(kind, "en", "light", 640, 1120, 0.465) for kind in shown],
-        [frame(kind, "en", "dark", 640, 1120, 0.465) for kind in shown],
-        [frame(kind, "en", ("light", "dark")[i % 2], 375, 1000, 0.78) for i, kind in enumerate(shown)],
-        [frame(kinds.DEFAULT, lang, ("dark", "light")[i % 2], 375, 1000, 0.78) for i, lang in enumerate(languages)],
-    ]  # fmt: skip
+    schemes = ("light", "dark")
+    rows = [[frame(kind, localise.SOURCE, scheme, DESKTOP) for kind in shown] for scheme in schemes]
+    rows += [
+        [frame(kind, localise.SOURCE, schemes[i % 2], PHONE) for i, kind in enumerate(shown)],
+        [
+            frame(kinds.DEFAULT, lang, schemes[(i + 1) % 2], PHONE)
+            for i, lang in enumerate(languages)
+        ],
+    ]
     body = "".join(f'<div class="row">{"".join(row)}</div>' for row in rows)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1596, "height": 900})
+        page = browser.new_page(viewport={"width": 1416, "height": 900})
         page.set_content(f"<style>{STYLE}</style>{body}")
         page.wait_for_timeout(500)
         page.screenshot(path=FOLDER / "contact-sheet.png", full_page=True)
