@@ -127,7 +127,7 @@ def main() -> None:
     yardstick = statistics.median(rates["bare jinja2"])
     for name, found in rates.items():
         median = statistics.median(found)
-        print(f"{name:15} {median:7.0f} mails/s   {median / yardstick:5.2f} of bare jinja2")  # noqa: T201
+        print(f"{name:15} {median:7.0f} mails/s   {median / yardstick:5.2f} of bare jinja2")
 
     templates = (
         "import jinja2; e = jinja2.Environment(autoescape=True, extensions=['jinja2.ext.i18n'], "
@@ -142,7 +142,7 @@ def main() -> None:
         ("import steps.render", "import steps.render"),
         ("  + templates", step),
     ):
-        print(f"{name:20} {cold(code):6.0f} ms")  # noqa: T201
+        print(f"{name:20} {cold(code):6.0f} ms")
 
 
 if __name__ == "__main__":
