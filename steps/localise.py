@@ -5,6 +5,7 @@ Texts are gettext catalogues in `built/`, made by `infra.mail`; English is what 
 
 from __future__ import annotations
 
+import copy
 import functools
 import gettext
 import re
@@ -15,7 +16,12 @@ from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import (
+    NumberPattern,
+    format_decimal,
+    get_currency_precision,
+    get_currency_symbol,
+)
 
 BUILT = Path(__file__).parent / "built"
 SOURCE = "en"
@@ -51,9 +57,8 @@ class Language:
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - one object per language, for good
     def money(self, amount: str | Decimal, currency: str, *, rounded: bool = False) -> str:
         """Write an amount with the currency's decimals (ISO 4217), more only where it has more."""
-        written: str = format_currency(
-            _plain(amount), currency, locale=self.locale, decimal_quantization=rounded
-        )
+        pattern = _currency_pattern(self.locale, currency)
+        written: str = pattern.apply(_plain(amount), self.locale, decimal_quantization=rounded)
         if self.direction == "rtl":
             # Else "US$" and the minus sign come out reversed: a left-to-right isolate (UAX 9).
             written = f"\u2066{_MARKS.sub('', written)}\u2069"
@@ -92,6 +97,20 @@ def language(tag: str) -> Language:
             continue
         return Language(_catalogue(wanted), locale)
     raise AssertionError(candidates)
+
+
+@functools.cache
+def _currency_pattern(locale: Locale, currency: str) -> NumberPattern:
+    """The locale's pattern with the currency's symbol and decimals in it.
+
+    What `babel.numbers.format_currency` does for each amount anew, which was a fifth of a mail's time.
+    """
+    pattern: NumberPattern = copy.copy(locale.currency_formats["standard"])
+    symbol = get_currency_symbol(currency, locale)
+    pattern.prefix = tuple(part.replace("¤", symbol) for part in pattern.prefix)
+    pattern.suffix = tuple(part.replace("¤", symbol) for part in pattern.suffix)
+    pattern.frac_prec = (get_currency_precision(currency),) * 2
+    return pattern
 
 
 def _catalogue(name: str) -> gettext.NullTranslations:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from decimal import Decimal
 from email.header import decode_header, make_header
 from email.utils import parseaddr
@@ -11,6 +13,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from babel.numbers import format_currency
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +136,17 @@ def test_a_language_without_texts_falls_back(locale: str, language: str, expecte
 )
 def test_amounts_have_the_currencys_decimals(amount: str, currency: str, expected: str) -> None:
     assert words(localise.language("en-US").money(amount, currency)) == expected
+
+
+@given(
+    amount=st.decimals(-(10**9), 10**9, places=2),
+    currency=st.sampled_from(["USD", "EUR", "JPY", "KWD", "CHF", "INR", "XXX"]),
+    tag=st.sampled_from(["en", "en-IN", "de-CH", "de-AT", "fr", "es-MX", "ja"]),
+)
+def test_amounts_are_written_as_babel_does(amount: Decimal, currency: str, tag: str) -> None:
+    language = localise.language(tag)
+    expected = format_currency(amount, currency, locale=language.locale)
+    assert language.money(amount, currency, rounded=True) == expected
 
 
 def test_arabic_keeps_sign_and_currency_in_order() -> None:
@@ -342,3 +356,8 @@ def test_the_brand_is_in_every_mail() -> None:
             assert said in mail["html"]
             assert said in mail["text"]
         assert mail["replyTo"] == BRAND.support_email
+
+
+def test_a_cold_start_imports_nothing_that_it_does_not_need() -> None:
+    code = "import sys, steps.render; print({'pydantic', 'boto3', 'email_validator'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code]) == b"set()\n"
