@@ -107,8 +107,9 @@ def _currency_pattern(locale: Locale, currency: str) -> NumberPattern:
     """
     pattern: NumberPattern = copy.copy(locale.currency_formats["standard"])
     symbol = get_currency_symbol(currency, locale)
-    pattern.prefix = tuple(part.replace("¤", symbol) for part in pattern.prefix)
-    pattern.suffix = tuple(part.replace("¤", symbol) for part in pattern.suffix)
+    for side in ("prefix", "suffix"):
+        positive, negative = getattr(pattern, side)
+        setattr(pattern, side, (positive.replace("¤", symbol), negative.replace("¤", symbol)))
     pattern.frac_prec = (get_currency_precision(currency),) * 2
     return pattern
 
