@@ -50,6 +50,9 @@ status: $(VENV)/laptop.done ## tells what of the local stack runs
 demo: setup ## sends sample orders through the whole system and shows what happened
 	@$(BIN)/python -m infra.local.demo
 
+preview: $(VENV)/laptop.done ## shows every kind of mail in every language (EVENT=file: your own event)
+	@$(BIN)/python -m infra.local.preview $(EVENT)
+
 # --- checks ---------------------------------------------------------------------------------------
 test: setup lint ## runs every test, the fast ones first
 	@$(BIN)/python -m pytest

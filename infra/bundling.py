@@ -15,6 +15,8 @@ from pathlib import Path
 
 from aws_cdk import aws_lambda as lambda_
 
+from infra import mail
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -66,8 +68,11 @@ def bundle(target: Target, directory: Path) -> Path:
     subprocess.run(command, check=True)  # noqa: S603 - our own lock file and constants
     shutil.rmtree(directory / "bin", ignore_errors=True)
     shutil.copytree(
-        ROOT / "steps", directory / "steps", ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.md")
+        ROOT / "steps",
+        directory / "steps",
+        ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.md", "built"),
     )
+    mail.build(directory / "steps" / "built")
     if target.bootstrap:
         shutil.copy(target.bootstrap, directory / "bootstrap")
     return directory

@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from email_validator import validate_email
+
+from steps.brand import Brand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOCAL_ACCOUNT, LOCAL_REGION, LOCAL_SENDER = "000000000000", "us-east-1", "orders@example.com"
+LOCAL_BRAND = Brand(name="Example Shop", support_email=LOCAL_SENDER)
 
 
 class ConfigError(ValueError):
@@ -25,13 +29,15 @@ class ConfigError(ValueError):
 class Config:
     """What a deployment is made of; see "Settings" in the README for each variable.
 
-    `sender` is the From address and `domain` its domain; `cost_budget` is in USD a month.
+    `sender` is the From address and `domain` its domain; `cost_budget` is in USD a month; `brand` is
+    the letterhead of the mails.
     """
 
     account: str
     region: str
     env: str
     sender: str
+    brand: Brand = LOCAL_BRAND
     alert_emails: tuple[str, ...] = ()
     cost_budget: Decimal = Decimal(100)
     customer_managed_key: bool = False
@@ -71,6 +77,12 @@ class Config:
             except (ValueError, KeyError, InvalidOperation):
                 raise ConfigError(f'{variable} is "{held}": it takes {takes}') from None
 
+        sender = read(
+            "VERIFIED_DOMAIN",
+            _sender,
+            LOCAL_SENDER if local else None,
+            "a sender that SES has verified: an address (orders@shop.example) or a domain",
+        )
         return cls(
             account=read(
                 "CDK_DEFAULT_ACCOUNT",
@@ -90,11 +102,42 @@ class Config:
                 "dev",
                 "1 to 20 of a-z, 0-9 and -, such as dev or prod",
             ),
-            sender=read(
-                "VERIFIED_DOMAIN",
-                _sender,
-                LOCAL_SENDER if local else None,
-                "a sender that SES has verified: an address (orders@shop.example) or a domain",
+            sender=sender,
+            brand=Brand(
+                name=read(
+                    "BRAND_NAME",
+                    _line(80),
+                    LOCAL_BRAND.name if local else sender.rpartition("@")[2],
+                    "the shop's name, at most 80 characters",
+                ),
+                support_email=read(
+                    "SUPPORT_EMAIL", _address, sender, "the address that customers write to"
+                ),
+                colour=read(
+                    "BRAND_COLOUR",
+                    _matching("#[0-9a-fA-F]{6}"),
+                    Brand.colour,
+                    "a colour such as #1f5a43",
+                ),
+                logo_url=read("BRAND_LOGO_URL", _web_link, "", "a link that begins with https://"),
+                website_url=read(
+                    "BRAND_WEBSITE_URL", _web_link, "", "a link that begins with https://"
+                ),
+                postal_address=read(
+                    "BRAND_POSTAL_ADDRESS", _line(200), "", "one line of at most 200 characters"
+                ),
+                links=read(
+                    "BRAND_LINKS",
+                    _links,
+                    (),
+                    "up to six links for the footer: Help=https://..., Returns=https://...",
+                ),
+                unsubscribe_url=read(
+                    "LIST_UNSUBSCRIBE_URL",
+                    _web_link,
+                    "",
+                    "a link that begins with https:// and may hold {notificationId}",
+                ),
             ),
             alert_emails=read(
                 "NOTIFICATION_EMAILS", _addresses, (), "addresses separated by commas"
@@ -150,3 +193,31 @@ def _concurrency(held: str) -> int:
     if not 2 <= (number := int(held)) <= 1000:  # noqa: PLR2004 - ScalingConfig.MaximumConcurrency
         raise ValueError(held)
     return number
+
+
+def _line(longest: int) -> Callable[[str], str]:
+    def parse(held: str) -> str:
+        if len(held) > longest or not held.isprintable():
+            raise ValueError(held)
+        return held
+
+    return parse
+
+
+def _web_link(held: str) -> str:
+    # Printable ASCII without brackets: it also stands in a header field (RFC 2369).
+    if not re.fullmatch(r"https://[!-;=?-~]{1,500}", held) or not urlsplit(held).hostname:
+        raise ValueError(held)
+    return held
+
+
+def _links(held: str) -> tuple[tuple[str, str], ...]:
+    links = []
+    for part in held.split(","):
+        label, separator, url = part.strip().partition("=")
+        if not (separator and label.strip()):
+            raise ValueError(held)
+        links.append((_line(40)(label.strip()), _web_link(url.strip())))
+    if len(links) > 6:  # noqa: PLR2004 - a footer, not a site map; Lambda's environment holds 4 KB
+        raise ValueError(held)
+    return tuple(links)

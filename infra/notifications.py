@@ -74,7 +74,7 @@ class NotificationsStack(Stack):
         steps = Steps(
             validate=step("validate"),
             dedup=step("dedup", ledger),
-            render=step("render"),
+            render=step("render", {"BRAND": config.brand.to_json()}),
             send=step("send", ledger | sending),
             record=step("record", ledger),
         )

@@ -11,6 +11,8 @@ import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.header import Header
+from email.utils import formataddr
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -273,7 +275,7 @@ def send_email(email: Email, *, sender: str, tags: Mapping[str, str]) -> str:
     """Hand one mail to SES v2, once, and return SES's message id.
 
     Subject, addresses and bodies travel as separate fields of `Content.Simple`; SES builds the MIME,
-    so no value can become a header of its own.
+    so no value can become a header of its own. `sender` is a bare address; the mail names it.
 
     Raises:
         SendDeferred: one of its kinds; SES did not accept the mail and may later.
@@ -282,7 +284,8 @@ def send_email(email: Email, *, sender: str, tags: Mapping[str, str]) -> str:
     """
     try:
         answer = sesv2().send_email(
-            FromEmailAddress=sender,
+            FromEmailAddress=from_field(email["fromName"], sender),
+            ReplyToAddresses=[email["replyTo"]],
             Destination={"ToAddresses": [email["to"]]},
             Content={
                 "Simple": {
@@ -291,8 +294,7 @@ def send_email(email: Email, *, sender: str, tags: Mapping[str, str]) -> str:
                         "Html": {"Data": email["html"], "Charset": "UTF-8"},
                         "Text": {"Data": email["text"], "Charset": "UTF-8"},
                     },
-                    # RFC 3834: no out-of-office answers to a machine.
-                    "Headers": [{"Name": "Auto-Submitted", "Value": "auto-generated"}],
+                    "Headers": [{"Name": n, "Value": v} for n, v in email["headers"].items()],
                 }
             },
             ConfigurationSetName=os.environ["CONFIGURATION_SET"],
@@ -303,6 +305,14 @@ def send_email(email: Email, *, sender: str, tags: Mapping[str, str]) -> str:
     except BotoCoreError as error:
         raise errors.SendOutcomeUnknown(f"no answer from SES ({type(error).__name__})") from error
     return answer["MessageId"]
+
+
+def from_field(name: str, address: str) -> str:
+    """Write a From field: a name that needs it is quoted (RFC 5322), or encoded (RFC 2047)."""
+    if name.isascii():
+        return formataddr((name, address))
+    # Not formataddr: its encoded words may be longer than the 75 characters that one may have.
+    return f"{Header(name, 'utf-8', maxlinelen=75).encode(linesep='')} <{address}>"
 
 
 @dataclass(frozen=True, kw_only=True)

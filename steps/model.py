@@ -1,6 +1,7 @@
 """The shapes that pass between the steps, and the order event as shops publish it.
 
-The JSON Schema of the event (`steps/order_event.schema.json`) is generated from `OrderEvent`.
+Each kind of mail adds its own fields in `steps.kinds`; the JSON Schema of all of them
+(`steps/order_event.schema.json`) is generated from here: `python -m steps.model`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import hashlib
 import json
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.numbers import is_currency
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
@@ -30,9 +31,10 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import models_json_schema
 from pydantic_core import PydanticCustomError
 
-EventType = Literal["order.confirmed"]
+from steps import kinds
 
 
 class Reason(TypedDict):
@@ -50,12 +52,19 @@ class Claim(TypedDict):
 
 
 class Email(TypedDict):
-    """A rendered mail. `to` is a bare address; `subject` is a single line."""
+    """A rendered mail; the sender's address is the send step's.
+
+    `to` and `replyTo` are bare addresses; `fromName`, `subject` and the values of `headers` are single
+    lines.
+    """
 
     to: str
+    fromName: str
+    replyTo: str
     subject: str
     html: str
     text: str
+    headers: dict[str, str]
 
 
 class Receipt(TypedDict):
@@ -132,7 +141,7 @@ def _locale(value: str) -> str:
         Locale.parse(value.replace("_", "-"), sep="-")
     except ValueError as error:
         raise PydanticCustomError("locale", "is not a BCP 47 language tag such as en-US") from error
-    except LookupError:
+    except UnknownLocaleError:
         pass  # Well formed and unknown to the CLDR: the mail falls back to English.
     return value.replace("_", "-")
 
@@ -186,15 +195,20 @@ class _Shape(BaseModel):
     )
 
 
-class Item(_Shape):
-    """One line of an order. `price` is for one piece."""
+class Piece(_Shape):
+    """Something ordered, and how much of it."""
 
     name: Text
     quantity: Annotated[Money, Field(gt=0)]
-    price: Money
     sku: Text | None = None
     image_url: WebLink | None = None
     url: WebLink | None = None
+
+
+class Item(Piece):
+    """One line of an order. `price` is for one piece."""
+
+    price: Money
 
 
 class PostalAddress(_Shape):
@@ -210,7 +224,10 @@ class PostalAddress(_Shape):
 
 
 class OrderEvent(_Shape):
-    """The SNS message body. Unknown fields are ignored; amounts are decimals from the first byte."""
+    """What all kinds share of the SNS message body. Unknown fields are ignored.
+
+    `eventTimestamp` is when that happened which the mail announces; its kind's age counts from there.
+    """
 
     order_id: OrderId
     customer_email: Address
@@ -218,7 +235,8 @@ class OrderEvent(_Shape):
     order_items: Annotated[list[Item], Field(min_length=1)]
     order_total: Money
     order_timestamp: Moment
-    event_type: EventType = "order.confirmed"
+    event_type: str = kinds.DEFAULT
+    event_timestamp: Moment | None = None
     currency: Currency = "USD"
     locale: LanguageTag = "en-US"
     shipping: Money | None = None
@@ -237,8 +255,8 @@ class InvalidEvent(Exception):
         self.raw = raw
 
 
-def parse(message: str) -> OrderEvent:
-    """Read an order event.
+def parse(message: str, now: datetime | None = None) -> OrderEvent:
+    """Read an order event of any kind; `now` is when it is read, the present where none is given.
 
     Raises:
         InvalidEvent: with one reason per wrong field; `raw` is the decoded JSON where it is any.
@@ -249,10 +267,28 @@ def parse(message: str) -> OrderEvent:
         raise InvalidEvent([{"path": "$", "reason": "is not JSON (RFC 8259)"}]) from None
     if not isinstance(raw, dict):
         raise InvalidEvent([{"path": "$", "reason": "must be a JSON object"}], raw)
+    event_type = raw.get("eventType", kinds.DEFAULT)
+    reasons: list[Reason] = []
+    if event_type in kinds.names():
+        shape, max_age = kinds.event(event_type)
+    else:
+        known = ", ".join(kinds.names())
+        reasons = [{"path": "eventType", "reason": f"is not one of the known kinds: {known}"}]
+        # What is wrong besides is said in the same go.
+        shape, max_age = OrderEvent, timedelta.max
+        raw = raw | {"eventType": kinds.DEFAULT}
     try:
-        return OrderEvent.model_validate(raw)
+        event = shape.model_validate(raw)
     except ValidationError as error:
-        raise InvalidEvent([_reason(e) for e in error.errors(include_input=False)], raw) from None
+        reasons += [_reason(e) for e in error.errors(include_input=False)]
+        raise InvalidEvent(reasons, raw) from None
+    happened = event.event_timestamp
+    if happened and (now or datetime.now(UTC)) - happened > max_age:
+        too_old = f"is too long ago: {event_type} is sent for {max_age.days} days after the event"
+        reasons.append({"path": "eventTimestamp", "reason": too_old})
+    if reasons:
+        raise InvalidEvent(reasons, raw)
+    return event
 
 
 def _no_constant(name: str) -> object:
@@ -294,10 +330,15 @@ SCHEMA = Path(__file__).with_name("order_event.schema.json")
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of the order event as published."""
+    """Return the JSON Schema (2020-12) of the order event as published: one alternative per kind."""
+    events = [kinds.event(name)[0] for name in kinds.names()]
+    references, definitions = models_json_schema([(event, "validation") for event in events])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **OrderEvent.model_json_schema(by_alias=True, mode="validation"),
+        "title": "Order event",
+        "description": "The body of a message to the order events topic. Unknown fields are ignored.",
+        "oneOf": [references[event, "validation"] for event in events],
+        **definitions,
     }
 
 

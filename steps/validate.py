@@ -9,6 +9,8 @@ from steps import model
 from steps.function import StepEvent, logger, step
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 UNKNOWN_ORDER = "UNKNOWN"
@@ -18,10 +20,10 @@ KEPT_CHARACTERS = 64 * 1024
 """How much of a rejected message is kept: an item of the table holds 400 KB, an execution 256 KiB."""
 
 
-def validate(message: str, attempt: int) -> model.State:
+def validate(message: str, attempt: int, now: datetime | None = None) -> model.State:
     """Return the state to go on with: `order` for a valid message, else `rejection`."""
     try:
-        order = model.parse(message)
+        order = model.parse(message, now)
     except model.InvalidEvent as invalid:
         found = invalid.raw if isinstance(invalid.raw, dict) else {}
         order_id = found.get("orderId")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from infra.config import LOCAL_BRAND
 from steps import aws
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def tracking_table(patch: pytest.MonkeyPatch) -> None:
         "TRACKING_TABLE": "tracking",
         "SENDER": SENDER,
         "CONFIGURATION_SET": "mails",
+        "BRAND": LOCAL_BRAND.to_json(),
     }.items():
         patch.setenv(name, value)
     for client in (aws.dynamodb, aws.sesv2, aws.stepfunctions, aws.sqs):

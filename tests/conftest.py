@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra import mail
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.local_stack import LocalStack
 
 EVENTS = Path(__file__).parent / "events"
+
+
+def pytest_configure() -> None:
+    """Build the mails from their sources, so that no test sees yesterday's."""
+    mail.build()
 
 
 def load_event(name: str) -> dict[str, Any]:

@@ -22,12 +22,17 @@ FLAGS = [
 ]
 
 
+def chromium() -> str:
+    """Return the path of a Chromium."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "browser tests need Chromium: apt-get install chromium (or Chrome on the PATH)"
+    return path
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A running Chromium."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "browser tests need Chromium: apt-get install chromium (or Chrome on the PATH)"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
+        running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield running
+        running.close()

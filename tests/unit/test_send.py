@@ -11,6 +11,7 @@ import pytest
 from steps import aws, errors, ledger
 from steps.send import send
 from tests.aws_world import table_items
+from tests.mails import email
 
 if TYPE_CHECKING:
     from steps.model import State
@@ -48,8 +49,7 @@ def claimed() -> State:
             notification_id=ID, order_id="1", event_type="e", recipient="r", owner="me", now=1.0
         )
     )
-    email = {"to": "c@example.com", "subject": "Hi", "html": "<p>Hi</p>", "text": "Hi"}
-    return {"attempt": 1, "notificationId": ID, "email": email}  # type: ignore[typeddict-item]
+    return {"attempt": 1, "notificationId": ID, "email": email("order.confirmed")}
 
 
 def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,10 @@ def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws, "sesv2", lambda: ses)
     assert send(claimed(), "me", "call")["messageId"] == "message-1"
     (request,) = ses.requests
-    assert request["FromEmailAddress"] == "orders@example.com"
+    assert request["FromEmailAddress"] == "Northwind Home <orders@example.com>"
+    assert request["ReplyToAddresses"] == ["hello@shop.example"]
+    headers = request["Content"]["Simple"]["Headers"]
+    assert {"Name": "Auto-Submitted", "Value": "auto-generated"} in headers
     assert request["ConfigurationSetName"] == "mails"
     assert {"Name": "notificationId", "Value": ID} in request["EmailTags"]
     assert "Raw" not in request["Content"]

@@ -1,0 +1,181 @@
+"""Every mail on one page: `make preview`, or `make preview EVENT=order.json` for an event of your own.
+
+Templates, styles, texts and samples are read anew at each change; the page reloads by itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from infra import mail
+from infra.config import Config, ConfigError
+from steps import aws, kinds, localise, model, render
+
+if TYPE_CHECKING:
+    from steps.brand import Brand
+    from steps.model import Email
+
+PORT_VARIABLE, PORT = "LOCAL_PREVIEW_PORT", 8090
+PAGE = Path(__file__).with_name("preview.html")
+NOTIFICATION_ID = "0" * 40
+
+
+def in_scheme(html: str, scheme: str) -> str:
+    """Fix a mail to `light` or `dark`, whatever the viewer's own setting."""
+    always, never = "(min-width: 0)", "(max-width: 0)"
+    return html.replace(
+        "(prefers-color-scheme: dark)", always if scheme == "dark" else never
+    ).replace("color-scheme: light dark", f"color-scheme: {scheme}")
+
+
+class Mails:
+    """The samples of all kinds, one of them replaced by an event of one's own, rendered when asked."""
+
+    def __init__(self, brand: Brand, event: dict[str, Any] | None = None) -> None:
+        """Show `event` in place of its kind's sample."""
+        self.brand = brand
+        self.event = event
+        self._built = 0.0
+
+    @property
+    def stamp(self) -> float:
+        """When a template, style, text or sample was last changed."""
+        sources = (p for p in kinds.FOLDER.rglob("*") if p.is_file() and p.suffix != ".pyc")
+        return max(source.stat().st_mtime for source in sources)
+
+    def refresh(self) -> None:
+        """Build anew what has changed since it was built."""
+        if (stamp := self.stamp) > self._built:
+            kinds.names.cache_clear()
+            mail.build()
+            for cache in (render.environment, localise.languages, localise.language):
+                cache.cache_clear()
+            self._built = stamp
+
+    def render(self, kind: str, locale: str) -> Email:
+        """Render one mail. An event is as new as it says, so that no sample is too old."""
+        event = kinds.sample(kind)
+        if self.event and self.event.get("eventType", kinds.DEFAULT) == kind:
+            event = self.event
+        message = json.dumps(event | {"locale": locale})
+        now = datetime.fromisoformat(event["eventTimestamp"]) if "eventTimestamp" in event else None
+        order = model.parse(message, now).model_dump_json(by_alias=True, exclude_none=True)
+        return render.render(json.loads(order), self.brand, NOTIFICATION_ID)
+
+    def overview(self, sender: str) -> dict[str, Any]:
+        """Describe every kind in every language: what a client shows beside the mail, and its size."""
+        locales = list(localise.languages())
+        own = self.event.get("locale", "en-US") if self.event else ""
+        if own and own not in locales:
+            locales.insert(0, own)
+        mails = {}
+        for kind in kinds.names():
+            for locale in locales:
+                found = self.render(kind, locale)
+                mails[f"{kind} {locale}"] = {
+                    "headers": {
+                        "From": aws.from_field(found["fromName"], sender),
+                        "Reply-To": found["replyTo"],
+                        "To": found["to"],
+                        "Subject": found["subject"],
+                        **found["headers"],
+                    },
+                    "text": found["text"],
+                    "htmlBytes": len(found["html"].encode()),
+                    "textBytes": len(found["text"].encode()),
+                }
+        chosen = self.event.get("eventType", kinds.DEFAULT) if self.event else kinds.DEFAULT
+        return {
+            "kinds": kinds.names(),
+            "locales": locales,
+            "chosen": [chosen, own or localise.SOURCE],
+            "mails": mails,
+        }
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves the page, the mails, and the stamp by which the page knows when to reload."""
+
+    def __init__(self, mails: Mails, sender: str, *args: Any) -> None:
+        """Serve `mails` as sent by `sender`."""
+        self.mails = mails
+        self.sender = sender
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        """Answer a request; a mistake in a template is shown in its place."""
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        kind, content = "text/html", ""
+        try:
+            match url.path:
+                case "/":
+                    content = PAGE.read_text("utf-8")
+                case "/stamp":
+                    kind, content = "application/json", json.dumps(self.mails.stamp)
+                case "/overview":
+                    self.mails.refresh()
+                    kind, content = "application/json", json.dumps(self.mails.overview(self.sender))
+                case "/mail":
+                    html = self.mails.render(query["kind"], query["locale"])["html"]
+                    content = in_scheme(html, query["scheme"])
+                case _:
+                    self.send_error(404)
+                    return
+        except Exception as error:
+            kind, content = (
+                "application/json",
+                json.dumps({"error": f"{type(error).__name__}: {error}"}),
+            )
+        body = content.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Keep quiet: the page asks every second."""
+
+
+def server(mails: Mails, sender: str, port: int) -> ThreadingHTTPServer:
+    """Return a server on loopback; it serves when `serve_forever` is called."""
+    return ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Handler, mails, sender))
+
+
+def main() -> None:
+    """Serve the previews until interrupted."""
+    try:
+        config = Config.from_environment(os.environ, local=True)
+        event = json.loads(Path(sys.argv[1]).read_text("utf-8")) if len(sys.argv) > 1 else None
+        port = int(os.environ.get(PORT_VARIABLE) or PORT)
+        if event:
+            model.parse(json.dumps(event))
+    except (ConfigError, OSError, ValueError) as error:
+        sys.exit(str(error))
+    except model.InvalidEvent as invalid:
+        sys.exit("\n".join(f"{r['path']}: {r['reason']}" for r in invalid.reasons))
+    try:
+        httpd = server(Mails(config.brand, event), config.sender, port)
+    except OSError:
+        sys.exit(f"port {port} is taken; choose another one: {PORT_VARIABLE}=8190 make preview")
+    print(
+        f"Previews at http://127.0.0.1:{port}; they follow what you edit in steps/kinds. Ctrl+C ends."
+    )
+    try:
+        httpd.serve_forever()
+    except KeyboardInterrupt:
+        httpd.server_close()
+
+
+if __name__ == "__main__":
+    main()

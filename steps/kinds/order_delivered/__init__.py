@@ -1,0 +1,22 @@
+"""`order.delivered`: the parcel has arrived."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from steps.model import Moment, OrderEvent, Piece, Text, WebLink
+
+MAX_AGE = timedelta(days=7)
+
+
+class OrderDelivered(OrderEvent):
+    """Adds where it was left. Without `parcelItems` the parcel held the whole order."""
+
+    event_type: Literal["order.delivered"]
+    event_timestamp: Moment
+    carrier: Text | None = None
+    tracking_number: Text | None = None
+    tracking_url: WebLink | None = None
+    delivered_to: Text | None = None
+    parcel_items: Annotated[list[Piece], Field(min_length=1)] | None = None

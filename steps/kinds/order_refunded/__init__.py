@@ -1,0 +1,20 @@
+"""`order.refunded`: money is on its way back to the customer."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from steps.model import Moment, Money, OrderEvent, Piece, Text
+
+MAX_AGE = timedelta(days=30)
+
+
+class OrderRefunded(OrderEvent):
+    """Adds how much and for what. Without `refundItems` the refund names no items."""
+
+    event_type: Literal["order.refunded"]
+    event_timestamp: Moment
+    refund_amount: Annotated[Money, Field(gt=0)]
+    refund_method: Text | None = None
+    refund_items: Annotated[list[Piece], Field(min_length=1)] | None = None

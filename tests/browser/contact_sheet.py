@@ -1,0 +1,68 @@
+"""Draw the contact sheet, `tests/golden/contact-sheet.png`: `python -m tests.browser.contact_sheet`.
+
+All kinds on a desktop and on a phone, in light and dark, and the confirmation in all languages.
+"""
+
+from __future__ import annotations
+
+import html as escape
+
+from playwright.sync_api import sync_playwright
+
+from infra import mail
+from infra.local.preview import in_scheme
+from steps import kinds, localise
+from tests.browser.conftest import FLAGS, chromium
+from tests.golden.mails import FOLDER
+from tests.mails import email
+
+ORDER = ["order.confirmed", "order.shipped", "order.delivered", "order.refunded", "order.cancelled"]
+DESKTOP, PHONE = (640, 1120, 0.41), (375, 1000, 0.68)
+"""Width and height of a mail's window, and how much smaller it is drawn."""
+STYLE = """
+body { margin: 0; padding: 28px; width: 1360px; background: #d9dce1; font: 15px/1.3 'Liberation Sans', Arial; }
+.row { display: flex; justify-content: space-between; margin-bottom: 24px; }
+figure { margin: 0; } figcaption { color: #41474f; margin-bottom: 8px; }
+div.frame { overflow: hidden; border-radius: 10px; }
+iframe { border: 0; transform-origin: 0 0; }
+"""
+
+
+def frame(kind: str, locale: str, scheme: str, window: tuple[int, int, float]) -> str:
+    """Return a figure with one mail."""
+    width, height, scale = window
+    shown = escape.escape(in_scheme(email(kind, locale=locale)["html"], scheme))
+    return (
+        f"<figure><figcaption>{kind} · {locale}</figcaption>"
+        f'<div class="frame" style="width:{width * scale:.0f}px;height:{height * scale:.0f}px">'
+        f'<iframe srcdoc="{shown}" style="width:{width}px;height:{height}px;transform:scale({scale})">'
+        "</iframe></div></figure>"
+    )
+
+
+def main() -> None:
+    """Write the picture."""
+    mail.build()
+    shown = [*ORDER, *(kind for kind in kinds.names() if kind not in ORDER)]
+    languages = [lang for lang in localise.languages() if lang != localise.SOURCE]
+    schemes = ("light", "dark")
+    rows = [[frame(kind, localise.SOURCE, scheme, DESKTOP) for kind in shown] for scheme in schemes]
+    rows += [
+        [frame(kind, localise.SOURCE, schemes[i % 2], PHONE) for i, kind in enumerate(shown)],
+        [
+            frame(kinds.DEFAULT, lang, schemes[(i + 1) % 2], PHONE)
+            for i, lang in enumerate(languages)
+        ],
+    ]
+    body = "".join(f'<div class="row">{"".join(row)}</div>' for row in rows)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1416, "height": 900})
+        page.set_content(f"<style>{STYLE}</style>{body}")
+        page.wait_for_timeout(500)
+        page.screenshot(path=FOLDER / "contact-sheet.png", full_page=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

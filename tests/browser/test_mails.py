@@ -1,0 +1,262 @@
+"""The gate: every mail is valid, accessible, fits every screen, and holds whatever it is given as text."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infra.local.preview import in_scheme
+from steps import kinds, localise
+from steps.model import InvalidEvent
+from steps.render import NAME_MAX, TEXT_MAX, clip
+from tests.mails import email, order, pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "infra" / "node_modules" / "axe-core" / "axe.min.js"
+
+LOOKED_AT = [(kind, "en") for kind in kinds.names()] + [
+    (kinds.DEFAULT, language) for _, language in pairs() if language != "en"
+]
+LOOKED_AT = list(dict.fromkeys(LOOKED_AT))
+"""Every kind in English and the confirmation in every language."""
+
+LONG: dict[str, Any] = {
+    "customerName": "Wolfeschlegelsteinhausenbergerdorff" * 3,
+    "orderId": "X" * 128,
+    "orderItems": [
+        {
+            "name": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 4,
+            "quantity": "1234.5",
+            "price": "99999.99",
+            "sku": "S" * 200,
+            "imageUrl": "https://shop.example/picture.jpg",
+        }
+    ],
+    "orderTotal": "999999999999.99",
+    "shippingAddress": {"name": "N" * 300, "line1": "L" * 300, "city": "C" * 300},
+}
+
+FALLBACKS = {
+    "color-scheme CSS property": "the client chooses light or dark itself",
+    "color-scheme meta tag": "the client chooses light or dark itself",
+    "@media": "the light mail at desktop measures; it is fluid",
+    "<style> element": "the light mail at desktop measures; all else is inlined",
+    "Type selector": "of the head's sheet, see <style>",
+    "Class selector": "of the head's sheet, see <style>",
+    "Attribute selector": "of the head's sheet: meant for Outlook.com alone",
+    "Descendant combinator": "of the head's sheet: meant for Outlook.com alone",
+    ":hover": "links without underline on hover",
+    "<body> element": "the page's colour is on a table, too",
+    "border-radius": "square corners",
+    "display:none": "the preheader also has mso-hide and the page's colour",
+    "max-height property": "the preheader also has mso-hide",
+    "overflow": "the preheader also has mso-hide",
+    "white-space": "amounts hold no breaking space",
+    "word-break": "names are clipped",
+    "role attribute": "Windows Mail, which is discontinued, reads layout tables as tables",
+}
+"""What some of Gmail, Outlook and Apple Mail drop, and what a reader gets then."""
+
+
+@pytest.fixture(scope="module")
+def checked() -> dict[str, dict[str, list[str]]]:
+    """Every mail as the two linters see it, asked once."""
+    mails = {f"{kind}.{lang}": email(kind, locale=lang)["html"] for kind, lang in pairs()}
+    mails |= {f"{kind}.long": email(kind, **LONG)["html"] for kind in kinds.names()}
+    answer = subprocess.run(
+        ["node", "tests/browser/mail_checks.mjs"],
+        input=json.dumps(mails),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    found: dict[str, dict[str, list[str]]] = json.loads(answer.stdout)
+    assert found.keys() == mails.keys()
+    return found
+
+
+def test_html_is_valid(checked: dict[str, dict[str, list[str]]]) -> None:
+    assert {name: found["invalid"] for name, found in checked.items() if found["invalid"]} == {}
+
+
+def test_what_a_client_drops_has_a_fallback(checked: dict[str, dict[str, list[str]]]) -> None:
+    dropped = {feature for found in checked.values() for feature in found["unsupported"]}
+    titles = {feature.partition(" in ")[0] for feature in dropped}
+    assert titles - set(FALLBACKS) == set(), sorted(dropped)
+    assert set(FALLBACKS) - titles == set(), "fallbacks for what is used no more"
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
+    """One page for all mails; it loads nothing from anywhere."""
+    page = browser.new_page()
+    page.route("**/*", lambda route: route.abort())
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("kind", "language"), LOOKED_AT)
+def test_accessible(page: Page, kind: str, language: str, scheme: str) -> None:
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_content(email(kind, locale=language)["html"])
+    page.evaluate(AXE.read_text())
+    # A mail is a document in a client's window: landmarks and the one <main> are the client's.
+    result = page.evaluate(
+        "axe.run({rules: {region: {enabled: false}, 'landmark-one-main': {enabled: false}}})"
+    )
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in result["violations"]] == []
+    contrast = [p for p in result["passes"] if p["id"] == "color-contrast"]
+    assert contrast, "axe looked at no text"
+    dark = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+    assert (dark == "rgb(25, 28, 32)") == (scheme == "dark")
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["sample", "long"])
+@pytest.mark.parametrize("kind", kinds.names())
+def test_no_sideways_scrolling(page: Page, kind: str, long: bool) -> None:  # noqa: FBT001
+    for language in localise.languages():
+        page.set_content(email(kind, locale=language, **(LONG if long else {}))["html"])
+        for width in (320, 360, 390, 480, 600, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert overflow <= 0, (language, width)
+
+
+@pytest.mark.parametrize("kind", kinds.names())
+def test_without_images_nothing_is_missing(page: Page, kind: str) -> None:
+    page.set_content(email(kind)["html"])
+    assert page.evaluate("[...document.images].every(i => i.alt || i.className == 'picture')")
+    assert page.locator("h1").count() == 1
+    assert page.locator(".wordmark").first.inner_text() == "Northwind Home"
+
+
+CORPUS = [
+    "<script>window.pwned=1</script>",
+    "<img src=x onerror=window.pwned=1>",
+    "\"><svg onload=window.pwned=1>",
+    "' onmouseover='window.pwned=1",
+    "</title></style></script><script>window.pwned=1</script>",
+    "<!--", "-->", "]]>", "<![CDATA[", "<!--[if mso]>",
+    "{{ 7*7 }}", "{% for x in y %}", "{# #}", "[[ x ]]", "${7*7}", "%(name)s", "%s%n%", "#{7}",
+    "j0j", "<!--j1j-->",
+    "a\r\nBcc: eve@evil.example", "a\nContent-Type: text/html\n\n<h1>x", "a\x00b\x1b[31m", "a\u2028b\u0085c",
+    "\u202egnp.exe", "\u2066\u2067\u2069x", "\u200fشكرا\u200e abc", "x" * 10_000,
+    "🫖👩‍👩‍👧‍👦🏳️‍🌈", "p\u0430yp\u0430l", "Z\u0351\u036b\u0343a\u0328\u0317l\u0489g\u0360o" * 20,
+    "&lt;b&gt;&amp;amp;", "\\u003cscript\\u003e", "\\", '"', "'", "`", "\ufeffx",
+]  # fmt: skip
+HOSTILE = st.sampled_from(CORPUS) | st.text(min_size=1, max_size=80)
+TEXTS = [
+    "customerName",
+    "carrier",
+    "trackingNumber",
+    "deliveredTo",
+    "cancellationReason",
+    "refundMethod",
+]
+PLACES = ["name", "line1", "line2", "postalCode", "city", "region", "country"]
+SKELETON = """() => [...document.querySelectorAll('*')].map(
+    e => [e.tagName, e.className, ...e.getAttributeNames().sort()].join(' '))"""
+
+
+def full(kind: str, value: dict[str, str]) -> dict[str, Any]:
+    """Fill every text of an event of a kind; `value` names what goes where."""
+    fields: dict[str, Any] = {name: value[name] for name in TEXTS}
+    item = {"name": value["item"], "sku": value["sku"], "quantity": 1}
+    fields["orderId"] = value["orderId"][:128]
+    fields["orderItems"] = [item | {"price": "5.00"}]
+    pieces = {"order.refunded": "refundItems", "order.shipped": "parcelItems"}
+    fields[pieces.get(kind, "parcelItems")] = [item]
+    fields["shippingAddress"] = {place: value[place] for place in PLACES}
+    return fields
+
+
+SLOTS = [*TEXTS, *PLACES, "item", "sku", "orderId"]
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    kind=st.sampled_from(kinds.names()),
+    language=st.sampled_from(["en", "ar"]),
+    value=st.fixed_dictionaries(dict.fromkeys(SLOTS, HOSTILE)),
+)
+def test_whatever_it_is_given_is_text(
+    page: Page, kind: str, language: str, value: dict[str, str]
+) -> None:
+    fields: dict[str, Any] = {}
+    with suppress(InvalidEvent):
+        fields = order(kind, locale=language, **full(kind, value))
+    if not fields:
+        return  # Nothing visible is left of some text: the event is rejected, see test_model.
+    plain = email(kind, locale=language, **full(kind, dict.fromkeys(SLOTS, "plain")))
+    mail = email(kind, locale=language, **full(kind, value))
+    page.set_content(plain["html"])
+    skeleton = page.evaluate(SKELETON)
+    page.set_content(mail["html"])
+    assert page.evaluate(SKELETON) == skeleton
+    assert page.evaluate("window.pwned") is None
+    shown = page.evaluate("document.body.textContent")
+    assert clip(fields["customerName"], NAME_MAX) in shown
+    assert fields["orderId"] in shown
+    for item in fields.get("parcelItems") or fields.get("refundItems") or fields["orderItems"]:
+        assert clip(item["name"], TEXT_MAX) in shown
+        assert clip(item["name"], TEXT_MAX) in mail["text"]
+    data = json.loads(page.evaluate("document.querySelector('script').textContent"))
+    held = data.get("partOfOrder") or data.get("referencesOrder") or data
+    assert held["orderNumber"] == fields["orderId"]
+    for line in (mail["subject"], mail["fromName"], *mail["headers"].values()):
+        assert not re.search(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e]", line)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:window.pwned=1",
+        "data:text/html,<script>window.pwned=1</script>",
+        'https://shop.example/"onclick="window.pwned=1',
+        "https://shop.example/'><script>window.pwned=1</script>",
+        "https://shop.example/?a=1&b={{7*7}}&c=%0d%0aBcc:x",
+        "https://user:password@shop.example/",
+        "https://shop.example\\@evil.example/",
+        " https://shop.example/a b",
+    ],
+)
+def test_links_lead_to_the_web_or_are_rejected(page: Page, url: str) -> None:
+    item = {"name": "Mug", "quantity": 1, "price": "5", "url": url, "imageUrl": url}
+    try:
+        mail = email(
+            "order.shipped", trackingUrl=url, orderUrl=url, orderItems=[item], parcelItems=[item]
+        )
+    except InvalidEvent:
+        return
+    page.set_content(mail["html"])
+    assert page.evaluate("[...document.links].every(a => /^(https?|mailto):$/.test(a.protocol))")
+    names = page.evaluate("[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames())")
+    assert not any(name.startswith("on") for name in names)
+    assert page.evaluate("window.pwned") is None
+
+
+def test_dark_previews_are_the_dark_mail() -> None:
+    html = email(kinds.DEFAULT)["html"]
+    assert "prefers-color-scheme" in html
+    for scheme in ("light", "dark"):
+        assert "prefers-color-scheme" not in in_scheme(html, scheme)

@@ -1,0 +1,28 @@
+"""The golden mails as the code makes them now."""
+
+from pathlib import Path
+
+from tests.mails import email, pairs
+
+FOLDER = Path(__file__).parent
+
+
+def golden() -> dict[str, str]:
+    """Render every kind in every language; return both parts by file name.
+
+    The text part's file begins with what the client shows beside it: the header fields.
+    """
+    found = {}
+    for kind, language in pairs():
+        mail = email(kind, locale=language)
+        fields = {
+            "From": mail["fromName"],
+            "Reply-To": mail["replyTo"],
+            "To": mail["to"],
+            "Subject": mail["subject"],
+            **mail["headers"],
+        }
+        head = "".join(f"{name}: {value}\n" for name, value in fields.items())
+        found[f"{kind}.{language}.html"] = mail["html"]
+        found[f"{kind}.{language}.txt"] = f"{head}\n{mail['text']}"
+    return found

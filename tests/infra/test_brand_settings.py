@@ -1,0 +1,72 @@
+"""The brand's settings: one letterhead for the render step, and one line for a wrong value."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from infra.config import Config, ConfigError
+from steps.brand import Brand
+
+SHOP = {
+    "BRAND_NAME": "Bücher & Mehr",
+    "BRAND_COLOUR": "#7A1F3D",
+    "BRAND_LOGO_URL": "https://shop.example/logo.png",
+    "BRAND_WEBSITE_URL": "https://shop.example/",
+    "BRAND_POSTAL_ADDRESS": "Hafenstr. 12, 20457 Hamburg",
+    "BRAND_LINKS": "Hilfe=https://shop.example/help?a=1, Rückgabe=https://shop.example/returns",
+    "SUPPORT_EMAIL": "hallo@shop.example",
+    "LIST_UNSUBSCRIBE_URL": "https://shop.example/u/{notificationId}",
+}
+
+
+def test_all_settings() -> None:
+    brand = Config.from_environment(SHOP, local=True).brand
+    assert brand == Brand(
+        name="Bücher & Mehr",
+        support_email="hallo@shop.example",
+        colour="#7A1F3D",
+        logo_url="https://shop.example/logo.png",
+        website_url="https://shop.example/",
+        postal_address="Hafenstr. 12, 20457 Hamburg",
+        links=(
+            ("Hilfe", "https://shop.example/help?a=1"),
+            ("Rückgabe", "https://shop.example/returns"),
+        ),
+        unsubscribe_url="https://shop.example/u/{notificationId}",
+    )
+    assert len(json.dumps({"BRAND": brand.to_json()})) < 4096, "Lambda's limit for the environment"
+
+
+def test_on_aws_the_sender_is_the_brand_until_it_is_named() -> None:
+    environ = {"CDK_DEFAULT_ACCOUNT": "123456789012", "CDK_DEFAULT_REGION": "us-east-1"}
+    config = Config.from_environment(environ | {"VERIFIED_DOMAIN": "shop.example"}, local=False)
+    assert (config.brand.name, config.brand.support_email) == (
+        "shop.example",
+        "orders@shop.example",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "held"),
+    [
+        ("BRAND_NAME", "Shop\r\nBcc: eve@evil.example"),
+        ("BRAND_NAME", "x" * 81),
+        ("BRAND_COLOUR", "green"),
+        ("BRAND_COLOUR", "#1f5a43;x:y"),
+        ("BRAND_LOGO_URL", "http://shop.example/logo.png"),
+        ("BRAND_WEBSITE_URL", "javascript:alert(1)"),
+        ("BRAND_WEBSITE_URL", "https://"),
+        ("BRAND_POSTAL_ADDRESS", "x" * 201),
+        ("BRAND_LINKS", "https://shop.example"),
+        ("BRAND_LINKS", ",".join(["a=https://b.example"] * 7)),
+        ("SUPPORT_EMAIL", "nobody"),
+        ("LIST_UNSUBSCRIBE_URL", "https://shop.example/ü"),
+        ("LIST_UNSUBSCRIBE_URL", "https://shop.example/>,<mailto:x@evil.example"),
+    ],
+)
+def test_a_wrong_value_is_named(variable: str, held: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{variable} is ") as caught:
+        Config.from_environment({variable: held}, local=True)
+    assert "it takes" in str(caught.value)

@@ -1,0 +1,27 @@
+"""The brand: readable on whatever colour, the same after its way through the environment."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steps.brand import BLACK, DARK_CARD, WHITE, Brand, contrast
+from tests.mails import BRAND
+
+COLOURS = st.integers(0, 0xFFFFFF).map("#{:06x}".format)
+
+
+def test_contrast_is_wcags() -> None:
+    assert contrast("#000000", "#ffffff") == 21
+    assert contrast("#777777", "#ffffff") < 4.5 < contrast("#767676", "#ffffff")
+
+
+@given(COLOURS)
+def test_a_button_can_be_read_in_light_and_dark(colour: str) -> None:
+    brand = Brand(name="Shop", support_email="a@b.example", colour=colour)
+    assert brand.on_colour in (WHITE, BLACK)
+    assert contrast(brand.on_colour, colour) >= 4.5
+    assert contrast(brand.on_dark_colour, brand.dark_colour) >= 4.5
+    assert contrast(brand.dark_colour, DARK_CARD) >= 3
+
+
+def test_it_survives_the_environment() -> None:
+    assert Brand.from_json(BRAND.to_json()) == BRAND
