@@ -37,6 +37,7 @@ class Config:
     customer_managed_key: bool = False
     log_execution_data: bool = False
     dispatcher_concurrency: int = 5
+    auto_pause_sending: bool = False
 
     @property
     def domain(self) -> str:
@@ -110,6 +111,9 @@ class Config:
             ),
             dispatcher_concurrency=read(
                 "DISPATCHER_CONCURRENCY", _concurrency, 5, "a whole number from 2 to 1000"
+            ),
+            auto_pause_sending=read(
+                "AUTO_PAUSE_SENDING", _switch, default=False, takes="true or false"
             ),
         )
 
