@@ -296,31 +296,31 @@ def alert(made: Report, new: list[str], dashboard: str) -> Message:
     """Write the message for breaches that are new: figures, what changed, where to look."""
     total = made["total"] or made["listPrice"]
     headline = {
-        OVER_BUDGET: f"USD {_cents(total)} spent, the budget is {_cents(made['budget'])}",
+        OVER_BUDGET: f"USD {_usd(total)} spent, the budget is {_usd(made['budget'])}",
         FORECAST_OVER_BUDGET: (
-            f"USD {_cents(made['forecast'])} forecast, the budget is {_cents(made['budget'])}"
+            f"USD {_usd(made['forecast'])} forecast, the budget is {_usd(made['budget'])}"
         ),
         COST_ROSE: "USD {} more than on the same days of last month".format(
-            _cents((made["change"] or {}).get("usd"))
+            _usd((made["change"] or {}).get("usd"))
         ),
     }
     lines = [f"Order mails: {headline[breach]}." for breach in new]
     lines += [
         "",
-        f"Month to date  USD {_cents(total)}"
+        f"Month to date  USD {_usd(total)}"
         + ("" if made["total"] else " (list prices; Cost Explorer did not answer)"),
-        f"Forecast       USD {_cents(made['forecast'])}",
-        f"Budget         USD {_cents(made['budget'])}",
+        f"Forecast       USD {_usd(made['forecast'])}",
+        f"Budget         USD {_usd(made['budget'])}",
         f"Mails          {made['mails'] if made['mails'] is not None else 'unknown'}",
         f"Cost per mail  USD {made['costPerEmail'] or 'unknown'}",
         "",
         "By service, month to date:",
-        *(f"  {service}: USD {_cents(amount)}" for service, amount in made["services"].items()),
+        *(f"  {service}: USD {_usd(amount)}" for service, amount in made["services"].items()),
     ]
-    if made["change"]:
+    if made["change"] and Decimal(made["change"]["usd"]):
         change = made["change"]
-        lines += ["", (f"On the same days of last month: USD {_cents(change['before'])}; most of the "
-                  f"change is {change['service']}, USD {_cents(change['serviceUsd'])}.")]  # fmt: skip
+        lines += ["", (f"On the same days of last month: USD {_usd(change['before'])}; most of the "
+                  f"change is {change['service']}, USD {_usd(change['serviceUsd'])}.")]  # fmt: skip
     lines += [
         "",
         (
@@ -462,5 +462,9 @@ def _money(amount: Decimal | None) -> str | None:
     return None if amount is None else str(_round(amount))
 
 
-def _cents(amount: str | None) -> str:
-    return "unknown" if amount is None else f"{Decimal(amount):,.2f}"
+def _usd(amount: str | None) -> str:
+    """Show cents, and smaller parts of amounts that have nothing else."""
+    if amount is None:
+        return "unknown"
+    value = Decimal(amount)
+    return f"{value:,.2f}" if value == round(value, 2) or abs(value) >= 1 else f"{value:.4f}"
