@@ -9,10 +9,12 @@ resources and keys are those of AWS's service authorization reference for `ses:S
 """
 
 import json
+from contextvars import ContextVar
 from email.utils import parseaddr
 from typing import Any
 
 from ministack import app  # type: ignore[import-not-found]
+from ministack.core import iam_evaluator  # type: ignore[import-not-found]
 from ministack.core.responses import get_account_id  # type: ignore[import-not-found]
 from ministack.services import ses_v2  # type: ignore[import-not-found]
 
@@ -60,5 +62,7 @@ def _enforce_send_email(  # noqa: PLR0917 - its signature
 
 
 app.pin_request_origin = _pin_loopback_as_secure
+# What no request began, such as a schedule, has no origin and would count as insecure.
+iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
 app._enforce_ses_v2 = _enforce_send_email
 app.main()
