@@ -50,6 +50,9 @@ status: $(VENV)/laptop.done ## tells what of the local stack runs
 demo: setup ## sends sample orders through the whole system and shows what happened
 	@$(BIN)/python -m infra.local.demo
 
+costs: $(VENV)/laptop.done ## prints what the system costs at list price, from usage counted in a local run
+	@$(BIN)/python -m infra.local.costs $(if $(COUNT),count $(COUNT))
+
 # --- checks ---------------------------------------------------------------------------------------
 test: setup lint ## runs every test, the fast ones first
 	@$(BIN)/python -m pytest
@@ -76,4 +79,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down status demo test lint format lock deploy destroy
+.PHONY: help setup costs up down status demo test lint format lock deploy destroy
