@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,22 +87,26 @@ class Drawing:
         )
 
     def _query(self, properties: dict[str, Any], _width: int, _height: int) -> str:
+        """Do what our queries do, on JSON lines, which the emulator's own queries do not read."""
         source, query = properties["query"].split("|", 1)
-        query_id = self._logs.start_query(
+        lines = self._logs.filter_log_events(
             logGroupName=source.strip().removeprefix("SOURCE '").removesuffix("'"),
-            startTime=int(self._start.timestamp()),
-            endTime=int(self._end.timestamp()) + 60,
-            queryString=query,
-        )["queryId"]
-        for _ in range(20):
-            answer = self._logs.get_query_results(queryId=query_id)
-            if answer["status"] == "Complete":
-                break
-            time.sleep(0.2)
-        rows = [[f["value"] for f in row if f["field"] != "@ptr"] for row in answer["results"]]
+            startTime=int(self._start.timestamp() * 1000),
+        )["events"]
+        wanted = re.findall(r'message = "(.*?)"', query)[0]
+        found = [json.loads(e["message"]) for e in lines if f'"message":"{wanted}"' in e["message"]]
+        if latest := re.search(r"stats latest\((\w+)\) by (\w+)", query):
+            value, by = latest.groups()
+            fields, rows = (
+                [by, value],
+                [*{line[by]: [line[by], line[value]] for line in found}.values()],
+            )
+        else:
+            fields = re.findall(r"fields (.*)", query)[0].split(", ")
+            rows = [[line[field] for field in fields] for line in reversed(found)][:10]
         cells = "".join(
             "<tr>" + "".join(f"<td>{html.escape(str(v))}</td>" for v in row) + "</tr>"
-            for row in rows
+            for row in [fields, *rows]
         )
         return f"<table>{cells}</table>"
 
@@ -110,8 +114,10 @@ class Drawing:
         lines = self._lines(properties["metrics"])
         marks = properties.get("annotations", {}).get("horizontal", [])
         top = max(
-            [1e-9, *(v for _, s in lines for v in s.values()), *(float(m["value"]) for m in marks)]
+            [*(v for _, s in lines for v in s.values()), *(float(m["value"]) for m in marks)],
+            default=0,
         )
+        top = top or 1.0
         span = max((self._end - self._start).total_seconds(), 1)
         left, inner_width, inner_height = 52, width - 80, height - 78
 
@@ -206,13 +212,13 @@ class Drawing:
 
 
 def main() -> int:
-    """Write `FOLDER/<dashboard>.png` for the last 30 minutes of the running stack."""
+    """Write `FOLDER/<dashboard>.png` for the last 15 minutes of the running stack."""
     folder = Path(sys.argv[1])
     plan = load(Settings.read())
     if plan is None:
         print("no local stack runs; `make up` starts one", file=sys.stderr)
         return 1
-    drawing = Drawing(plan.settings, datetime.now(UTC) - timedelta(minutes=30))
+    drawing = Drawing(plan.settings, datetime.now(UTC) - timedelta(minutes=15))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 24 * COLUMN + 12, "height": 400})

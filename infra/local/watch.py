@@ -6,11 +6,12 @@ Cost Explorer is moto's server, with sample costs until others are set:
         $URL/moto-api/static/ce/cost-and-usage-results
 
 The metrics are SES's reputation (the rates since the start: there is no other sender), the queues'
-depth and the order workflow's executions.
+depth, the order workflow's executions and the functions' durations.
 """
 
 import argparse
 import json
+import re
 import signal
 import sys
 import threading
@@ -79,6 +80,9 @@ def set_costs(url: str, results: list[dict[str, Any]]) -> None:
     urllib.request.urlopen(request, timeout=10).close()
 
 
+REPORT = re.compile(r"REPORT .*?Duration: (\d+) ms")
+
+
 class ServiceMetrics:
     """Puts what AWS's services would."""
 
@@ -87,12 +91,14 @@ class ServiceMetrics:
         self._environment = environment
         self._start = datetime.now(UTC)
         self._seen: set[str] = set()
+        self._read = int(self._start.timestamp() * 1000)
 
     def poll(self) -> None:
         """Measure once."""
         self._queues()
         self._reputation()
         self._executions()
+        self._functions()
 
     def _put(self, namespace: str, name: str, value: float, **dimensions: str) -> None:
         self._clients["cloudwatch"].put_metric_data(
@@ -147,6 +153,20 @@ class ServiceMetrics:
                 failed = float(run["status"] != "SUCCEEDED")
                 self._put("AWS/States", "ExecutionsFailed", failed, StateMachineArn=arn)
 
+    def _functions(self) -> None:
+        """Read the platform's REPORT lines; errors and throttles are not in them."""
+        since, self._read = self._read, int(datetime.now(UTC).timestamp() * 1000)
+        logs = self._clients["logs"]
+        for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+            lines = logs.filter_log_events(
+                logGroupName=group["logGroupName"], startTime=since, endTime=self._read - 1
+            )["events"]
+            function = group["logGroupName"].rsplit("/", 1)[-1]
+            for line in lines:
+                if found := REPORT.match(line["message"]):
+                    self._put("AWS/Lambda", "Invocations", 1, FunctionName=function)
+                    self._put("AWS/Lambda", "Duration", float(found[1]), FunctionName=function)
+
 
 def main() -> None:
     """Serve and measure until SIGTERM or SIGINT."""
@@ -168,7 +188,7 @@ def main() -> None:
         aws_secret_access_key="test",  # noqa: S106 - the emulator's root
         region_name=asked.region,
     )
-    names: Any = ("cloudwatch", "sqs", "stepfunctions")
+    names: Any = ("cloudwatch", "logs", "sqs", "stepfunctions")
     clients: dict[str, Any] = {
         name: session.client(name, endpoint_url=asked.aws_endpoint) for name in names
     }
