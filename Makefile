@@ -53,6 +53,9 @@ demo: setup ## sends sample orders through the whole system and shows what happe
 preview: $(VENV)/laptop.done ## shows every kind of mail in every language (EVENT=file: your own event)
 	@$(BIN)/python -m infra.local.preview $(EVENT)
 
+costs: $(VENV)/laptop.done ## prints what the system costs at list price, from usage counted in a local run
+	@$(BIN)/python -m infra.local.costs $(if $(COUNT),count $(COUNT))
+
 # --- checks ---------------------------------------------------------------------------------------
 test: setup lint ## runs every test, the fast ones first
 	@$(BIN)/python -m pytest
@@ -79,4 +82,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down status demo test lint format lock deploy destroy
+.PHONY: help setup costs up down status demo test lint format lock deploy destroy

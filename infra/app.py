@@ -13,6 +13,7 @@ from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags
 from infra import nag
 from infra.bundling import AWS_LAMBDA, bundle, laptop
 from infra.config import Config, ConfigError
+from infra.monitoring import MonitoringStack
 from infra.notifications import NotificationsStack
 from infra.ses import SesStack
 from infra.tap import TapStack
@@ -26,9 +27,10 @@ def build(app: App, config: Config, asset: Path, *, local: Path | None = None) -
         # The laptop's AWS refuses the bootstrap roles' conditions and has but one user anyway.
         common["synthesizer"] = CliCredentialsStackSynthesizer()
 
-    ses_name, notifications_name = (
+    ses_name, notifications_name, monitoring_name = (
         config.name("ses-configuration"),
         config.name("email-notifications"),
+        config.name("cost-monitoring"),
     )
     ses = SesStack(app, ses_name, stack_name=ses_name, config=config, **common)
     notifications = NotificationsStack(
@@ -41,8 +43,19 @@ def build(app: App, config: Config, asset: Path, *, local: Path | None = None) -
         ses=ses,
         **common,
     )
+    monitoring = MonitoringStack(
+        app,
+        monitoring_name,
+        stack_name=monitoring_name,
+        config=config,
+        target=target,
+        asset=asset,
+        ses=ses,
+        **common,
+    )
     tap = TapStack(app, f"TapStack{config.env}", config=config, **common)
     tap.add_stack_dependency(notifications)
+    tap.add_stack_dependency(monitoring)
     Tags.of(app).add("app", config.name("order-mail"))
     nag.check(app)
     return tap

@@ -43,6 +43,7 @@ class Config:
     customer_managed_key: bool = False
     log_execution_data: bool = False
     dispatcher_concurrency: int = 5
+    auto_pause_sending: bool = False
 
     @property
     def domain(self) -> str:
@@ -153,6 +154,9 @@ class Config:
             ),
             dispatcher_concurrency=read(
                 "DISPATCHER_CONCURRENCY", _concurrency, 5, "a whole number from 2 to 1000"
+            ),
+            auto_pause_sending=read(
+                "AUTO_PAUSE_SENDING", _switch, default=False, takes="true or false"
             ),
         )
 

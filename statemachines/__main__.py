@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from aws_cdk import App, Duration, Stack
+from aws_cdk import App, Duration, Environment, Stack
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.assertions import Template
 
+from statemachines.bounce_rate_check import bounce_rate_check
+from statemachines.cost_analysis import cost_analysis
 from statemachines.order_workflow import Steps, order_workflow
+from statemachines.watch import Watch
 from steps import limits
 
 ACCOUNT, REGION, ENVIRONMENT = "000000000000", "us-east-1", "dev"
@@ -21,26 +26,53 @@ ACCOUNT, REGION, ENVIRONMENT = "000000000000", "us-east-1", "dev"
 
 def asl() -> dict[Path, str]:
     """Synthesise every chain; return each ASL file's path and text."""
-    stack = Stack(App(), "Asl")
+    app = App(context={"@aws-cdk/core:enablePartitionLiterals": True})
+    stack = Stack(app, "Asl", env=Environment(account=ACCOUNT, region=REGION))
 
-    def function(step: str) -> lambda_.IFunction:
-        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:email-{step}-{ENVIRONMENT}"
-        return lambda_.Function.from_function_arn(stack, step, arn)
+    def function(name: str) -> lambda_.IFunction:
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}-{ENVIRONMENT}"
+        return lambda_.Function.from_function_arn(stack, name, arn)
 
-    steps = Steps(**{n: function(n) for n in ("validate", "dedup", "render", "send", "record")})
-    sfn.StateMachine(
-        stack,
-        "OrderWorkflow",
-        definition_body=sfn.DefinitionBody.from_chainable(order_workflow(stack, steps)),
-        timeout=Duration.seconds(limits.MACHINE_TIMEOUT),
+    def watch(name: str, task: str) -> Watch:
+        topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:email-alerts-{ENVIRONMENT}"
+        alerts = sns.Topic.from_topic_arn(stack, f"{name}-alerts", topic)
+        return Watch(scope=stack, name=name, function=function(task), alerts=alerts)
+
+    steps = Steps(
+        **{n: function(f"email-{n}") for n in ("validate", "dedup", "render", "send", "record")}
     )
-    (machine,) = (
-        Template.from_stack(stack).find_resources("AWS::StepFunctions::StateMachine").values()
-    )
-    definition = json.loads(machine["Properties"]["DefinitionString"])
-    return {
-        Path(__file__).with_name("order_workflow.asl.json"): json.dumps(definition, indent=2) + "\n"
+    chains = {
+        "order_workflow": order_workflow(stack, steps),
+        "cost_analysis": cost_analysis(watch("cost-analysis", "cost-monitoring")),
+        "bounce_rate_check": bounce_rate_check(
+            watch("bounce-rate-check", "email-bounce-rate"), pause=function("email-pause")
+        ),
     }
+    bounds = {"order_workflow": limits.MACHINE_TIMEOUT}
+    for name, chain in chains.items():
+        sfn.StateMachine(
+            stack,
+            f"{name}-machine",
+            comment=name,
+            definition_body=sfn.DefinitionBody.from_chainable(chain),
+            timeout=Duration.seconds(bounds.get(name, limits.WATCH_MACHINE_TIMEOUT)),
+        )
+    machines = Template.from_stack(stack).find_resources("AWS::StepFunctions::StateMachine")
+    definitions = [
+        json.loads(_plain(m["Properties"]["DefinitionString"])) for m in machines.values()
+    ]
+    return {
+        Path(__file__).with_name(f"{d.pop('Comment')}.asl.json"): json.dumps(d, indent=2) + "\n"
+        for d in definitions
+    }
+
+
+def _plain(definition: str | dict[str, Any]) -> str:
+    """Join what CloudFormation would join; the partition is the one token in a definition."""
+    if isinstance(definition, str):
+        return definition
+    _separator, parts = definition["Fn::Join"]
+    return "".join(part if isinstance(part, str) else "aws" for part in parts)
 
 
 if __name__ == "__main__":

@@ -15,15 +15,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aws_lambda_powertools.metrics import MetricUnit
+
 from steps import aws, limits, pace
 from steps.errors import QueueUnavailable, WorkflowUnavailable
-from steps.function import count, framed, logger
+from steps.function import count, framed, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MESSAGE_TOO_LARGE = "MessageTooLarge"
 """The reason of a dead letter whose message is larger than an execution's input may be."""
+
+IN_PROGRESS = "InProgress"
+"""Why a message waits whose notification another execution is at."""
 
 NAME_MAX = 80
 """Step Functions: an execution's name has at most 80 characters."""
@@ -78,7 +83,7 @@ def outcome(execution: aws.Execution, receives: int) -> Outcome:
         claim = execution.output.get("claim", {})
         if claim.get("result") == "IN_PROGRESS":
             # Its claim may run for long, but most are settled within seconds.
-            return Later(min(claim["retryAfter"], limits.retry_delay(receives)), "InProgress")
+            return Later(min(claim["retryAfter"], limits.retry_delay(receives)), IN_PROGRESS)
         return Done()
     if limits.gives_up(execution.error, receives):
         return DeadLetter(execution.error, execution.arn)
@@ -144,6 +149,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     with ThreadPoolExecutor(max_workers=limits.DISPATCHER_BATCH) as pool:
         settled = list(pool.map(settle, records, found))
     for one in found:
+        if isinstance(one, Later) and one.reason != IN_PROGRESS:
+            # A period with orders and no mail has the value 0 then; one without orders has none.
+            metrics.add_metric("EmailSent", MetricUnit.Count, 0)
         if one == DeadLetter(MESSAGE_TOO_LARGE):
             count("EmailFailed")  # No execution was there to count it.
     stays = [r["messageId"] for r, done in zip(records, settled, strict=True) if not done]

@@ -109,3 +109,25 @@ def gives_up(error: str, receives: int) -> bool:
     """
     limit = QUEUE_MAX_RECEIVES if error in PASSING_ERRORS else UNEXPECTED_MAX_ATTEMPTS
     return receives >= limit
+
+
+WATCH_CALL_CONNECT_TIMEOUT = 3
+WATCH_CALL_READ_TIMEOUT = 20
+WATCH_CALL_ATTEMPTS = 2
+"""The scheduled reports are in no hurry; Cost Explorer takes seconds."""
+
+WATCH_FUNCTION_TIMEOUT = (
+    4 * WATCH_CALL_ATTEMPTS * (WATCH_CALL_CONNECT_TIMEOUT + WATCH_CALL_READ_TIMEOUT)
+)
+"""Invoked alone, the cost step asks its four sources one after the other."""
+
+WATCH_TASK_TIMEOUT = WATCH_FUNCTION_TIMEOUT + 3
+WATCH_RETRIES = 2
+WATCH_RETRY_INTERVAL = 5
+WATCH_RETRY_BACKOFF = 3.0
+
+WATCH_MACHINE_TIMEOUT = 30 * 60
+"""Two tasks in a row with all their retries, and room for the rest; the next run is an hour away."""
+
+COST_REPORT_TTL = 400 * DAY
+REPUTATION_REPORT_TTL = 90 * DAY

@@ -38,12 +38,14 @@ class Plan:
     """The inbox's SMTP server."""
     ses_port: int
     """The laptop's SES, as the Lambdas reach it."""
+    cost_port: int
+    """The laptop's Cost Explorer, likewise."""
 
     @classmethod
     def make(cls, settings: Settings) -> Self:
         """A new plan, on ports that are free now."""
-        smtp_port, ses_port = free_ports(2)
-        return cls(settings=settings, smtp_port=smtp_port, ses_port=ses_port)
+        smtp_port, ses_port, cost_port = free_ports(3)
+        return cls(settings=settings, smtp_port=smtp_port, ses_port=ses_port, cost_port=cost_port)
 
     @classmethod
     def load(cls, state_dir: Path) -> Self:
@@ -57,6 +59,7 @@ class Plan:
             "settings": self.settings.to_json(),
             "smtp_port": self.smtp_port,
             "ses_port": self.ses_port,
+            "cost_port": self.cost_port,
         }
         (self.settings.state_dir / "stack.json").write_text(json.dumps(value, indent=2))
 
@@ -64,6 +67,11 @@ class Plan:
     def ses_url(self) -> str:
         """The laptop's SES."""
         return f"http://{LOOPBACK}:{self.ses_port}"
+
+    @property
+    def cost_url(self) -> str:
+        """The laptop's Cost Explorer."""
+        return f"http://{LOOPBACK}:{self.cost_port}"
 
     @property
     def lambda_dir(self) -> Path:
@@ -165,6 +173,17 @@ def children(plan: Plan) -> tuple[Child, ...]:
             env=env("metrics"),
             ready="",
         ),
+        Child(
+            name="watch",
+            title="Cost Explorer and service metrics",
+            argv=(
+                *(str(TOOLS / "python"), "-m", "infra.local.watch", "--port", str(plan.cost_port)),
+                *("--aws-endpoint", settings.aws_url, "--region", settings.region),
+                *("--environment", settings.environment_suffix),
+            ),
+            env=env("watch"),
+            ready=f"{plan.cost_url}/moto-api/",
+        ),
     )
 
 
@@ -198,6 +217,7 @@ def bootstrap(plan: Plan) -> str:
         "export AWS_LAMBDA_LOG_FORMAT=JSON",
         'export AWS_LAMBDA_LOG_GROUP_NAME="/aws/lambda/$AWS_LAMBDA_FUNCTION_NAME"',
         f"export AWS_ENDPOINT_URL_SESV2={plan.ses_url}",
+        f"export AWS_ENDPOINT_URL_COST_EXPLORER={plan.cost_url}",
         f'exec "{LAMBDA_IMAGE / "python"}" -m awslambdaric "$_HANDLER"',
     ]
     return "\n".join([*lines, ""])

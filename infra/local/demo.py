@@ -19,6 +19,7 @@ import boto3
 from rich.console import Console
 from rich.markup import escape
 
+from infra.local import reports
 from infra.local.settings import Settings, SettingsError
 from infra.local.stack import StackError, up
 
@@ -243,6 +244,7 @@ def main() -> int:
     if latencies:
         middle, longest = latencies[len(latencies) // 2], latencies[-1]
         say.print(f"event to accepted by SES: median {middle:.1f} s, longest {longest:.1f} s")
+    reports.show(plan.settings, say)
     say.print(f"\n  inbox    {plan.settings.inbox_url}")
     say.print(f"  console  {plan.settings.console_url}")
     say.print("  make down stops it all")

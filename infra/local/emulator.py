@@ -1,4 +1,4 @@
-"""Starts MiniStack, in MiniStack's own environment, with two of its IAM rules mended.
+"""Starts MiniStack, in MiniStack's own environment, with two of its IAM rules and its alarms mended.
 
 TLS: the queues' and topics' policies refuse requests without it, on the laptop as on AWS. The local
 endpoint is plain HTTP on loopback, so all would be refused; here loopback counts as secure transport.
@@ -6,15 +6,20 @@ endpoint is plain HTTP on loopback, so all would be refused; here loopback count
 SES: MiniStack authorises `SendEmail` on the resource `*` and knows none of its condition keys, so a
 policy that names an identity, a configuration set or `ses:FromAddress` allows nothing. Here the
 resources and keys are those of AWS's service authorization reference for `ses:SendEmail`.
+
+Alarms: MiniStack evaluates them over all metrics of a name, whatever their dimensions.
 """
 
 import json
+from contextvars import ContextVar
 from email.utils import parseaddr
+from types import FunctionType
 from typing import Any
 
 from ministack import app  # type: ignore[import-not-found]
+from ministack.core import iam_evaluator  # type: ignore[import-not-found]
 from ministack.core.responses import get_account_id  # type: ignore[import-not-found]
-from ministack.services import ses_v2  # type: ignore[import-not-found]
+from ministack.services import cloudwatch, ses_v2  # type: ignore[import-not-found]
 
 _pin_request_origin = app.pin_request_origin
 _enforce_ses_v2 = app._enforce_ses_v2
@@ -59,6 +64,19 @@ def _enforce_send_email(  # noqa: PLR0917 - its signature
     return None
 
 
+_alarm_code = cloudwatch._evaluate_alarm
+
+
+def _evaluate_alarm(alarm: dict[str, Any]) -> None:
+    """Evaluate an alarm over the metric with its dimensions; MiniStack takes those of all."""
+    wanted = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
+    metrics = {key: points for key, points in cloudwatch._metrics.items() if key[2] == wanted}
+    FunctionType(_alarm_code.__code__, vars(cloudwatch) | {"_metrics": metrics})(alarm)
+
+
+cloudwatch._evaluate_alarm = _evaluate_alarm
 app.pin_request_origin = _pin_loopback_as_secure
+# What no request began, such as a schedule, has no origin and would count as insecure.
+iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
 app._enforce_ses_v2 = _enforce_send_email
 app.main()

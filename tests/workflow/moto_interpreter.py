@@ -72,7 +72,11 @@ def run(
     asl: Path, request: dict[str, Any], throws: dict[str, list[str]], patch: pytest.MonkeyPatch
 ) -> Run:
     """Run one execution of the machine in `asl` with input `request`; call it inside `mock_aws`."""
-    lambdas = Lambdas(throws)
+    return interpret(asl, request, Lambdas(throws), patch)
+
+
+def interpret(asl: Path, request: dict[str, Any], lambdas: Any, patch: pytest.MonkeyPatch) -> Run:
+    """Run one execution whose tasks call `lambdas.invoke`, as boto3's Lambda client would."""
     patch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: lambdas)
     patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
     client = boto3.client("stepfunctions", region_name="us-east-1")

@@ -1,0 +1,210 @@
+"""The ten alarms: what each watches, what it means and what to do first.
+
+Each watches one metric, so that all ten fit CloudWatch's always-free ten alarm metrics. The order
+workflow's ExecutionsFailed and its steps' Errors are not watched: an execution that fails because SES
+throttles is how a mail waits, see `statemachines/order_workflow.py`. What was given up is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from steps import reputation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.config import Config
+
+OURS = "EmailNotification"
+SES = "AWS/SES"
+SQS = "AWS/SQS"
+LAMBDA = "AWS/Lambda"
+STATES = "AWS/States"
+
+_ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+_FROM = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+_BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
+_STAYS = cloudwatch.TreatMissingData.IGNORE
+"""Not measured is not mended: SQS stops measuring an unused queue after six hours, costs come daily."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """One alarm. It goes off when `periods` periods of `minutes` in a row (or `of` so many) breach."""
+
+    name: str
+    namespace: str
+    metric: str
+    statistic: str
+    minutes: int
+    comparison: cloudwatch.ComparisonOperator
+    threshold: float
+    missing: cloudwatch.TreatMissingData
+    description: str
+    periods: int = 1
+    of: int | None = None
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+
+
+def alarms(config: Config) -> list[Watched]:
+    """Return all alarms of an environment."""
+
+    def queue(name: str) -> dict[str, str]:
+        return {"QueueName": config.name(name)}
+
+    def dead_letters(name: str, queue_name: str, description: str) -> Watched:
+        return Watched(
+            name=name,
+            namespace=SQS,
+            metric="ApproximateNumberOfMessagesVisible",
+            dimensions=queue(queue_name),
+            statistic="Maximum",
+            minutes=5,
+            comparison=_FROM,
+            threshold=1,
+            missing=_STAYS,
+            description=description,
+        )
+
+    def rate(kind: str, advice: str) -> Watched:
+        warn, _ = reputation.THRESHOLDS[kind]
+        return Watched(
+            name=f"email-{kind}-rate",
+            namespace=SES,
+            metric=f"Reputation.{kind.capitalize()}Rate",
+            statistic="Average",
+            minutes=60,
+            comparison=_ABOVE,
+            threshold=warn,
+            missing=_STAYS,
+            description=(
+                f"SES sees a {kind} rate above {warn:.1%} and may review or pause the whole account. "
+                f"{advice} The hourly check (bounce-rate-check) tells the counts."
+            ),
+        )
+
+    return [
+        rate("bounce", "First: look for what the bounced orders' addresses have in common."),
+        rate("complaint", "First: find out whether someone else sends from this account."),
+        Watched(
+            name="email-no-mail-out",
+            namespace=OURS,
+            metric="EmailSent",
+            statistic="Sum",
+            minutes=15,
+            periods=2,
+            comparison=_BELOW,
+            threshold=1,
+            # The dispatcher counts 0 for an order that has to wait, so no data means no orders.
+            missing=_STAYS,
+            description=(
+                "Orders came in for half an hour and no mail went out; they wait on the queue. First: "
+                "is SES paused, the quota used up or the sender unverified (aws sesv2 get-account)? "
+                "Then: the reasons in the log of the dispatcher."
+            ),
+        ),
+        Watched(
+            name="email-queue-age",
+            namespace=SQS,
+            metric="ApproximateAgeOfOldestMessage",
+            dimensions=queue("email-order-queue"),
+            statistic="Maximum",
+            minutes=5,
+            periods=3,
+            comparison=_ABOVE,
+            threshold=15 * 60,
+            missing=_FINE,
+            description=(
+                "An order has waited for 15 minutes without being taken up (waiting for SES does not "
+                "count). First: is the dispatcher's event source mapping enabled? Then: do more orders "
+                "come in than SES's send rate and DISPATCHER_CONCURRENCY allow?"
+            ),
+        ),
+        Watched(
+            name="email-lambda-errors",
+            namespace=LAMBDA,
+            metric="Errors",
+            dimensions={"FunctionName": config.name("email-processor")},
+            statistic="Sum",
+            minutes=5,
+            periods=2,
+            of=3,
+            comparison=_FROM,
+            threshold=1,
+            missing=_FINE,
+            description=(
+                "The dispatcher crashed or timed out repeatedly; its batches come back after nine "
+                "minutes. First: its log. A step's errors are retried and are not counted here."
+            ),
+        ),
+        Watched(
+            name="email-workflow-failures",
+            namespace=OURS,
+            metric="EmailFailed",
+            statistic="Sum",
+            minutes=5,
+            comparison=_FROM,
+            threshold=1,
+            missing=_FINE,
+            description=(
+                "The order workflow gave an order up: its mail was not sent, the event is in the "
+                "dead-letter queue with its reason and execution. First: open that execution."
+            ),
+        ),
+        dead_letters(
+            "email-dead-letters",
+            "email-order-dlq",
+            (
+                "Events are in the order queue's dead letters; they stay there for two weeks. First: "
+                "read the attribute `reason` of the messages; mend the cause; then redrive the queue."
+            ),
+        ),
+        dead_letters(
+            "email-feedback-dead-letters",
+            "email-feedback-dlq",
+            (
+                "SES events could not be folded into the tracking table: statuses and rates lag "
+                "behind. First: the log of email-feedback; mend the cause; then redrive the queue."
+            ),
+        ),
+        dead_letters(
+            "email-watch-dead-letters",
+            "email-watch-dlq",
+            (
+                "A scheduled workflow could not be started, so nobody watches cost or reputation. "
+                "First: the message's attributes ERROR_CODE and ERROR_MESSAGE, then the schedule's role."
+            ),
+        ),
+        Watched(
+            name="email-cost-budget",
+            namespace=OURS,
+            metric="TotalCost",
+            statistic="Maximum",
+            minutes=24 * 60,
+            comparison=_ABOVE,
+            threshold=float(config.cost_budget),
+            missing=_STAYS,
+            description=(
+                f"The month's cost is above the budget of USD {config.cost_budget} "
+                "(COST_BUDGET_THRESHOLD). First: read the cost analysis' own alert, which names the "
+                "largest service and what changed."
+            ),
+        ),
+    ]
+
+
+def metric(watched: Watched) -> cloudwatch.Metric:
+    """Return the metric that an alarm watches."""
+    return cloudwatch.Metric(
+        namespace=watched.namespace,
+        metric_name=watched.metric,
+        dimensions_map=dict(watched.dimensions) or None,
+        statistic=watched.statistic,
+        period=Duration.minutes(watched.minutes),
+    )

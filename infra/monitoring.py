@@ -1,0 +1,356 @@
+"""Stack `cost-monitoring-{env}`: the two scheduled workflows, their reports, the alarms, the alerts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import ArnFormat, CfnElement, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as targets
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+
+from infra.alarms import alarms, metric
+from infra.function import Functions
+from infra.nag import acknowledge
+from statemachines.bounce_rate_check import bounce_rate_check
+from statemachines.cost_analysis import cost_analysis
+from statemachines.watch import Watch
+from steps import limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aws_cdk import aws_lambda as lambda_
+    from constructs import Construct
+
+    from infra.bundling import Target
+    from infra.config import Config
+    from infra.ses import SesStack
+
+
+class MonitoringStack(Stack):
+    """Watches what the other stacks do. They do not know of it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: Config,
+        target: Target,
+        asset: Path,
+        ses: SesStack,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id_, **kwargs)
+        self._config = config
+        self._key = ses.key
+        self._configuration_set = ses.configuration_set.configuration_set_name
+
+        self.alerts = self._alerts_topic()
+        self._reports = self._reports_table()
+        self._dead_letters = self._schedule_dead_letters()
+        functions = Functions(scope=self, config=config, target=target, asset=asset, key=ses.key)
+
+        cost = self._reporting(
+            functions,
+            "cost-monitoring",
+            "cost_monitoring",
+            grants=("ce:GetCostAndUsage", "cloudwatch:GetMetricData", "ses:GetAccount"),
+            environment={
+                "BUDGET": str(config.cost_budget),
+                "SYSTEM": config.name("order-mail"),
+                "DASHBOARD_URL": self._dashboard_url("email-costs"),
+            },
+        )
+        reputation = self._reporting(
+            functions,
+            "email-bounce-rate",
+            "bounce_rate",
+            grants=("cloudwatch:GetMetricData", "ses:GetAccount"),
+            environment={
+                "CONFIGURATION_SET": self._configuration_set,
+                "AUTO_PAUSE": str(config.auto_pause_sending).lower(),
+                "DASHBOARD_URL": self._dashboard_url("email-notifications"),
+            },
+        )
+        pause = self._pause(functions) if config.auto_pause_sending else None
+
+        def watch(name: str, function: lambda_.IFunction) -> Watch:
+            return Watch(scope=self, name=name, function=function, alerts=self.alerts)
+
+        machines = [
+            self._scheduled(
+                "cost-analysis",
+                cost_analysis(watch("cost-analysis", cost)),
+                # Cost Explorer has most of yesterday by then.
+                scheduler.ScheduleExpression.cron(minute="15", hour="6"),
+                [cost],
+            ),
+            self._scheduled(
+                "bounce-rate-check",
+                bounce_rate_check(watch("bounce-rate-check", reputation), pause=pause),
+                scheduler.ScheduleExpression.rate(Duration.hours(1)),
+                [reputation, *([pause] if pause else [])],
+            ),
+        ]
+        self._who_may_alert(machines)
+        self._make_alarms()
+        CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
+
+    def _dashboard_url(self, dashboard: str) -> str:
+        region = self._config.region
+        return (
+            f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+            f"#dashboards/dashboard/{self._config.name(dashboard)}"
+        )
+
+    def _alerts_topic(self) -> sns.Topic:
+        topic = sns.Topic(
+            self,
+            "alerts",
+            topic_name=self._config.name("email-alerts"),
+            enforce_ssl=True,
+            master_key=self._key,
+        )
+        for address in self._config.alert_emails:
+            subscription = topic.add_subscription(subscriptions.EmailSubscription(address))
+            acknowledge(
+                subscription,
+                {
+                    "Serverless-SNSRedrivePolicy": "An address that takes no mail needs a person, not a queue."
+                },
+            )
+        if not self._key:
+            acknowledge(
+                topic,
+                {"AwsSolutions-SNS2": "CloudWatch cannot publish to a topic under alias/aws/sns; "
+                 "CUSTOMER_MANAGED_KEY=true encrypts it."},
+            )  # fmt: skip
+        return topic
+
+    def _who_may_alert(self, machines: list[sfn.StateMachine]) -> None:
+        """Let this account's alarms publish, and none of its principals but the workflows' roles."""
+        self.alerts.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="Alarms",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.alerts.topic_arn],
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "ArnLike": {"aws:SourceArn": self._alarm_arn(self._config.name("email-*"))},
+                },
+            )
+        )
+        self.alerts.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="NobodyElse",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["sns:Publish"],
+                resources=[self.alerts.topic_arn],
+                conditions={
+                    "ArnNotEquals": {"aws:PrincipalArn": [m.role.role_arn for m in machines]},
+                    "Bool": {"aws:PrincipalIsAWSService": "false"},
+                },
+            )
+        )
+
+    def _alarm_arn(self, name: str) -> str:
+        return self.format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name=name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+
+    def _reports_table(self) -> dynamodb.TableV2:
+        text = dynamodb.AttributeType.STRING
+        return dynamodb.TableV2(
+            self,
+            "reports",
+            table_name=self._config.name("email-reports"),
+            partition_key=dynamodb.Attribute(name="kind", type=text),
+            sort_key=dynamodb.Attribute(name="date", type=text),
+            billing=dynamodb.Billing.on_demand(),
+            encryption=dynamodb.TableEncryptionV2.customer_managed_key(self._key)
+            if self._key
+            else dynamodb.TableEncryptionV2.dynamo_owned_key(),
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="ttl",
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+    def _schedule_dead_letters(self) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            "email-watch-dlq",
+            queue_name=self._config.name("email-watch-dlq"),
+            enforce_ssl=True,
+            encryption=sqs.QueueEncryption.KMS if self._key else sqs.QueueEncryption.SQS_MANAGED,
+            encryption_master_key=self._key,
+            retention_period=Duration.seconds(limits.QUEUE_RETENTION),
+        )
+        acknowledge(
+            queue,
+            {
+                "AwsSolutions-SQS3": "It is a dead-letter queue.",
+                "Serverless-SQSRedrivePolicy": "It is a dead-letter queue.",
+            },
+        )
+        return queue
+
+    def _reporting(
+        self,
+        functions: Functions,
+        base: str,
+        handler: str,
+        *,
+        grants: tuple[str, ...],
+        environment: dict[str, str],
+    ) -> lambda_.Function:
+        """Make a function that may ask `grants` (none of which takes a resource) and keep reports."""
+        function = functions.make(
+            base,
+            handler,
+            timeout=limits.WATCH_FUNCTION_TIMEOUT,
+            environment={"REPORTS_TABLE": self._reports.table_name} | environment,
+        )
+        for actions_, resources in (
+            (grants, ["*"]),
+            (("dynamodb:PutItem", "dynamodb:Query"), [self._reports.table_arn]),
+        ):
+            function.grant_principal.add_to_principal_policy(
+                iam.PolicyStatement(actions=list(actions_), resources=resources)
+            )
+        role = function.role or function
+        acknowledge(
+            role, {"AwsSolutions-IAM5[Resource::*]": "These read actions take no resource."}
+        )
+        if self._key:
+            self._key.grant_encrypt_decrypt(function)
+            acknowledge(
+                role,
+                {
+                    f"AwsSolutions-IAM5[Action::kms:{action}*]": "DynamoDB's documented key grant."
+                    for action in ("GenerateDataKey", "ReEncrypt")
+                },
+            )
+        return function
+
+    def _pause(self, functions: Functions) -> lambda_.Function:
+        function = functions.make(
+            "email-pause",
+            "pause",
+            timeout=limits.WATCH_FUNCTION_TIMEOUT,
+            environment={"CONFIGURATION_SET": self._configuration_set},
+        )
+        function.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["ses:PutConfigurationSetSendingOptions"],
+                resources=[
+                    self.format_arn(
+                        service="ses",
+                        resource="configuration-set",
+                        resource_name=self._configuration_set,
+                    )
+                ],
+            )
+        )
+        return function
+
+    def _scheduled(
+        self,
+        base: str,
+        chain: sfn.IChainable,
+        schedule: scheduler.ScheduleExpression,
+        functions: list[lambda_.Function],
+    ) -> sfn.StateMachine:
+        name = self._config.name(base)
+        machine = sfn.StateMachine(
+            self,
+            base,
+            state_machine_name=name,
+            state_machine_type=sfn.StateMachineType.STANDARD,
+            definition_body=sfn.DefinitionBody.from_chainable(chain),
+            timeout=Duration.seconds(limits.WATCH_MACHINE_TIMEOUT),
+            tracing_enabled=True,
+            logs=sfn.LogOptions(
+                destination=logs.LogGroup(
+                    self,
+                    f"{base}-logs-machine",
+                    log_group_name=f"/aws/vendedlogs/states/{name}",
+                    retention=logs.RetentionDays.THREE_MONTHS,
+                    removal_policy=RemovalPolicy.DESTROY,
+                    encryption_key=self._key,
+                ),
+                level=sfn.LogLevel.ALL,
+                include_execution_data=self._config.log_execution_data,
+            ),
+        )
+        if self._key:
+            # SNS asks for both of whoever publishes to an encrypted topic.
+            self._key.grant(machine, "kms:Decrypt", "kms:GenerateDataKey")
+        acknowledge(
+            machine.role,
+            {"AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray actions take no resource."}
+            | {
+                f"AwsSolutions-IAM5[Resource::<{self.get_logical_id(node)}.Arn>:*]": (
+                    "CDK lets the machine call the function's versions as well as the function."
+                )
+                for function in functions
+                if isinstance(node := function.node.default_child, CfnElement)
+            },
+        )
+        role = iam.Role(
+            self,
+            f"{base}-schedule-role",
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            ),
+        )
+        if self._key:
+            self._key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
+        scheduler.Schedule(
+            self,
+            f"{base}-schedule",
+            schedule_name=name,
+            schedule=schedule,
+            target=targets.StepFunctionsStartExecution(
+                machine,
+                role=role,
+                # The next run comes by itself; a late one would only come beside it.
+                retry_attempts=3,
+                max_event_age=Duration.minutes(30),
+                dead_letter_queue=self._dead_letters,
+            ),
+        )
+        return machine
+
+    def _make_alarms(self) -> None:
+        for watched in alarms(self._config):
+            alarm = cloudwatch.Alarm(
+                self,
+                f"{watched.name}-alarm",
+                alarm_name=self._config.name(watched.name),
+                alarm_description=watched.description,
+                metric=metric(watched),
+                comparison_operator=watched.comparison,
+                threshold=watched.threshold,
+                evaluation_periods=watched.of or watched.periods,
+                datapoints_to_alarm=watched.periods,
+                treat_missing_data=watched.missing,
+            )
+            alarm.add_alarm_action(actions.SnsAction(self.alerts))
