@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from infra.local.preview import in_scheme
 from steps import kinds, localise
 from steps.model import InvalidEvent
 from steps.render import NAME_MAX, TEXT_MAX, clip
-from tests.mails import email, order, pairs
+from tests.mails import BRAND, email, order, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,14 @@ LONG: dict[str, Any] = {
     "shippingAddress": {"name": "N" * 300, "line1": "L" * 300, "city": "C" * 300},
 }
 
+LOUD = replace(
+    BRAND,
+    colour="#d9a400",
+    logo_url="https://shop.example/logo.png",
+    unsubscribe_url="https://shop.example/u/{notificationId}",
+)
+"""A brand with everything, on whose colour white could not be read."""
+
 FALLBACKS = {
     "color-scheme CSS property": "the client chooses light or dark itself",
     "color-scheme meta tag": "the client chooses light or dark itself",
@@ -76,6 +85,7 @@ def checked() -> dict[str, dict[str, list[str]]]:
     """Every mail as the two linters see it, asked once."""
     mails = {f"{kind}.{lang}": email(kind, locale=lang)["html"] for kind, lang in pairs()}
     mails |= {f"{kind}.long": email(kind, **LONG)["html"] for kind in kinds.names()}
+    mails |= {f"{kind}.loud": email(kind, brand=LOUD)["html"] for kind in kinds.names()}
     answer = subprocess.run(
         ["node", "tests/browser/mail_checks.mjs"],
         input=json.dumps(mails),
@@ -112,9 +122,20 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("kind", "language"), LOOKED_AT)
 def test_accessible(page: Page, kind: str, language: str, scheme: str) -> None:
+    _check_accessibility(page, email(kind, locale=language)["html"], scheme)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("colour", ["#d9a400", "#0b0b14", "#767676"])
+def test_accessible_in_any_colour(page: Page, colour: str, scheme: str) -> None:
+    brand = replace(LOUD, colour=colour)
+    _check_accessibility(page, email(kinds.DEFAULT, brand=brand)["html"], scheme)
+
+
+def _check_accessibility(page: Page, html: str, scheme: str) -> None:
     page.set_viewport_size({"width": 375, "height": 800})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    page.set_content(email(kind, locale=language)["html"])
+    page.set_content(html)
     page.evaluate(AXE.read_text())
     # A mail is a document in a client's window: landmarks and the one <main> are the client's.
     result = page.evaluate(
