@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from infra import mail
@@ -21,6 +22,9 @@ EVENTS = Path(__file__).parent / "events"
 
 def pytest_configure() -> None:
     """Build the mails from their sources, so that no test sees yesterday's."""
+    # How long an example takes says more of the machine than of the code.
+    hypothesis.settings.register_profile("no clock", deadline=None)
+    hypothesis.settings.load_profile("no clock")
     mail.build()
 
 
