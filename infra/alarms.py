@@ -85,7 +85,8 @@ def alarms(config: Config) -> list[Watched]:
             missing=_STAYS,
             description=(
                 f"SES sees a {kind} rate above {warn:.1%} and may review or pause the whole account. "
-                f"{advice} The hourly check (bounce-rate-check) tells the counts."
+                f"{advice} Where few mails are sent one event may be enough: the hourly check "
+                "(bounce-rate-check) tells the counts and its verdict."
             ),
         )
 

@@ -111,15 +111,17 @@ class Drawing:
         return f"<table>{cells}</table>"
 
     def _graph(self, properties: dict[str, Any], width: int, height: int) -> str:
-        lines = self._lines(properties["metrics"])
+        drawn = self._lines(properties["metrics"])
+        lines = [(label, series) for label, series, own in drawn if not own]
         marks = properties.get("annotations", {}).get("horizontal", [])
         top = max(
             [*(v for _, s in lines for v in s.values()), *(float(m["value"]) for m in marks)],
             default=0,
         )
         top = top or 1.0
+        right = max((v for _, s, own in drawn if own for v in s.values()), default=0) or 1.0
         span = max((self._end - self._start).total_seconds(), 1)
-        left, inner_width, inner_height = 52, width - 80, height - 78
+        left, inner_width, inner_height = 52, width - 122, height - 78
 
         def y(value: float) -> float:
             return 6 + inner_height * (1 - value / (top * 1.1))
@@ -138,9 +140,16 @@ class Drawing:
             for mark in marks
         ]
         legend = []
-        for (label, series), color in zip(lines, COLORS * 3, strict=False):
+        if any(own for _, _, own in drawn):
+            parts += [
+                f"<text x={left + inner_width + 4} y={y(top * share) + 4:.0f} font-size=11>"
+                f"{right * share:.3g}</text>"
+                for share in (0, 0.5, 1)
+            ]
+        for (label, series, own), color in zip(drawn, COLORS * 3, strict=False):
+            scale = top / right if own else 1
             places = [
-                (left + inner_width * (at - self._start).total_seconds() / span, y(value))
+                (left + inner_width * (at - self._start).total_seconds() / span, y(value * scale))
                 for at, value in sorted(series.items())
             ]
             path = " ".join(f"{px:.0f},{py:.0f}" for px, py in places)
@@ -151,10 +160,10 @@ class Drawing:
             legend.append(f"<span style='color:{color}'>■</span> {html.escape(label)} &nbsp;")
         return "".join([*parts, "</svg><br>", *legend])
 
-    def _lines(self, rows: list[list[Any]]) -> list[tuple[str, Series]]:
-        """Read the metrics, then evaluate the expressions over them, period by period."""
+    def _lines(self, rows: list[list[Any]]) -> list[tuple[str, Series, bool]]:
+        """Read the metrics, then evaluate the expressions over them; say which have the right axis."""
         named: dict[str, Series] = {}
-        shown: list[tuple[str, Series]] = []
+        shown: list[tuple[str, Series, bool]] = []
         expressions = []
         for row in rows:
             options = row[-1] if isinstance(row[-1], dict) else {}
@@ -165,7 +174,9 @@ class Drawing:
             if "id" in options:
                 named[options["id"]] = series
             if options.get("visible", True):
-                shown.append((options.get("label", row[1]), series))
+                shown.append(
+                    (options.get("label", row[1]), series, options.get("yAxis") == "right")
+                )
         for options in expressions:
             used = {name: s for name, s in named.items() if name in options["expression"].split()}
             common = set.intersection(*(set(s) for s in used.values())) if used else set()
@@ -181,7 +192,7 @@ class Drawing:
                     )
                 except ZeroDivisionError:
                     continue
-            shown.append((options.get("label", ""), values))
+            shown.append((options.get("label", ""), values, False))
         return shown
 
     def _metric(self, names: list[str], options: dict[str, Any]) -> Series:

@@ -175,8 +175,15 @@ def test_bounces_alarm_pause_and_lift(world: World) -> None:
         bounces = n % 5 == 0
         address = f"bounce+{n}@simulator.amazonses.com" if bounces else f"jo{n}@example.com"
         world.publish(f"ORDER-{n}", address)
-    until(lambda: world.statuses().count("BOUNCED") == 8, 90, "eight bounces")
-    until(lambda: world.statuses().count("DELIVERED") == 32, 30, "all other mails")
+        if n % 8 == 7:  # Not all at once: a loaded laptop starts cold functions slowly.
+            until(
+                lambda sent=n + 1: (
+                    sum(s in ("BOUNCED", "DELIVERED") for s in world.statuses()) == sent
+                ),
+                120,
+                f"the first {n + 1} mails' ends",
+            )
+    assert world.statuses().count("BOUNCED") == 8
 
     def judged() -> Any:
         report = world.run("bounce-rate-check-dev")
