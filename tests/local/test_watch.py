@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -113,6 +114,9 @@ class World:
             item["status"]["S"] for page in pages for item in page["Items"] if "orderId" in item
         ]
 
+    def ended_mails(self, expected: int) -> bool:
+        return sum(s in ("BOUNCED", "DELIVERED") for s in self.statuses()) == expected
+
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
@@ -176,13 +180,7 @@ def test_bounces_alarm_pause_and_lift(world: World) -> None:
         address = f"bounce+{n}@simulator.amazonses.com" if bounces else f"jo{n}@example.com"
         world.publish(f"ORDER-{n}", address)
         if n % 8 == 7:  # Not all at once: a loaded laptop starts cold functions slowly.
-            until(
-                lambda sent=n + 1: (
-                    sum(s in ("BOUNCED", "DELIVERED") for s in world.statuses()) == sent
-                ),
-                120,
-                f"the first {n + 1} mails' ends",
-            )
+            until(partial(world.ended_mails, n + 1), 120, f"the first {n + 1} mails' ends")
     assert world.statuses().count("BOUNCED") == 8
 
     def judged() -> Any:
