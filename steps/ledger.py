@@ -8,8 +8,7 @@ Record (DynamoDB item; epoch seconds where a number is a time):
     orderId, eventType, customerEmail, status, timestamp (ISO 8601 UTC)
     owner           the execution that holds the claim
     leaseUntil      until when a CLAIMED record is its owner's alone
-    sendId          the one call of the send step that may hand the mail to SES
-    sendingAt       when that call began
+    sendingAt       when its owner last went to SES with it
     messageId       SES's message id, once it accepted the mail
     doubts          how often the mail was sent again because no answer was ever recorded
     events          what SES reported: a set of `<type>|<subtypes>|<time>`, see `steps.ses_events`
@@ -165,34 +164,28 @@ def _take_over(found: Record, owner: str, now: float, doubt: int = 0) -> Change:
     )
 
 
-def sending(*, notification_id: str, owner: str, send_id: str, now: float) -> Change:
-    """Say that SES is about to be called. A repetition by the same call (a lost answer) passes."""
+def sending(*, notification_id: str, owner: str, now: float) -> Change:
+    """Say that SES is about to be called.
+
+    The owner may say so again: the order workflow repeats its send step only where SES certainly does
+    not have the mail, so a SENDING of its own is a lost answer or a refusal that was not recorded.
+    """
     return Change(
         notification_id=notification_id,
-        set={
-            "status": Status.SENDING,
-            "timestamp": iso(now),
-            "sendId": send_id,
-            "sendingAt": int(now),
-        },
-        condition="#owner = :owner AND (#status = :claimed OR (#status = :sending AND sendId = :send))",
-        values={
-            "owner": owner,
-            "claimed": Status.CLAIMED,
-            "sending": Status.SENDING,
-            "send": send_id,
-        },
+        set={"status": Status.SENDING, "timestamp": iso(now), "sendingAt": int(now)},
+        condition="#owner = :owner AND #status IN (:claimed, :sending)",
+        values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING},
     )
 
 
-def refused(*, notification_id: str, send_id: str, now: float) -> Change:
+def refused(*, notification_id: str, owner: str, now: float) -> Change:
     """Take SENDING back: SES definitely did not accept the mail. The lease ends, so anyone may try."""
     return Change(
         notification_id=notification_id,
         set={"status": Status.CLAIMED, "timestamp": iso(now), "leaseUntil": int(now)},
-        remove=("sendId", "sendingAt"),
-        condition="#status = :sending AND sendId = :send",
-        values={"sending": Status.SENDING, "send": send_id},
+        remove=("sendingAt",),
+        condition="#owner = :owner AND #status = :sending",
+        values={"owner": owner, "sending": Status.SENDING},
     )
 
 

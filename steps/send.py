@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from steps.model import Receipt, State
 
 
-def send(state: State, owner: str, send_id: str) -> Receipt:
+def send(state: State, owner: str) -> Receipt:
     """Send the state's mail for the claim's owner.
 
     Raises:
@@ -26,11 +26,7 @@ def send(state: State, owner: str, send_id: str) -> Receipt:
         SendOutcomeUnknown: the record stays SENDING.
     """
     notification_id = state["notificationId"]
-    found = aws.write(
-        ledger.sending(
-            notification_id=notification_id, owner=owner, send_id=send_id, now=time.time()
-        )
-    )
+    found = aws.write(ledger.sending(notification_id=notification_id, owner=owner, now=time.time()))
     if found is not None:
         raise ClaimLost("another execution owns the notification")
     try:
@@ -39,9 +35,7 @@ def send(state: State, owner: str, send_id: str) -> Receipt:
         )
     except SendDeferred:
         try:
-            aws.write(
-                ledger.refused(notification_id=notification_id, send_id=send_id, now=time.time())
-            )
+            aws.write(ledger.refused(notification_id=notification_id, owner=owner, now=time.time()))
         except OrderMailError:
             # The record stays SENDING and is settled after the grace period: late, never twice.
             logger.warning("could not take SENDING back")
@@ -50,8 +44,8 @@ def send(state: State, owner: str, send_id: str) -> Receipt:
 
 
 @step
-def handler(event: StepEvent, context: LambdaContext) -> Receipt:
+def handler(event: StepEvent, _context: LambdaContext) -> Receipt:
     """Take `{execution, state: {notificationId, email}}`, return SES's receipt."""
-    receipt = send(event["state"], event["execution"], context.aws_request_id)
+    receipt = send(event["state"], event["execution"])
     logger.info("accepted", message_id=receipt["messageId"])
     return receipt

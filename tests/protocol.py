@@ -178,8 +178,7 @@ class World:
             self._end(execution, "SUCCEEDED", "")
 
     def _send(self, execution: Execution) -> None:
-        send_id = f"call-{next(self.numbers)}"
-        execution.state["receipt"] = send.send(execution.state, execution.owner, send_id)  # type: ignore[arg-type]
+        execution.state["receipt"] = send.send(execution.state, execution.owner)  # type: ignore[arg-type]
         self._next(execution, "record")
 
     def _record(self, execution: Execution) -> None:

@@ -186,7 +186,7 @@ def test_distinct_events_are_counted_once(
 def test_every_order_of_all_events_ends_alike(record: Callable[..., None]) -> None:
     rotations = [EVENTS[i:] + EVENTS[:i] for i in range(len(EVENTS))]
     for order in [*rotations, *(list(reversed(r)) for r in rotations)]:
-        record(status="SENDING", sendingAt=1, sendId="x")
+        record(status="SENDING", sendingAt=1)
         handle(*order)
         (item,) = table_items()
         assert item["status"] == "COMPLAINED"
@@ -196,7 +196,7 @@ def test_every_order_of_all_events_ends_alike(record: Callable[..., None]) -> No
 def test_an_event_settles_a_mail_in_doubt(
     record: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record(status="SENDING", sendingAt=1, sendId="x")
+    record(status="SENDING", sendingAt=1)
     handle(SEND)
     (item,) = table_items()
     assert (item["status"], item["messageId"]) == ("SENT", "message-1")
@@ -224,7 +224,7 @@ def test_a_legacy_notification_finds_its_record_by_the_message_id(
     record: Callable[..., None],
 ) -> None:
     bounce = event("Bounce", legacy=True, bounceType="Permanent", bounceSubType="General")
-    record(status="SENDING", sendingAt=1, sendId="x")
+    record(status="SENDING", sendingAt=1)
     with pytest.raises(errors.RecordNotFound):
         handle(bounce)
     record(status="SENT", messageId="message-1")

@@ -75,7 +75,7 @@ def test_the_happy_path_writes_three_times_and_each_late_repetition_fails() -> N
     claimed = ledger.claim(
         notification_id=ID, order_id="1", event_type="e", recipient="r", owner="me", now=now
     )
-    sending = ledger.sending(notification_id=ID, owner="me", send_id="s", now=now)
+    sending = ledger.sending(notification_id=ID, owner="me", now=now)
     sent = ledger.sent(notification_id=ID, owner="me", message_id="m", sent_at=ledger.iso(now))
     assert aws.write(claimed) is None
     assert aws.write(sending) is None
@@ -91,28 +91,23 @@ def test_the_happy_path_writes_three_times_and_each_late_repetition_fails() -> N
 
 
 @pytest.mark.usefixtures("aws_world")
-def test_only_the_same_call_of_the_send_step_may_mark_twice() -> None:
-    aws.write(
-        ledger.claim(
-            notification_id=ID, order_id="1", event_type="e", recipient="r", owner="me", now=NOW
-        )
+def test_only_the_owner_may_go_to_ses_and_may_again_after_a_refusal() -> None:
+    claim = ledger.claim(
+        notification_id=ID, order_id="1", event_type="e", recipient="r", owner="me", now=NOW
     )
-    assert aws.write(ledger.sending(notification_id=ID, owner="me", send_id="one", now=NOW)) is None
-    assert (
-        aws.write(ledger.sending(notification_id=ID, owner="me", send_id="two", now=NOW))
-        is not None
-    )
-    assert (
-        aws.write(ledger.sending(notification_id=ID, owner="other", send_id="one", now=NOW))
-        is not None
-    )
-    assert aws.write(ledger.refused(notification_id=ID, send_id="one", now=NOW)) is None
-    assert aws.write(ledger.sending(notification_id=ID, owner="me", send_id="two", now=NOW)) is None
+    mine = ledger.sending(notification_id=ID, owner="me", now=NOW)
+    aws.write(claim)
+    assert aws.write(ledger.sending(notification_id=ID, owner="other", now=NOW)) is not None
+    assert aws.write(mine) is None
+    assert aws.write(ledger.refused(notification_id=ID, owner="other", now=NOW)) is not None
+    assert aws.write(ledger.refused(notification_id=ID, owner="me", now=NOW)) is None
+    assert aws.write(mine) is None
+    assert aws.write(mine) is None
 
 
 @pytest.mark.usefixtures("aws_world")
 def test_a_change_of_a_record_that_is_not_there_makes_none() -> None:
-    assert aws.write(ledger.sending(notification_id=ID, owner="me", send_id="s", now=NOW)) == {}
+    assert aws.write(ledger.sending(notification_id=ID, owner="me", now=NOW)) == {}
     assert table_items() == []
 
 

@@ -55,7 +55,7 @@ def claimed() -> State:
 def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     ses = Ses()
     monkeypatch.setattr(aws, "sesv2", lambda: ses)
-    assert send(claimed(), "me", "call")["messageId"] == "message-1"
+    assert send(claimed(), "me")["messageId"] == "message-1"
     (request,) = ses.requests
     assert request["FromEmailAddress"] == "Northwind Home <orders@example.com>"
     assert request["ReplyToAddresses"] == ["hello@shop.example"]
@@ -107,7 +107,7 @@ def test_refused_or_unknown(
     monkeypatch.setattr(aws, "sesv2", lambda: ses)
     state = claimed()
     with pytest.raises(error) as raised:
-        send(state, "me", "call")
+        send(state, "me")
     assert type(raised.value) is error
     assert len(ses.requests) == 1
     assert table_items()[0]["status"] == status
@@ -118,10 +118,10 @@ def test_without_the_claim_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(aws, "sesv2", lambda: ses)
     state = claimed()
     with pytest.raises(errors.ClaimLost):
-        send(state, "someone else", "call")
+        send(state, "someone else")
     boto3.resource("dynamodb").Table("tracking").delete_item(Key={"notificationId": ID})
     with pytest.raises(errors.ClaimLost):
-        send(state, "me", "call")
+        send(state, "me")
     assert ses.requests == []
 
 

@@ -120,13 +120,13 @@ SCENARIOS = [
     ),
     Scenario(
         name="outcome-not-known-yet",
-        seed=_with(status="SENDING", sendingAt=-5, sendId="x"),
+        seed=_with(status="SENDING", sendingAt=-5),
         path=(*CLAIM, "InProgress"),
         record={"status": "SENDING"},
     ),
     Scenario(
         name="in-doubt-and-sent-again",
-        seed=_with(status="SENDING", sendingAt=-limits.IN_DOUBT_GRACE - 1, sendId="x"),
+        seed=_with(status="SENDING", sendingAt=-limits.IN_DOUBT_GRACE - 1),
         path=SENT,
         record={"status": "SENT", "doubts": 1},
     ),

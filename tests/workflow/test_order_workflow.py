@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from statemachines.order_workflow import NOT_SENT
 from tests.aws_world import table_items, tracking_table
 from tests.workflow.moto_interpreter import run
 from tests.workflow.scenarios import SCENARIOS, Scenario, seeded
@@ -70,6 +71,16 @@ def test_scenarios_cover_every_state_choice_retry_and_catch() -> None:
                 name in s.throws and s.throws[name][0] in state["Retry"][0]["ErrorEquals"]
                 for s in SCENARIOS
             ), f"no scenario retries {name}"
+
+
+def test_send_is_repeated_only_where_ses_certainly_has_nothing() -> None:
+    (retry,) = STATES["Send"]["Retry"]
+    assert set(retry["ErrorEquals"]) == {
+        "SendThrottled",
+        "LedgerUnavailable",
+        "Lambda.TooManyRequestsException",
+    }
+    assert set(retry["ErrorEquals"]) <= set(NOT_SENT)
 
 
 def test_the_order_does_not_travel_with_its_mail() -> None:
