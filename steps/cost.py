@@ -176,13 +176,19 @@ def overhead(mails: int) -> dict[str, Decimal]:
     return list_price({k: Decimal(v) * mails for k, v in usage()["perMail"].items()})
 
 
-def month(mails: int, plan: str = "NONE") -> dict[str, Decimal]:
-    """Price a whole month of `mails` at list price, by service, SES and the idle system included."""
+def month(mails: int, plan: str = "NONE", *, free_tiers: bool = False) -> dict[str, Decimal]:
+    """Price a whole month of `mails` at list price, by service, SES and the idle system included.
+
+    `free_tiers` takes off what AWS gives every account for ever, as if no other system used it.
+    """
     used: dict[str, Decimal] = defaultdict(Decimal)
     for name, each in usage()["perMail"].items():
         used[name] += Decimal(each) * mails
     for name, amount in usage()["monthly"].items():
         used[name] += Decimal(amount)
+    if free_tiers:
+        for name, amount in prices()["alwaysFree"].items():
+            used[name] = max(used[name] - Decimal(amount), Decimal(0))
     return {"SES": ses_price(mails, plan)} | list_price(used)
 
 

@@ -45,14 +45,14 @@ EXPRESS_MS = 100
 """Express executions are billed in steps of 64 MB and 100 ms."""
 
 DERIVED = {
-    "writeUnits": "the ledger's writes: claim, SENDING, SENT and two SES events, each with the index",
+    "writeUnits": "nine of the ledger, see steps/LEDGER.md, and at most one for the sending slot",
     "readUnits": "one strongly consistent read for each SES event",
     "snsPublishes": "the order's event, and what SES publishes: each invocation of email-feedback",
     "sqsRequests": "SNS's delivery, and one receive and one delete for each batch",
     "xrayTraces": "X-Ray's default sampling of 5%",
     "logGb": "Lambda's lines as logged; the workflow's from its history, which the laptop does not log",
 }
-WRITE_UNITS = 8
+WRITE_UNITS = 10
 
 SETTLED = 15.0
 """Seconds without a delivery after which no more is expected."""
@@ -177,7 +177,7 @@ def measure(settings: Settings, mails: int) -> dict[str, str]:
 
 def table() -> Table:
     """Lay the costs out: one column a volume, one row a service."""
-    shown = Table(title=f"USD a month at list prices of {cost.prices()['date']}, no free tiers")
+    shown = Table(title=f"USD a month at list prices of {cost.prices()['date']}")
     shown.add_column("service")
     columns = {title: cost.month(mails) for title, mails in VOLUMES.items()}
     for title in columns:
@@ -189,11 +189,22 @@ def table() -> Table:
         shown.add_row(title, *(f"{c.get(service, Decimal(0)):,.2f}" for c in columns.values()))
     totals = {title: sum(c.values(), Decimal(0)) for title, c in columns.items()}
     shown.add_row("all", *(f"{total:,.2f}" for total in totals.values()), style="bold")
+    free = [sum(cost.month(m, free_tiers=True).values(), Decimal(0)) for m in VOLUMES.values()]
+    shown.add_row("all, less the always-free tiers", *(f"{total:,.2f}" for total in free))
     shown.add_row(
         "per 1,000 mails",
         *(f"{total / VOLUMES[title] * 1000:.4f}" for title, total in totals.items()),
     )
     return shown
+
+
+def markdown() -> str:
+    """Return the same table as the README has it."""
+    shown = table()
+    rows = [[str(cell) for cell in column.cells] for column in shown.columns]
+    head = "| " + " | ".join(str(column.header) for column in shown.columns) + " |"
+    lines = [head, "|---|" + "---:|" * (len(rows) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in zip(*rows, strict=True))])
 
 
 def main() -> int:

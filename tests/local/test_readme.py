@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.local.costs import markdown
+
 if TYPE_CHECKING:
     from tests.local_stack import LocalStack
 
@@ -79,3 +81,7 @@ def test_every_setting_is_one_that_the_code_reads() -> None:
     named = set(re.findall(r"^\| (`[A-Z_`, ]+`)", README, re.MULTILINE))
     for variable in {v for row in named for v in re.findall(r"[A-Z_]{6,}", row)}:
         assert f'"{variable}"' in source, variable
+
+
+def test_the_cost_table_is_what_make_costs_prints() -> None:
+    assert markdown() in README

@@ -264,3 +264,15 @@ def test_a_breach_is_alerted_exactly_when_it_is_new(
     assert "alert" not in report(
         today, budget, costs=costs(today, daily), previous={"report": made}
     )
+
+
+def test_free_tiers_take_off_and_never_give() -> None:
+    assert set(cost.prices()["alwaysFree"]) <= set(cost.prices()["service"])
+    for mails in (0, 60_000, 30_000_000):
+        full, free = cost.month(mails), cost.month(mails, free_tiers=True)
+        assert all(0 <= free[service] <= full[service] for service in full)
+        assert free["SES"] == full["SES"]
+
+
+def test_sixty_thousand_mails_cost_less_than_promised() -> None:
+    assert sum(cost.month(60_000, free_tiers=True).values()) < Decimal("9.26")
