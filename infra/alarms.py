@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from steps import reputation
+from steps import limits, reputation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,8 +140,9 @@ def alarms(config: Config) -> list[Watched]:
             threshold=1,
             missing=_FINE,
             description=(
-                "The dispatcher crashed or timed out repeatedly; its batches come back after nine "
-                "minutes. First: its log. A step's errors are retried and are not counted here."
+                "The dispatcher crashed or timed out repeatedly; its batches come back after "
+                f"{limits.QUEUE_VISIBILITY // 60} minutes. First: its log. A step's errors are "
+                "retried and are not counted here."
             ),
         ),
         Watched(

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import ArnFormat, CfnElement, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 
 from infra.alarms import alarms, metric
 from infra.function import Functions
+from infra.machine import machine
 from infra.nag import acknowledge
+from infra.queue import queue
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
 from statemachines.watch import Watch
@@ -57,7 +57,7 @@ class MonitoringStack(Stack):
 
         self.alerts = self._alerts_topic()
         self._reports = self._reports_table()
-        self._dead_letters = self._schedule_dead_letters()
+        self._dead_letters = queue(self, "email-watch-dlq", config=config, key=ses.key)
         functions = Functions(scope=self, config=config, target=target, asset=asset, key=ses.key)
 
         cost = self._reporting(
@@ -192,25 +192,6 @@ class MonitoringStack(Stack):
             removal_policy=RemovalPolicy.DESTROY,
         )
 
-    def _schedule_dead_letters(self) -> sqs.Queue:
-        queue = sqs.Queue(
-            self,
-            "email-watch-dlq",
-            queue_name=self._config.name("email-watch-dlq"),
-            enforce_ssl=True,
-            encryption=sqs.QueueEncryption.KMS if self._key else sqs.QueueEncryption.SQS_MANAGED,
-            encryption_master_key=self._key,
-            retention_period=Duration.seconds(limits.QUEUE_RETENTION),
-        )
-        acknowledge(
-            queue,
-            {
-                "AwsSolutions-SQS3": "It is a dead-letter queue.",
-                "Serverless-SQSRedrivePolicy": "It is a dead-letter queue.",
-            },
-        )
-        return queue
-
     def _reporting(
         self,
         functions: Functions,
@@ -277,42 +258,19 @@ class MonitoringStack(Stack):
         schedule: scheduler.ScheduleExpression,
         functions: list[lambda_.Function],
     ) -> sfn.StateMachine:
-        name = self._config.name(base)
-        machine = sfn.StateMachine(
+        made = machine(
             self,
             base,
-            state_machine_name=name,
-            state_machine_type=sfn.StateMachineType.STANDARD,
-            definition_body=sfn.DefinitionBody.from_chainable(chain),
-            timeout=Duration.seconds(limits.WATCH_MACHINE_TIMEOUT),
-            tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=logs.LogGroup(
-                    self,
-                    f"{base}-logs-machine",
-                    log_group_name=f"/aws/vendedlogs/states/{name}",
-                    retention=logs.RetentionDays.THREE_MONTHS,
-                    removal_policy=RemovalPolicy.DESTROY,
-                    encryption_key=self._key,
-                ),
-                level=sfn.LogLevel.ALL,
-                include_execution_data=self._config.log_execution_data,
-            ),
+            chain,
+            type_=sfn.StateMachineType.STANDARD,
+            timeout=limits.WATCH_MACHINE_TIMEOUT,
+            functions=functions,
+            config=self._config,
+            key=self._key,
         )
         if self._key:
             # SNS asks for both of whoever publishes to an encrypted topic.
-            self._key.grant(machine, "kms:Decrypt", "kms:GenerateDataKey")
-        acknowledge(
-            machine.role,
-            {"AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray actions take no resource."}
-            | {
-                f"AwsSolutions-IAM5[Resource::<{self.get_logical_id(node)}.Arn>:*]": (
-                    "CDK lets the machine call the function's versions as well as the function."
-                )
-                for function in functions
-                if isinstance(node := function.node.default_child, CfnElement)
-            },
-        )
+            self._key.grant(made, "kms:Decrypt", "kms:GenerateDataKey")
         role = iam.Role(
             self,
             f"{base}-schedule-role",
@@ -326,10 +284,10 @@ class MonitoringStack(Stack):
         scheduler.Schedule(
             self,
             f"{base}-schedule",
-            schedule_name=name,
+            schedule_name=self._config.name(base),
             schedule=schedule,
             target=targets.StepFunctionsStartExecution(
-                machine,
+                made,
                 role=role,
                 # The next run comes by itself; a late one would only come beside it.
                 retry_attempts=3,
@@ -337,7 +295,7 @@ class MonitoringStack(Stack):
                 dead_letter_queue=self._dead_letters,
             ),
         )
-        return machine
+        return made
 
     def _make_alarms(self) -> None:
         for watched in alarms(self._config):

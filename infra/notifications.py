@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import CfnElement, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 
 from infra.function import Functions
+from infra.machine import machine
 from infra.nag import acknowledge
+from infra.queue import queue
 from statemachines.order_workflow import Steps, order_workflow
 from steps import limits
 
@@ -50,13 +51,8 @@ class NotificationsStack(Stack):
         self._key = ses.key
 
         self.table = self._tracking_table()
-        self.dead_letters = self._queue("email-order-dlq", retention=limits.QUEUE_RETENTION)
-        self.queue = self._queue(
-            "email-order-queue",
-            retention=limits.QUEUE_RETENTION,
-            visibility=limits.QUEUE_VISIBILITY,
-            dead_letters=self.dead_letters,
-        )
+        self.dead_letters = self._queue("email-order-dlq")
+        self.queue = self._queue("email-order-queue", self.dead_letters)
         self.orders = self._orders_topic()
 
         functions = Functions(scope=self, config=config, target=target, asset=asset, key=ses.key)
@@ -83,7 +79,16 @@ class NotificationsStack(Stack):
         self._grant_ledger(steps.record, "dynamodb:PutItem", "dynamodb:UpdateItem")
         self._grant_send(steps.send, ses)
 
-        self.workflow = self._order_workflow(steps)
+        self.workflow = machine(
+            self,
+            "email-order-workflow",
+            order_workflow(self, steps),
+            type_=sfn.StateMachineType.EXPRESS,
+            timeout=limits.MACHINE_TIMEOUT,
+            functions=vars(steps).values(),
+            config=config,
+            key=ses.key,
+        )
 
         self.dispatcher = functions.make(
             "email-processor",
@@ -156,38 +161,8 @@ class NotificationsStack(Stack):
         )
         return table
 
-    def _queue(
-        self,
-        base: str,
-        *,
-        retention: int,
-        visibility: int | None = None,
-        dead_letters: sqs.Queue | None = None,
-    ) -> sqs.Queue:
-        queue = sqs.Queue(
-            self,
-            base,
-            queue_name=self._config.name(base),
-            enforce_ssl=True,
-            encryption=sqs.QueueEncryption.KMS if self._key else sqs.QueueEncryption.SQS_MANAGED,
-            encryption_master_key=self._key,
-            retention_period=Duration.seconds(retention),
-            visibility_timeout=Duration.seconds(visibility) if visibility else None,
-            dead_letter_queue=sqs.DeadLetterQueue(
-                queue=dead_letters, max_receive_count=limits.QUEUE_MAX_RECEIVES
-            )
-            if dead_letters
-            else None,
-        )
-        if not dead_letters:
-            acknowledge(
-                queue,
-                {
-                    "AwsSolutions-SQS3": "It is a dead-letter queue.",
-                    "Serverless-SQSRedrivePolicy": "It is a dead-letter queue.",
-                },
-            )
-        return queue
+    def _queue(self, base: str, dead_letters: sqs.Queue | None = None) -> sqs.Queue:
+        return queue(self, base, config=self._config, key=self._key, dead_letters=dead_letters)
 
     def _orders_topic(self) -> sns.Topic:
         topic = sns.Topic(
@@ -201,9 +176,7 @@ class NotificationsStack(Stack):
             subscriptions.SqsSubscription(
                 self.queue,
                 raw_message_delivery=True,
-                dead_letter_queue=self._queue(
-                    "email-order-subscription-dlq", retention=limits.QUEUE_RETENTION
-                ),
+                dead_letter_queue=self._queue("email-order-subscription-dlq"),
             )
         )
         return topic
@@ -265,7 +238,7 @@ class NotificationsStack(Stack):
     def _feedback(
         self, functions: Functions, ledger: dict[str, str], ses: SesStack
     ) -> lambda_.Function:
-        dead_letters = self._queue("email-feedback-dlq", retention=limits.QUEUE_RETENTION)
+        dead_letters = self._queue("email-feedback-dlq")
         feedback = functions.make(
             "email-feedback",
             "feedback",
@@ -303,42 +276,6 @@ class NotificationsStack(Stack):
             )
         )
         return feedback
-
-    def _order_workflow(self, steps: Steps) -> sfn.StateMachine:
-        name = self._config.name("email-order-workflow")
-        workflow = sfn.StateMachine(
-            self,
-            "workflow",
-            state_machine_name=name,
-            state_machine_type=sfn.StateMachineType.EXPRESS,
-            definition_body=sfn.DefinitionBody.from_chainable(order_workflow(self, steps)),
-            timeout=Duration.seconds(limits.MACHINE_TIMEOUT),
-            tracing_enabled=True,
-            logs=sfn.LogOptions(
-                destination=logs.LogGroup(
-                    self,
-                    "workflow-logs",
-                    log_group_name=f"/aws/vendedlogs/states/{name}",
-                    retention=logs.RetentionDays.THREE_MONTHS,
-                    removal_policy=RemovalPolicy.DESTROY,
-                    encryption_key=self._key,
-                ),
-                level=sfn.LogLevel.ALL,
-                include_execution_data=self._config.log_execution_data,
-            ),
-        )
-        acknowledge(
-            workflow.role,
-            {"AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray actions take no resource."}
-            | {
-                f"AwsSolutions-IAM5[Resource::<{self.get_logical_id(node)}.Arn>:*]": (
-                    "CDK lets the machine call the function's versions as well as the function."
-                )
-                for function in vars(steps).values()
-                if isinstance(node := function.node.default_child, CfnElement)
-            },
-        )
-        return workflow
 
 
 def _string(name: str) -> dynamodb.Attribute:

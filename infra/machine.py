@@ -1,0 +1,68 @@
+"""The one factory for state machines: time-out, tracing, and a log without customers' data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import CfnElement, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+
+from infra.nag import acknowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_lambda as lambda_
+    from constructs import Construct
+
+    from infra.config import Config
+
+
+def machine(
+    scope: Construct,
+    base: str,
+    chain: sfn.IChainable,
+    *,
+    type_: sfn.StateMachineType,
+    timeout: int,
+    functions: Iterable[lambda_.IFunction],
+    config: Config,
+    key: kms.IKey | None,
+) -> sfn.StateMachine:
+    """Make the machine `base`-`env`, which calls `functions`; `timeout` is in seconds."""
+    name = config.name(base)
+    made = sfn.StateMachine(
+        scope,
+        base,
+        state_machine_name=name,
+        state_machine_type=type_,
+        definition_body=sfn.DefinitionBody.from_chainable(chain),
+        timeout=Duration.seconds(timeout),
+        tracing_enabled=True,
+        logs=sfn.LogOptions(
+            destination=logs.LogGroup(
+                scope,
+                f"{base}-machine-logs",
+                log_group_name=f"/aws/vendedlogs/states/{name}",
+                retention=logs.RetentionDays.THREE_MONTHS,
+                removal_policy=RemovalPolicy.DESTROY,
+                encryption_key=key,
+            ),
+            level=sfn.LogLevel.ALL,
+            include_execution_data=config.log_execution_data,
+        ),
+    )
+    acknowledge(
+        made.role,
+        {"AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray actions take no resource."}
+        | {
+            f"AwsSolutions-IAM5[Resource::<{Stack.of(scope).get_logical_id(node)}.Arn>:*]": (
+                "CDK lets the machine call the function's versions as well as the function."
+            )
+            for function in functions
+            if isinstance(node := function.node.default_child, CfnElement)
+        },
+    )
+    return made
