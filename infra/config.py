@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from email_validator import validate_email
 
+from steps import limits
 from steps.brand import Brand
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Config:
     log_execution_data: bool = False
     dispatcher_concurrency: int = 5
     auto_pause_sending: bool = False
+    in_doubt_grace: int = limits.IN_DOUBT_GRACE
 
     @property
     def domain(self) -> str:
@@ -84,6 +86,8 @@ class Config:
             LOCAL_SENDER if local else None,
             "a sender that SES has verified: an address (orders@shop.example) or a domain",
         )
+        # The laptop's events are quick, and its users do not want to wait for a re-send.
+        shortest = limits.STEP_TASK_TIMEOUT if local else limits.IN_DOUBT_GRACE_MIN
         return cls(
             account=read(
                 "CDK_DEFAULT_ACCOUNT",
@@ -153,7 +157,13 @@ class Config:
                 "LOG_EXECUTION_DATA", _switch, default=False, takes="true or false"
             ),
             dispatcher_concurrency=read(
-                "DISPATCHER_CONCURRENCY", _concurrency, 5, "a whole number from 2 to 1000"
+                "DISPATCHER_CONCURRENCY", _whole(2, 1000), 5, "a whole number from 2 to 1000"
+            ),
+            in_doubt_grace=read(
+                "IN_DOUBT_GRACE_SECONDS",
+                _whole(shortest, limits.IN_DOUBT_GRACE_MAX),
+                limits.IN_DOUBT_GRACE,
+                f"a whole number of seconds from {shortest} to {limits.IN_DOUBT_GRACE_MAX}",
             ),
             auto_pause_sending=read(
                 "AUTO_PAUSE_SENDING", _switch, default=False, takes="true or false"
@@ -193,10 +203,13 @@ def _switch(held: str) -> bool:
     return {"true": True, "false": False}[held.lower()]
 
 
-def _concurrency(held: str) -> int:
-    if not 2 <= (number := int(held)) <= 1000:  # noqa: PLR2004 - ScalingConfig.MaximumConcurrency
-        raise ValueError(held)
-    return number
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(held: str) -> int:
+        if not least <= (number := int(held)) <= most:
+            raise ValueError(held)
+        return number
+
+    return parse
 
 
 def _line(longest: int) -> Callable[[str], str]:

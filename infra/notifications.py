@@ -69,7 +69,7 @@ class NotificationsStack(Stack):
 
         steps = Steps(
             validate=step("validate"),
-            dedup=step("dedup", ledger),
+            dedup=step("dedup", ledger | {"IN_DOUBT_GRACE_SECONDS": str(config.in_doubt_grace)}),
             render=step("render", {"BRAND": config.brand.to_json()}),
             send=step("send", ledger | sending),
             record=step("record", ledger),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
-from steps import aws, ledger
+from steps import aws, ledger, limits
 from steps.errors import LedgerUnavailable
 from steps.function import StepEvent, count, logger, step
 
@@ -22,6 +23,7 @@ def claim(state: State, owner: str, now: float) -> Claim:
         LedgerUnavailable: the table did not answer, or changed under us too often.
     """
     order = state["order"]
+    grace = int(os.environ.get("IN_DOUBT_GRACE_SECONDS", limits.IN_DOUBT_GRACE))
     put = ledger.claim(
         notification_id=state["notificationId"],
         order_id=state["orderId"],
@@ -37,7 +39,7 @@ def claim(state: State, owner: str, now: float) -> Claim:
         if not found:  # Deleted between our write and its answer.
             found = aws.write(put)
             continue
-        match ledger.judge(found, owner=owner, now=now):
+        match ledger.judge(found, owner=owner, now=now, grace=grace):
             case ledger.New():
                 return {"result": "NEW", "retryAfter": 0}
             case ledger.Duplicate(status):

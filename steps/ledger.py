@@ -129,8 +129,13 @@ def claim(
     )
 
 
-def judge(found: Record, *, owner: str, now: float) -> Verdict:  # noqa: PLR0911 - one per row
-    """Decide what a record that stood in the way of our claim means for `owner` at time `now`."""
+def judge(  # noqa: PLR0911 - one per row
+    found: Record, *, owner: str, now: float, grace: int = limits.IN_DOUBT_GRACE
+) -> Verdict:
+    """Decide what a record that stood in the way of our claim means for `owner` at time `now`.
+
+    `grace`: seconds that a mail in doubt waits for SES's own event before it is sent again.
+    """
     status = Status(found["status"])
     if status is Status.CLAIMED:
         if found["owner"] == owner:
@@ -139,7 +144,7 @@ def judge(found: Record, *, owner: str, now: float) -> Verdict:  # noqa: PLR0911
             return InProgress(wait)
         return TakeOver(_take_over(found, owner, now))
     if status is Status.SENDING:
-        if (wait := int(found["sendingAt"]) + limits.IN_DOUBT_GRACE - int(now)) > 0:
+        if (wait := int(found["sendingAt"]) + grace - int(now)) > 0:
             return InProgress(wait)
         return TakeOver(_take_over(found, owner, now, doubt=1), in_doubt=True)
     if status is Status.FAILED:

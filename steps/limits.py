@@ -38,7 +38,11 @@ CLAIM_LEASE = MACHINE_TIMEOUT + 15
 """A claim outlives the execution that made it, whatever its end."""
 
 IN_DOUBT_GRACE = 5 * 60
-"""How long a mail handed to SES without a recorded answer waits for SES's own event."""
+"""How long a mail handed to SES without a recorded answer waits for SES's own event: the default of a
+setting. SES publishes `Send` within seconds; more patience costs delay, less costs second mails."""
+IN_DOUBT_GRACE_MIN = CLAIM_LEASE + 1
+"""An execution that has SES's answer and is still trying to record it must not be taken for dead."""
+IN_DOUBT_GRACE_MAX = 12 * 60 * 60
 
 DISPATCHER_BATCH = 10
 PACING_BUDGET = 60

@@ -40,12 +40,20 @@ class Plan:
     """The laptop's SES, as the Lambdas reach it."""
     cost_port: int
     """The laptop's Cost Explorer, likewise."""
+    faults_port: int = 0
+    """The fault proxy, as the Lambdas reach DynamoDB, Step Functions and SQS; 0 where there is none."""
 
     @classmethod
     def make(cls, settings: Settings) -> Self:
         """A new plan, on ports that are free now."""
-        smtp_port, ses_port, cost_port = free_ports(3)
-        return cls(settings=settings, smtp_port=smtp_port, ses_port=ses_port, cost_port=cost_port)
+        smtp_port, ses_port, cost_port, faults_port = free_ports(4)
+        return cls(
+            settings=settings,
+            smtp_port=smtp_port,
+            ses_port=ses_port,
+            cost_port=cost_port,
+            faults_port=faults_port if settings.faults else 0,
+        )
 
     @classmethod
     def load(cls, state_dir: Path) -> Self:
@@ -60,6 +68,7 @@ class Plan:
             "smtp_port": self.smtp_port,
             "ses_port": self.ses_port,
             "cost_port": self.cost_port,
+            "faults_port": self.faults_port,
         }
         (self.settings.state_dir / "stack.json").write_text(json.dumps(value, indent=2))
 
@@ -72,6 +81,11 @@ class Plan:
     def cost_url(self) -> str:
         """The laptop's Cost Explorer."""
         return f"http://{LOOPBACK}:{self.cost_port}"
+
+    @property
+    def faults_url(self) -> str:
+        """The fault proxy; its control API is `/_microburst/rules` below it."""
+        return f"http://{LOOPBACK}:{self.faults_port}"
 
     @property
     def lambda_dir(self) -> Path:
@@ -95,6 +109,17 @@ def children(plan: Plan) -> tuple[Child, ...]:
     def env(name: str, **more: str) -> dict[str, str]:
         return plain_env(folder, name) | more
 
+    faults = Child(
+        name="faults",
+        title="fault proxy (microburst)",
+        argv=(
+            *(str(EMULATOR / "python"), "-P", str(ROOT / "infra" / "local" / "fault_proxy.py")),
+            *("--upstream", settings.aws_url, "--host", LOOPBACK, "--port", str(plan.faults_port)),
+        ),
+        env=env("faults"),
+        ready=f"{plan.faults_url}/_microburst/health",
+        loss="its rules lived in its memory",
+    )
     return (
         Child(
             name="aws",
@@ -184,6 +209,7 @@ def children(plan: Plan) -> tuple[Child, ...]:
             env=env("watch"),
             ready=f"{plan.cost_url}/moto-api/",
         ),
+        *((faults,) if plan.faults_port else ()),
     )
 
 
@@ -218,6 +244,9 @@ def bootstrap(plan: Plan) -> str:
         'export AWS_LAMBDA_LOG_GROUP_NAME="/aws/lambda/$AWS_LAMBDA_FUNCTION_NAME"',
         f"export AWS_ENDPOINT_URL_SESV2={plan.ses_url}",
         f"export AWS_ENDPOINT_URL_COST_EXPLORER={plan.cost_url}",
-        f'exec "{LAMBDA_IMAGE / "python"}" -m awslambdaric "$_HANDLER"',
     ]
+    if plan.faults_port:
+        services = ("DYNAMODB", "SFN", "SQS")
+        lines += [f"export AWS_ENDPOINT_URL_{name}={plan.faults_url}" for name in services]
+    lines.append(f'exec "{LAMBDA_IMAGE / "python"}" -m awslambdaric "$_HANDLER"')
     return "\n".join([*lines, ""])

@@ -1,4 +1,4 @@
-"""Starts MiniStack, in MiniStack's own environment, with two of its IAM rules and its alarms mended.
+"""Starts MiniStack, in MiniStack's own environment, with a few of its rules mended.
 
 TLS: the queues' and topics' policies refuse requests without it, on the laptop as on AWS. The local
 endpoint is plain HTTP on loopback, so all would be refused; here loopback counts as secure transport.
@@ -8,6 +8,10 @@ policy that names an identity, a configuration set or `ses:FromAddress` allows n
 resources and keys are those of AWS's service authorization reference for `ses:SendEmail`.
 
 Alarms: MiniStack evaluates them over all metrics of a name, whatever their dimensions.
+
+SNS: MiniStack tries a Lambda subscriber once and forgets the message if that fails. AWS invokes it
+asynchronously: two retries, then the function's dead-letter queue (Lambda Developer Guide, "Using AWS
+Lambda with Amazon SNS"); MiniStack does that for other event sources.
 """
 
 import json
@@ -19,7 +23,12 @@ from typing import Any
 from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_evaluator  # type: ignore[import-not-found]
 from ministack.core.responses import get_account_id  # type: ignore[import-not-found]
-from ministack.services import cloudwatch, ses_v2  # type: ignore[import-not-found]
+from ministack.services import (  # type: ignore[import-not-found]
+    cloudwatch,
+    lambda_svc,
+    ses_v2,
+    sns,
+)
 
 _pin_request_origin = app.pin_request_origin
 _enforce_ses_v2 = app._enforce_ses_v2
@@ -74,7 +83,17 @@ def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     FunctionType(_alarm_code.__code__, vars(cloudwatch) | {"_metrics": metrics})(alarm)
 
 
+class _AsynchronousLambda:
+    """MiniStack's Lambda as its SNS sees it."""
+
+    _execute_function_with_config_scope = staticmethod(lambda_svc.invoke_async_with_retry)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(lambda_svc, name)
+
+
 cloudwatch._evaluate_alarm = _evaluate_alarm
+sns._lambda_svc = _AsynchronousLambda()
 app.pin_request_origin = _pin_loopback_as_secure
 # What no request began, such as a schedule, has no origin and would count as insecure.
 iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))

@@ -53,6 +53,8 @@ class Settings:
     inbox_port: int = 1080
     console_port: int = 8080
     state_dir: Path = ROOT / ".local" / "stack"
+    faults: bool = False
+    """Whether the Lambdas reach DynamoDB, Step Functions and SQS through a proxy that takes faults."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self:

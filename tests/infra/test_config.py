@@ -41,6 +41,7 @@ def test_all_settings() -> None:
             "CUSTOMER_MANAGED_KEY": "true",
             "LOG_EXECUTION_DATA": "True",
             "DISPATCHER_CONCURRENCY": "50",
+            "IN_DOUBT_GRACE_SECONDS": "600",
         },
         local=False,
     )
@@ -50,6 +51,7 @@ def test_all_settings() -> None:
     assert config.customer_managed_key
     assert config.log_execution_data
     assert config.dispatcher_concurrency == 50
+    assert config.in_doubt_grace == 600
     assert config.keeps_data
     assert config.name("email-order-dlq") == "email-order-dlq-prod"
 
@@ -69,6 +71,8 @@ def test_all_settings() -> None:
         ("COST_BUDGET_THRESHOLD", "ten"),
         ("CUSTOMER_MANAGED_KEY", "maybe"),
         ("DISPATCHER_CONCURRENCY", "1"),
+        ("IN_DOUBT_GRACE_SECONDS", "75"),
+        ("IN_DOUBT_GRACE_SECONDS", "5 min"),
     ],
 )
 def test_a_wrong_value_is_named(variable: str, held: str) -> None:
@@ -83,3 +87,8 @@ def test_a_wrong_value_is_named(variable: str, held: str) -> None:
 def test_on_aws_these_must_be_given(variable: str) -> None:
     with pytest.raises(ConfigError, match=f"^{variable} is not set: it takes "):
         Config.from_environment({k: v for k, v in AWS.items() if k != variable}, local=False)
+
+
+def test_the_laptop_may_be_less_patient_with_mails_in_doubt() -> None:
+    read = {"IN_DOUBT_GRACE_SECONDS": "20"}
+    assert Config.from_environment(read, local=True).in_doubt_grace == 20

@@ -36,7 +36,7 @@ def test_the_machine_ends_before_the_dispatcher_and_the_dispatcher_before_the_qu
 
 def test_a_claim_outlives_its_execution_and_grace_outlives_a_claim() -> None:
     assert limits.CLAIM_LEASE > limits.MACHINE_TIMEOUT
-    assert limits.IN_DOUBT_GRACE > limits.CLAIM_LEASE
+    assert limits.IN_DOUBT_GRACE >= limits.IN_DOUBT_GRACE_MIN > limits.CLAIM_LEASE
 
 
 def test_waiting_mails_survive_twelve_hours_and_reach_the_dead_letters_before_they_expire() -> None:

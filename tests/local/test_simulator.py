@@ -1,0 +1,128 @@
+"""Each answer that SES can give ends in its status, end to end: the simulator's mailboxes and more."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import load_event
+from tests.local_stack import LocalStack, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUPPRESSED = "Permanent/OnAccountSuppressionList"
+
+
+@pytest.fixture(autouse=True)
+def _ses_as_it_was(stack: LocalStack) -> Iterator[None]:
+    yield
+    stack.ses("reset", method="POST")
+
+
+def order(stack: LocalStack, recipient: str) -> str:
+    """Publish an order for this recipient; return its id."""
+    order_id = f"SES-{secrets.token_hex(3)}"
+    changes = {"orderId": order_id, "customerEmail": recipient}
+    stack.publish(json.dumps(load_event("order") | changes))
+    return order_id
+
+
+def events(record: dict[str, Any]) -> set[str]:
+    """Return the types of the events that a record holds."""
+    return {event.partition("|")[0] for event in record.get("events", ())}
+
+
+@pytest.mark.parametrize(
+    ("box", "status", "reason", "mails"),
+    [
+        ("success", "DELIVERED", None, 1),
+        ("bounce", "BOUNCED", "Permanent/General", 0),
+        ("complaint", "COMPLAINED", "abuse", 1),
+        ("suppressionlist", "BOUNCED", "Permanent/General", 0),
+    ],
+)
+def test_the_simulators_mailboxes(
+    stack: LocalStack, box: str, status: str, reason: str | None, mails: int
+) -> None:
+    order_id = order(stack, f"{box}+{secrets.token_hex(3)}@simulator.amazonses.com")
+    record = stack.wait_for_status(order_id, status)
+    assert record.get("reason") == reason
+    assert len(stack.inbox(order_id)) == mails
+
+
+def test_an_automatic_reply_is_no_bounce(stack: LocalStack) -> None:
+    order_id = order(stack, "ooto@simulator.amazonses.com")
+    record = until(
+        lambda: r if "Bounce" in events(r := stack.record(order_id)) else None, what="the reply"
+    )
+    record = stack.wait_for_status(order_id, "DELIVERED")
+    assert events(record) >= {"Delivery", "Bounce"}
+
+
+def test_bounced_then_delivered_is_bounced(stack: LocalStack) -> None:
+    order_id = order(stack, "bounce@simulator.amazonses.com")
+    record = stack.wait_for_status(order_id, "BOUNCED")
+    by_hand(stack, record, "Delivery")
+    record = until(
+        lambda: r if "Delivery" in events(r := stack.record(order_id)) else None, what="it"
+    )
+    assert record["status"] == "BOUNCED"
+
+
+def test_delivered_then_bounced_is_bounced(stack: LocalStack) -> None:
+    order_id = order(stack, "customer@example.com")
+    record = stack.wait_for_status(order_id, "DELIVERED")
+    by_hand(stack, record, "Bounce", bounceSubType="NoEmail")
+    record = stack.wait_for_status(order_id, "BOUNCED")
+    assert record["reason"] == "Permanent/NoEmail"
+
+
+def test_a_mail_to_a_suppressed_address_says_so(stack: LocalStack) -> None:
+    recipient = f"gone-{secrets.token_hex(3)}@example.com"
+    ses = stack.client("sesv2")
+    ses.put_suppressed_destination(EmailAddress=recipient, Reason="BOUNCE")
+    order_id = order(stack, recipient)
+    record = stack.wait_for_status(order_id, "BOUNCED")
+    assert record["reason"] == SUPPRESSED
+    assert stack.inbox(order_id) == []
+
+
+def test_a_hard_bounce_suppresses_the_address_for_the_next_order(stack: LocalStack) -> None:
+    recipient = f"bounces-{secrets.token_hex(3)}@example.com"
+    first = order(stack, recipient)
+    by_hand(stack, stack.wait_for_status(first, "DELIVERED"), "Bounce")
+    stack.wait_for_status(first, "BOUNCED")
+    record = stack.wait_for_status(order(stack, recipient), "BOUNCED")
+    assert record["reason"] == SUPPRESSED
+
+
+def test_a_legacy_notification_without_tags_finds_its_record(stack: LocalStack) -> None:
+    order_id = order(stack, "customer@example.com")
+    record = stack.wait_for_status(order_id, "DELIVERED")
+    bounce = load_event("ses/bounce-permanent")
+    bounce["notificationType"] = bounce.pop("eventType")
+    bounce["mail"]["messageId"] = record["messageId"]
+    del bounce["mail"]["tags"]
+    stack.client("sns").publish(
+        TopicArn=stack.arn("sns", "email-ses-events"), Message=json.dumps(bounce)
+    )
+    record = stack.wait_for_status(order_id, "BOUNCED")
+    assert record["reason"] == "Permanent/General"
+
+
+def test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters(stack: LocalStack) -> None:
+    stack.client("sns").publish(
+        TopicArn=stack.arn("sns", "email-ses-events"), Message='{"eventType": "Bounce"}'
+    )
+    (letter,) = until(lambda: stack.dead_letters("email-feedback-dlq"), what="a dead letter")
+    assert '{\\"eventType\\": \\"Bounce\\"}' in letter["Body"]
+
+
+def by_hand(stack: LocalStack, record: dict[str, Any], event_type: str, **detail: Any) -> None:
+    """Let SES publish one more event of a record's mail."""
+    asked = {"messageId": record["messageId"], "eventType": event_type, "detail": detail}
+    stack.ses("events", asked, method="POST")
