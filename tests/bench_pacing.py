@@ -278,7 +278,7 @@ def main() -> int:
         return 0
     print(HEADING, flush=True)
     results = []
-    for rate, dispatchers in ((1, 5), (14, 5), (50, 10)):
+    for rate, dispatchers in ((1, 5), (14, 5), (50, 5)):
         results.append(in_process(rate, asked.seconds, dispatchers))
         print(results[-1].row(), flush=True)
     if asked.deployed:
