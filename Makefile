@@ -50,6 +50,9 @@ status: $(VENV)/laptop.done ## tells what of the local stack runs
 demo: setup ## sends sample orders through the whole system and shows what happened
 	@$(BIN)/python -m infra.local.demo
 
+chaos: setup ## sends a thousand orders while everything around them fails (ORDERS=1000 SEED=1)
+	@$(BIN)/python -m infra.local.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED))
+
 preview: $(VENV)/laptop.done ## shows every kind of mail in every language (EVENT=file: your own event)
 	@$(BIN)/python -m infra.local.preview $(EVENT)
 
@@ -82,4 +85,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup costs up down status demo test lint format lock deploy destroy
+.PHONY: help setup costs up down status demo chaos test lint format lock deploy destroy

@@ -53,6 +53,9 @@ DISPATCHER_TIMEOUT = PACING_BUDGET + MACHINE_TIMEOUT + 15
 
 ACCOUNT_CACHE = 60
 """How long a dispatcher believes what GetAccount said (SES answers it about once a second)."""
+ACCOUNT_RETRY = ACCOUNT_CACHE // 10
+"""Likewise while the account does not send, or SES does not answer: each mail that is put off for an old
+answer waits twice as long as the time before."""
 
 QUEUE_VISIBILITY = 6 * DISPATCHER_TIMEOUT
 """AWS's advice for an SQS event source. Only a dispatcher that died leaves a message hidden so long."""

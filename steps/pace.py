@@ -33,15 +33,17 @@ _known = _Known()
 def account() -> aws.SendingAccount:
     """Return what SES permits the account, at most `limits.ACCOUNT_CACHE` seconds old.
 
+    While it does not send it is asked more often, so that mails go out soon after it does again.
     While GetAccount fails, the last answer counts; without any, the sandbox's rate.
     """
     if time.time() >= _known.until:
         try:
             _known.account = aws.sending_account()
-            _known.until = time.time() + limits.ACCOUNT_CACHE
+            sends = _known.account.enabled and _known.account.quota_left > 0
+            _known.until = time.time() + (limits.ACCOUNT_CACHE if sends else limits.ACCOUNT_RETRY)
         except SesUnavailable as error:
             logger.warning("sending quota not read", reason=str(error))
-            _known.until = time.time() + limits.ACCOUNT_CACHE / 10
+            _known.until = time.time() + limits.ACCOUNT_RETRY
     return _known.account or aws.SendingAccount(rate=SANDBOX_RATE, quota_left=1, enabled=True)
 
 

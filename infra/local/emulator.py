@@ -11,7 +11,8 @@ Alarms: MiniStack evaluates them over all metrics of a name, whatever their dime
 
 SNS: MiniStack tries a Lambda subscriber once and forgets the message if that fails. AWS invokes it
 asynchronously: two retries, then the function's dead-letter queue (Lambda Developer Guide, "Using AWS
-Lambda with Amazon SNS"); MiniStack does that for other event sources.
+Lambda with Amazon SNS"); MiniStack does that for other event sources. And its CloudFormation leaves a
+function's dead-letter queue out.
 """
 
 import json
@@ -29,6 +30,7 @@ from ministack.services import (  # type: ignore[import-not-found]
     ses_v2,
     sns,
 )
+from ministack.services.cloudformation import provisioners  # type: ignore[import-not-found]
 
 _pin_request_origin = app.pin_request_origin
 _enforce_ses_v2 = app._enforce_ses_v2
@@ -83,6 +85,17 @@ def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     FunctionType(_alarm_code.__code__, vars(cloudwatch) | {"_metrics": metrics})(alarm)
 
 
+_lambda_resource = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
+_create_function = _lambda_resource["create"]
+
+
+def _create_with_dead_letters(logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
+    name, attributes = _create_function(logical_id, props, stack_name)
+    if "DeadLetterConfig" in props:
+        lambda_svc._functions[name]["config"]["DeadLetterConfig"] = props["DeadLetterConfig"]
+    return name, attributes
+
+
 class _AsynchronousLambda:
     """MiniStack's Lambda as its SNS sees it."""
 
@@ -94,6 +107,7 @@ class _AsynchronousLambda:
 
 cloudwatch._evaluate_alarm = _evaluate_alarm
 sns._lambda_svc = _AsynchronousLambda()
+_lambda_resource["create"] = _create_with_dead_letters
 app.pin_request_origin = _pin_loopback_as_secure
 # What no request began, such as a schedule, has no origin and would count as insecure.
 iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))

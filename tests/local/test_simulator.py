@@ -6,6 +6,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from tests.conftest import load_event
@@ -83,7 +84,8 @@ def test_delivered_then_bounced_is_bounced(stack: LocalStack) -> None:
 
 def test_a_mail_to_a_suppressed_address_says_so(stack: LocalStack) -> None:
     recipient = f"gone-{secrets.token_hex(3)}@example.com"
-    ses = stack.client("sesv2")
+    settings = stack.settings.client | {"endpoint_url": stack.plan.ses_url}
+    ses = boto3.client("sesv2", **settings)
     ses.put_suppressed_destination(EmailAddress=recipient, Reason="BOUNCE")
     order_id = order(stack, recipient)
     record = stack.wait_for_status(order_id, "BOUNCED")

@@ -110,7 +110,7 @@ def test_twelve_hours_lose_nothing(monkeypatch: pytest.MonkeyPatch, cause: str, 
     assert outage.queue.dead_letters == []
     assert outage.queue.expired == []
     assert len(outage.sent) == mails
-    # The longest wait on the queue, what a dispatcher still believes of the account, the line at the rate.
-    at_most = limits.RETRY_DELAY_MAX + limits.ACCOUNT_CACHE + mails / RATE + 10
+    # The longest wait on the queue, an old answer of GetAccount, and the line at the rate.
+    at_most = limits.RETRY_DELAY_MAX + limits.ACCOUNT_RETRY + mails / RATE + 10
     assert max(outage.sent) - outage.until <= at_most
     assert {r["status"] for r in table_items() if "status" in r} == {"SENT"}

@@ -71,12 +71,30 @@ def test_the_account_is_asked_now_and_then(
 
     monkeypatch.setattr(aws, "sending_account", ask)
     assert pace.account().rate == pace.SANDBOX_RATE
-    clock[0] += limits.ACCOUNT_CACHE / 10
+    clock[0] += limits.ACCOUNT_RETRY
     assert pace.account().rate == 14
     assert pace.account().rate == 14, "without asking"
     clock[0] += limits.ACCOUNT_CACHE
     assert pace.account().rate == 14, "the last answer goes on to count"
     assert answers == []
+
+
+@pytest.mark.parametrize(
+    "stopped",
+    [
+        aws.SendingAccount(rate=14, quota_left=5, enabled=False),
+        aws.SendingAccount(rate=14, quota_left=0, enabled=True),
+    ],
+)
+def test_an_account_that_does_not_send_is_asked_again_soon(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch, stopped: aws.SendingAccount
+) -> None:
+    sends = aws.SendingAccount(rate=14, quota_left=5, enabled=True)
+    answers = iter([stopped, sends])
+    monkeypatch.setattr(aws, "sending_account", lambda: next(answers))
+    assert pace.account() == stopped
+    clock[0] += limits.ACCOUNT_RETRY
+    assert pace.account() == sends
 
 
 @pytest.mark.usefixtures("clock")
