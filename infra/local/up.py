@@ -31,6 +31,7 @@ The local stack runs: environment {settings.environment_suffix}, account {settin
   AWS API   {settings.aws_url}  (credentials test/test)
   inbox     {settings.inbox_url}
   console   {settings.console_url}
+  SES       {plan.ses_url}  (its account, its mails, and its faults)
   logs      {settings.state_dir / "logs"}
 Next
   make demo   sends sample orders through it
