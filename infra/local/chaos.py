@@ -54,7 +54,7 @@ SES_FAULTS = {
     "daily_quota": 1_000_000,
     "throttle": 0.22,
     # Of the calls that were not throttled: 3% and 2% of all.
-    "drop_answer": 0.045,
+    "drop_answer": 0.05,
     "error_before": 0.015,
     "error_after": 0.015,
     "slow": 0.01,
