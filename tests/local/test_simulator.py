@@ -120,8 +120,14 @@ def test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters(stack: LocalS
     stack.client("sns").publish(
         TopicArn=stack.arn("sns", "email-ses-events"), Message='{"eventType": "Bounce"}'
     )
-    (letter,) = until(lambda: stack.dead_letters("email-feedback-dlq"), what="a dead letter")
-    assert '{\\"eventType\\": \\"Bounce\\"}' in letter["Body"]
+    # Mails that other tests send without our tag end there, too.
+    until(
+        lambda: any(
+            '{\\"eventType\\": \\"Bounce\\"}' in letter["Body"]
+            for letter in stack.dead_letters("email-feedback-dlq")
+        ),
+        what="the dead letter",
+    )
 
 
 def by_hand(stack: LocalStack, record: dict[str, Any], event_type: str, **detail: Any) -> None:

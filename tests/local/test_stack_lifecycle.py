@@ -63,7 +63,9 @@ def plan(settings: Settings, assembly: str) -> Iterator[Plan]:
 def command(module: str, settings: Settings) -> subprocess.CompletedProcess[str]:
     """Runs `python -m infra.local.<module>` as `make` does, for the stack with these settings."""
     fields = settings.to_json()
-    environ = os.environ | {VARIABLES[name]: str(value) for name, value in fields.items()}
+    environ = os.environ | {
+        VARIABLES[name]: str(value) for name, value in fields.items() if name in VARIABLES
+    }
     return subprocess.run(
         [sys.executable, "-m", f"infra.local.{module}"],
         cwd=ROOT,
