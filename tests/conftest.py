@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ def pytest_configure() -> None:
     # How long an example takes says more of the machine than of the code.
     hypothesis.settings.register_profile("no clock", deadline=None)
     hypothesis.settings.load_profile("no clock")
+    # Whoever ends the run ends what it started, too: fixtures are torn down as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     mail.build()
 
 
