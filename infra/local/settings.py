@@ -25,6 +25,7 @@ VARIABLES = {
     "inbox_port": "LOCAL_INBOX_PORT",
     "console_port": "LOCAL_CONSOLE_PORT",
     "state_dir": "LOCAL_STATE_DIR",
+    "faults": "LOCAL_FAULTS",
 }
 """Field of `Settings` to the environment variable that sets it."""
 
@@ -76,6 +77,7 @@ class Settings:
             inbox_port=_port(environ, "LOCAL_INBOX_PORT", cls.inbox_port),
             console_port=_port(environ, "LOCAL_CONSOLE_PORT", cls.console_port),
             state_dir=Path(folder).absolute() if folder else cls.state_dir,
+            faults=_switch(environ, "LOCAL_FAULTS"),
         )
         seen: dict[int, str] = {}
         for field, port in settings.ports().items():
@@ -161,6 +163,13 @@ def is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def _switch(environ: Mapping[str, str], variable: str) -> bool:
+    held = environ.get(variable, "").strip()
+    if held.lower() not in {"", "true", "false"}:
+        raise SettingsError(f'{variable} is "{held}": it takes true or false')
+    return held.lower() == "true"
 
 
 def _port(environ: Mapping[str, str], variable: str, default: int) -> int:

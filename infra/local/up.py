@@ -26,12 +26,13 @@ def main() -> int:
 def summary(plan: Plan) -> str:
     """The stack's URLs and what to do next."""
     settings = plan.settings
+    faults = f"\n  faults    {plan.faults_url}/_microburst/rules" if settings.faults else ""
     return f"""
 The local stack runs: environment {settings.environment_suffix}, account {settings.account}, {settings.region}
   AWS API   {settings.aws_url}  (credentials test/test)
   inbox     {settings.inbox_url}
   console   {settings.console_url}
-  SES       {plan.ses_url}  (its account, its mails, and its faults)
+  SES       {plan.ses_url}  (its account, its mails, and its faults){faults}
   logs      {settings.state_dir / "logs"}
 Next
   make demo   sends sample orders through it

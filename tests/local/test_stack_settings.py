@@ -24,6 +24,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "LOCAL_INBOX_PORT": "5002",
             "LOCAL_CONSOLE_PORT": "5003",
             "LOCAL_STATE_DIR": str(tmp_path),
+            "LOCAL_FAULTS": "true",
         }
     )
     assert settings == Settings(
@@ -34,6 +35,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         inbox_port=5002,
         console_port=5003,
         state_dir=tmp_path,
+        faults=True,
     )
     assert Settings.from_json(settings.to_json()) == settings
 
@@ -47,6 +49,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         ("LOCAL_CONSOLE_PORT", "-8080", "a port, 1024 to 65535"),
         ("LOCAL_CONSOLE_PORT", "٨٠٨٠", "a port, 1024 to 65535"),
         ("CDK_DEFAULT_ACCOUNT", "1234", "12 digits"),
+        ("LOCAL_FAULTS", "some", "true or false"),
         ("CDK_DEFAULT_REGION", "Frankfurt", "us-east-1"),
         ("ENVIRONMENT_SUFFIX", "Prod Env", "1 to 20"),
     ],
