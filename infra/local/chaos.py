@@ -308,8 +308,9 @@ class Run:
             "duplicates": f"{len(account.unflagged)} unflagged, {account.flagged} flagged in doubt",
             "lost": str(len(account.lost)),
             "in doubt, settled": f"{account.by_event} by event, {account.by_resend} by re-send",
-            "dead letters": f"{self.world.waiting('email-order-dlq')} orders, "
-            f"{self.world.waiting('email-feedback-dlq')} events",
+            "dead letters, orders": _counts(self._dead_letters("email-order-dlq")),
+            "dead letters, events": _counts(self._dead_letters("email-feedback-dlq")),
+            "left on the queue": str(self.world.waiting("email-order-queue")),
             "statuses": _counts(account.statuses),
             "not final": str(len(account.unsettled)),
             "SES calls": f"{ses['calls']}: {ses['throttled'] / ses['calls']:.0%} throttled, "
@@ -323,6 +324,23 @@ class Run:
         for row in rows.items():
             table.add_row(*row)
         return table
+
+    def _dead_letters(self, base: str) -> Counter[str]:
+        """Take the dead letters out of a queue; return why they are there."""
+        sqs = self.world.sqs
+        queue = sqs.get_queue_url(QueueName=self._name(base))["QueueUrl"]
+        reasons: Counter[str] = Counter()
+        while letters := sqs.receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            for letter in letters:
+                attached = letter.get("MessageAttributes", {})
+                if "reason" in attached:
+                    reasons[attached["reason"]["StringValue"]] += 1
+                else:  # as Lambda wraps an event that a function failed on
+                    reasons[json.loads(letter["Body"])["responsePayload"]["errorType"]] += 1
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
+        return reasons
 
     def _name(self, base: str) -> str:
         return f"{base}-{self.plan.settings.environment_suffix}"

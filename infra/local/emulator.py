@@ -13,6 +13,9 @@ SNS: MiniStack tries a Lambda subscriber once and forgets the message if that fa
 asynchronously: two retries, then the function's dead-letter queue (Lambda Developer Guide, "Using AWS
 Lambda with Amazon SNS"); MiniStack does that for other event sources. And its CloudFormation leaves a
 function's dead-letter queue out.
+
+Lambda: when one environment dies while it starts, MiniStack kills all others of the function with it, in
+the middle of their work; those that start again meet the same fate.
 """
 
 import json
@@ -22,7 +25,7 @@ from types import FunctionType
 from typing import Any
 
 from ministack import app  # type: ignore[import-not-found]
-from ministack.core import iam_evaluator  # type: ignore[import-not-found]
+from ministack.core import iam_evaluator, lambda_runtime  # type: ignore[import-not-found]
 from ministack.core.responses import get_account_id  # type: ignore[import-not-found]
 from ministack.services import (  # type: ignore[import-not-found]
     cloudwatch,
@@ -85,6 +88,24 @@ def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     FunctionType(_alarm_code.__code__, vars(cloudwatch) | {"_metrics": metrics})(alarm)
 
 
+_invoke_worker = lambda_runtime.ProvidedWorker.invoke
+
+
+def _invoke_alone(worker: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Invoke; an environment that died in its start is an error of this invocation alone."""
+    try:
+        return _invoke_worker(worker, *arguments, **keywords)
+    except RuntimeError as error:
+        kind = getattr(error, "error_type", "Runtime.ExitError")
+        return {
+            "status": "error",
+            "error": str(error),
+            "error_payload": {"errorMessage": str(error), "errorType": kind},
+            "cold_start": True,
+            "log": "",
+        }
+
+
 _lambda_resource = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
 _create_function = _lambda_resource["create"]
 
@@ -107,6 +128,7 @@ class _AsynchronousLambda:
 
 cloudwatch._evaluate_alarm = _evaluate_alarm
 sns._lambda_svc = _AsynchronousLambda()
+lambda_runtime.ProvidedWorker.invoke = _invoke_alone
 _lambda_resource["create"] = _create_with_dead_letters
 app.pin_request_origin = _pin_loopback_as_secure
 # What no request began, such as a schedule, has no origin and would count as insecure.
