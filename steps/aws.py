@@ -118,8 +118,6 @@ def write(request: Put | Change) -> Record | None:
         "ExpressionAttributeValues": {name: _serialize(value) for name, value in values.items()},
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
-    if not names:
-        del common["ExpressionAttributeNames"]
     try:
         with _ledger_errors():
             if isinstance(request, Put):

@@ -15,11 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from steps import aws, limits, pace
 from steps.errors import QueueUnavailable, WorkflowUnavailable
-from steps.function import count, framed, logger, metrics
+from steps.function import count, framed, logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -126,12 +124,12 @@ def settle(record: dict[str, Any], found: Outcome) -> bool:
 def outcomes(records: list[dict[str, Any]]) -> list[Outcome]:
     """Run a batch in parallel, each mail in its sending slot, no faster than SES permits."""
     account = pace.account()
-    slots = pace.reserve(len(records), account.rate) if account.enabled else None
-    if slots is None or account.quota_left <= 0:
-        reason = (
-            "SendingPaused" if not account.enabled else "Paced" if not slots else "QuotaExceeded"
-        )
-        return [Later(limits.retry_delay(_receives(r)), reason) for r in records]
+    if not account.enabled:
+        return _put_off(records, "SendingPaused")
+    if account.quota_left <= 0:
+        return _put_off(records, "QuotaExceeded")
+    if (slots := pace.reserve(len(records), account.rate)) is None:
+        return _put_off(records, "Paced")
 
     def run(record: dict[str, Any], slot: float) -> Outcome:
         time.sleep(max(0.0, slot - time.time()))
@@ -151,11 +149,15 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     for one in found:
         if isinstance(one, Later) and one.reason != IN_PROGRESS:
             # A period with orders and no mail has the value 0 then; one without orders has none.
-            metrics.add_metric("EmailSent", MetricUnit.Count, 0)
+            count("EmailSent", 0)
         if one == DeadLetter(MESSAGE_TOO_LARGE):
             count("EmailFailed")  # No execution was there to count it.
     stays = [r["messageId"] for r, done in zip(records, settled, strict=True) if not done]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in stays]}
+
+
+def _put_off(records: list[dict[str, Any]], reason: str) -> list[Outcome]:
+    return [Later(limits.retry_delay(_receives(r)), reason) for r in records]
 
 
 def _receives(record: dict[str, Any]) -> int:

@@ -33,15 +33,16 @@ class StepEvent(TypedDict):
     outcome: str
 
 
-def count(metric: str) -> None:
-    """Count one business outcome: a metric without dimensions, unit Count."""
-    metrics.add_metric(metric, MetricUnit.Count, 1)
+def count(metric: str, value: int = 1) -> None:
+    """Count a business outcome: a metric without dimensions, unit Count."""
+    metrics.add_metric(metric, MetricUnit.Count, value)
 
 
 def step(
     run: Callable[[StepEvent, LambdaContext], Any],
 ) -> Callable[[StepEvent, LambdaContext], Any]:
     """Turn a step into a handler: every line it logs carries order and execution, nothing personal."""
+    run_framed = framed(run)
 
     @functools.wraps(run)
     def handler(event: StepEvent, context: LambdaContext) -> object:
@@ -51,7 +52,7 @@ def step(
             execution_id=event["execution"],
             attempt=state.get("attempt"),
         )
-        return framed(run)(event, context)
+        return run_framed(event, context)
 
     return handler
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from steps import model
@@ -46,7 +45,7 @@ def validate(message: str, attempt: int, now: datetime | None = None) -> model.S
         "notificationId": model.notification_id(
             order.order_id, order.event_type, order.customer_email
         ),
-        "order": json.loads(order.model_dump_json(by_alias=True, exclude_none=True)),
+        "order": order.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
 
 
