@@ -255,27 +255,8 @@ class NotificationsStack(Stack):
                 resources=[f"{self.table.table_arn}/index/MessageIdIndex"],
             )
         )
-        # The subscription belongs to this stack, so that the topic's stack needs to know nothing of it.
-        sns.Subscription(
-            self,
-            "feedback-subscription",
-            topic=ses.events,
-            protocol=sns.SubscriptionProtocol.LAMBDA,
-            endpoint=feedback.function_arn,
-            dead_letter_queue=dead_letters,
-        )
-        feedback.add_permission(
-            "sns",
-            principal=iam.ServicePrincipal("sns.amazonaws.com"),
-            source_arn=ses.events.topic_arn,
-        )
-        dead_letters.add_to_resource_policy(
-            iam.PolicyStatement(
-                actions=["sqs:SendMessage"],
-                principals=[iam.ServicePrincipal("sns.amazonaws.com")],
-                resources=[dead_letters.queue_arn],
-                conditions={"ArnEquals": {"aws:SourceArn": ses.events.topic_arn}},
-            )
+        ses.events.add_subscription(
+            subscriptions.LambdaSubscription(feedback, dead_letter_queue=dead_letters)
         )
         return feedback
 
