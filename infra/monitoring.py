@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
@@ -20,6 +19,7 @@ from infra.function import Functions
 from infra.machine import machine
 from infra.nag import acknowledge
 from infra.queue import queue
+from infra.table import grant_table, table
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
 from statemachines.watch import Watch
@@ -56,7 +56,15 @@ class MonitoringStack(Stack):
         self._configuration_set = ses.configuration_set.configuration_set_name
 
         self.alerts = self._alerts_topic()
-        self._reports = self._reports_table()
+        self._reports = table(
+            self,
+            "reports",
+            "email-reports",
+            config=config,
+            key=ses.key,
+            partition_key="kind",
+            sort_key="date",
+        )
         self._dead_letters = queue(self, "email-watch-dlq", config=config, key=ses.key)
         functions = Functions(scope=self, config=config, target=target, asset=asset, key=ses.key)
 
@@ -173,25 +181,6 @@ class MonitoringStack(Stack):
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
 
-    def _reports_table(self) -> dynamodb.TableV2:
-        text = dynamodb.AttributeType.STRING
-        return dynamodb.TableV2(
-            self,
-            "reports",
-            table_name=self._config.name("email-reports"),
-            partition_key=dynamodb.Attribute(name="kind", type=text),
-            sort_key=dynamodb.Attribute(name="date", type=text),
-            billing=dynamodb.Billing.on_demand(),
-            encryption=dynamodb.TableEncryptionV2.customer_managed_key(self._key)
-            if self._key
-            else dynamodb.TableEncryptionV2.dynamo_owned_key(),
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            time_to_live_attribute="ttl",
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-
     def _reporting(
         self,
         functions: Functions,
@@ -208,26 +197,14 @@ class MonitoringStack(Stack):
             timeout=limits.WATCH_FUNCTION_TIMEOUT,
             environment={"REPORTS_TABLE": self._reports.table_name} | environment,
         )
-        for actions_, resources in (
-            (grants, ["*"]),
-            (("dynamodb:PutItem", "dynamodb:Query"), [self._reports.table_arn]),
-        ):
-            function.grant_principal.add_to_principal_policy(
-                iam.PolicyStatement(actions=list(actions_), resources=resources)
-            )
-        role = function.role or function
-        acknowledge(
-            role, {"AwsSolutions-IAM5[Resource::*]": "These read actions take no resource."}
+        function.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(actions=list(grants), resources=["*"])
         )
-        if self._key:
-            self._key.grant_encrypt_decrypt(function)
-            acknowledge(
-                role,
-                {
-                    f"AwsSolutions-IAM5[Action::kms:{action}*]": "DynamoDB's documented key grant."
-                    for action in ("GenerateDataKey", "ReEncrypt")
-                },
-            )
+        acknowledge(
+            function.role or function,
+            {"AwsSolutions-IAM5[Resource::*]": "These read actions take no resource."},
+        )
+        grant_table(function, self._reports, "dynamodb:PutItem", "dynamodb:Query", key=self._key)
         return function
 
     def _pause(self, functions: Functions) -> lambda_.Function:

@@ -19,6 +19,7 @@ from infra.function import Functions
 from infra.machine import machine
 from infra.nag import acknowledge
 from infra.queue import queue
+from infra.table import grant_table, string, table
 from statemachines.order_workflow import Steps, order_workflow
 from steps import limits
 
@@ -128,38 +129,31 @@ class NotificationsStack(Stack):
         CfnOutput(self, "OrderWorkflow", value=self.workflow.state_machine_arn)
 
     def _tracking_table(self) -> dynamodb.TableV2:
-        key = self._key
-        table = dynamodb.TableV2(
+        tracking = table(
             self,
             "tracking",
-            table_name=self._config.name("email-delivery-tracking"),
-            partition_key=_string("notificationId"),
-            billing=dynamodb.Billing.on_demand(),
-            encryption=dynamodb.TableEncryptionV2.customer_managed_key(key)
-            if key
-            else dynamodb.TableEncryptionV2.dynamo_owned_key(),
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            time_to_live_attribute="ttl",
+            "email-delivery-tracking",
+            config=self._config,
+            key=self._key,
+            partition_key="notificationId",
             removal_policy=RemovalPolicy.RETAIN
             if self._config.keeps_data
             else RemovalPolicy.DESTROY,
         )
         # Each projected attribute that changes costs a write to the index, so only what is asked for.
-        table.add_global_secondary_index(
+        tracking.add_global_secondary_index(
             index_name="OrderIdIndex",
-            partition_key=_string("orderId"),
+            partition_key=string("orderId"),
             projection_type=dynamodb.ProjectionType.INCLUDE,
             non_key_attributes=["status", "timestamp", "customerEmail", "eventType"],
         )
         # SES's legacy notifications carry no tags, only the message id; written once per mail.
-        table.add_global_secondary_index(
+        tracking.add_global_secondary_index(
             index_name="MessageIdIndex",
-            partition_key=_string("messageId"),
+            partition_key=string("messageId"),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
-        return table
+        return tracking
 
     def _queue(self, base: str, dead_letters: sqs.Queue | None = None) -> sqs.Queue:
         return queue(self, base, config=self._config, key=self._key, dead_letters=dead_letters)
@@ -187,20 +181,8 @@ class NotificationsStack(Stack):
         *actions: str,
         conditions: dict[str, Any] | None = None,
     ) -> None:
-        """Let a step do `actions` on the table itself: no index, no other table."""
-        statement = iam.PolicyStatement(
-            actions=list(actions), resources=[self.table.table_arn], conditions=conditions
-        )
-        function.grant_principal.add_to_principal_policy(statement)
-        if self._key:
-            self._key.grant_encrypt_decrypt(function)
-            acknowledge(
-                function.role or function,
-                {
-                    f"AwsSolutions-IAM5[Action::kms:{action}*]": "DynamoDB's documented key grant."
-                    for action in ("GenerateDataKey", "ReEncrypt")
-                },
-            )
+        """Let a step do `actions` on the tracking table."""
+        grant_table(function, self.table, *actions, key=self._key, conditions=conditions)
 
     def _grant_send(self, send: lambda_.IFunction, ses: SesStack) -> None:
         """Let the step send as the shop's sender alone, through its configuration set alone."""
@@ -259,7 +241,3 @@ class NotificationsStack(Stack):
             subscriptions.LambdaSubscription(feedback, dead_letter_queue=dead_letters)
         )
         return feedback
-
-
-def _string(name: str) -> dynamodb.Attribute:
-    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
