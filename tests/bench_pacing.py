@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +106,9 @@ def serve_ses(port: int, rate: float) -> None:
 @contextmanager
 def ses_process(rate: float) -> Iterator[str]:
     """Run `serve_ses` for the length of the block; give its address."""
-    from tests.local.emulator import free_port  # noqa: PLC0415
+    from infra.local.settings import free_ports  # noqa: PLC0415
 
-    port = free_port()
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench_pacing", "--serve-ses", str(port), str(rate)]
@@ -130,8 +129,9 @@ def ses_process(rate: float) -> Iterator[str]:
 
 def stats(url: str) -> dict[str, Any]:
     """Ask the laptop's SES for its counters."""
-    with urllib.request.urlopen(f"{url}/_laptop/stats", timeout=10) as answer:  # noqa: S310 - loopback
-        found: dict[str, Any] = json.load(answer)
+    from infra.local.world import fetch  # noqa: PLC0415
+
+    found: dict[str, Any] = fetch(f"{url}/_laptop/stats")
     return found
 
 

@@ -20,7 +20,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,10 +33,10 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.local.children import Plan
-from infra.local.demo import World
 from infra.local.processes import mark, marked
 from infra.local.settings import Settings, free_ports
 from infra.local.stack import StackError, running
+from infra.local.world import World, fetch
 from steps.ledger import UNSENT
 from steps.ses_events import TAG
 
@@ -208,18 +207,18 @@ class Run:
         """Set all faults and start killing."""
         # In a long run some events come after the grace period: those mails are sent again, and flagged.
         late = min(2 * GRACE, len(self.events) / 20)
-        self._ses("PUT", "settings", SES_FAULTS | {"seed": self.seed, "events_late_max": late})
-        self._json("POST", f"{self.plan.faults_url}/_microburst/rules", proxy_faults(self.dice))
-        queue = self.world.sqs.get_queue_url(QueueName=self._name("email-order-queue"))["QueueUrl"]
+        self.world.ses("settings", SES_FAULTS | {"seed": self.seed, "events_late_max": late})
+        fetch(f"{self.plan.faults_url}/_microburst/rules", proxy_faults(self.dice), "POST")
         self.world.sqs.set_queue_attributes(
-            QueueUrl=queue, Attributes={"VisibilityTimeout": str(VISIBILITY)}
+            QueueUrl=self.world.queue_url("email-order-queue"),
+            Attributes={"VisibilityTimeout": str(VISIBILITY)},
         )
         self.killer.start()
 
     def publish(self) -> None:
         """Publish all events, several at once."""
         with ThreadPoolExecutor(4) as pool:
-            for _ in pool.map(self.world.publish, self.published):
+            for _ in pool.map(self.world.publish, map(json.dumps, self.published)):
                 pass
 
     def records(self) -> list[dict[str, Any]]:
@@ -234,7 +233,7 @@ class Run:
         """Say what is still to come; empty when nothing is."""
         statuses = Counter(r["status"] for r in self.records())
         waiting = self.world.waiting("email-order-queue")
-        pending = self._ses("GET", "stats")["events_pending"]
+        pending = self.world.ses("stats")["events_pending"]
         final = sum(n for status, n in statuses.items() if status not in UNSENT)
         if final == len(self.events) and not waiting and not pending and not self._unsettled():
             return ""
@@ -245,7 +244,7 @@ class Run:
 
     def _unsettled(self) -> tuple[str, ...]:
         reported: defaultdict[str, set[str]] = defaultdict(set)
-        for mail in self._ses("GET", "messages"):
+        for mail in self.world.ses("messages"):
             reported[mail["tags"][TAG][0]] |= set(mail["published"])
         return tuple(
             f"{r['orderId']} {r['status']}"
@@ -257,7 +256,7 @@ class Run:
     def account(self) -> Account:
         """Compare what SES took, what the inbox has and what the ledger says."""
         mails = defaultdict(list)
-        for mail in self._ses("GET", "messages"):
+        for mail in self.world.ses("messages"):
             mails[mail["tags"][TAG][0]].append(mail)
         inbox = self.world.inbox()
         arrived = {m["headers"]["message-id"].strip("<>").partition("@")[0] for m in inbox}
@@ -297,8 +296,8 @@ class Run:
         table = Table(title=f"{account.distinct} orders, seed {self.seed}", show_header=False)
         table.add_column(style="bold")
         table.add_column()
-        ses = self._ses("GET", "stats")
-        faults = self._json("GET", f"{self.plan.faults_url}/_microburst/stats")["by_service"]
+        ses = self.world.ses("stats")
+        faults = fetch(f"{self.plan.faults_url}/_microburst/stats")["by_service"]
         answers_lost = ses["answers_dropped"] / ses["calls"]
         errors = (ses["errors_before"] + ses["errors_after"]) / ses["calls"]
         rows = {
@@ -327,37 +326,15 @@ class Run:
 
     def _dead_letters(self, base: str) -> Counter[str]:
         """Take the dead letters out of a queue; return why they are there."""
-        sqs = self.world.sqs
-        queue = sqs.get_queue_url(QueueName=self._name(base))["QueueUrl"]
         reasons: Counter[str] = Counter()
-        while letters := sqs.receive_message(
-            QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-        ).get("Messages"):
+        while letters := self.world.dead_letters(base):
             for letter in letters:
                 attached = letter.get("MessageAttributes", {})
                 if "reason" in attached:
                     reasons[attached["reason"]["StringValue"]] += 1
                 else:  # as Lambda wraps an event that a function failed on
                     reasons[json.loads(letter["Body"])["responsePayload"]["errorType"]] += 1
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
         return reasons
-
-    def _name(self, base: str) -> str:
-        return f"{base}-{self.plan.settings.environment_suffix}"
-
-    def _ses(self, method: str, what: str, body: Any = None) -> Any:
-        return self._json(method, f"{self.plan.ses_url}/_laptop/{what}", body)
-
-    @staticmethod
-    def _json(method: str, url: str, body: Any = None) -> Any:
-        request = urllib.request.Request(
-            url,
-            data=None if body is None else json.dumps(body).encode(),
-            method=method,
-            headers={"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read() or "null")
 
 
 def _counts(counts: dict[str, int]) -> str:

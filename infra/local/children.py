@@ -63,13 +63,7 @@ class Plan:
 
     def save(self) -> None:
         """Writes it into the stack's folder."""
-        value = {
-            "settings": self.settings.to_json(),
-            "smtp_port": self.smtp_port,
-            "ses_port": self.ses_port,
-            "cost_port": self.cost_port,
-            "faults_port": self.faults_port,
-        }
+        value = vars(self) | {"settings": self.settings.to_json()}
         (self.settings.state_dir / "stack.json").write_text(json.dumps(value, indent=2))
 
     @property

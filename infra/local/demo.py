@@ -10,23 +10,20 @@ import json
 import secrets
 import sys
 import time
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from rich.console import Console
 from rich.markup import escape
 
 from infra.local import reports
 from infra.local.settings import Settings, SettingsError
 from infra.local.stack import StackError, up
+from infra.local.world import World
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from infra.local.children import Plan
 
 SAMPLES = Path(__file__).with_name("samples")
 PATIENCE = 60.0
@@ -82,76 +79,28 @@ class Execution:
     """When the Send state ended well, in epoch seconds."""
 
 
-class World:
-    """The local stack as an operator sees it: table, executions, inbox, queues."""
+def look(world: World, order: Order) -> None:
+    """Find the order's record, executions and mails."""
+    order.record = world.record(order.order_id)
+    order.executions = [
+        timed(e["name"], world.history(e["executionArn"])) for e in world.executions(order.order_id)
+    ]
+    order.mails = world.inbox(order.order_id)
 
-    def __init__(self, plan: Plan) -> None:
-        self.settings = plan.settings
-        self.sns = boto3.client("sns", **self.settings.client)
-        self.sqs = boto3.client("sqs", **self.settings.client)
-        self.states = boto3.client("stepfunctions", **self.settings.client)
-        table = f"email-delivery-tracking-{self.settings.environment_suffix}"
-        self.table = boto3.resource("dynamodb", **self.settings.client).Table(table)
 
-    def arn(self, service: str, resource: str) -> str:
-        """Return the ARN of one of the environment's resources."""
-        s = self.settings
-        return f"arn:aws:{service}:{s.region}:{s.account}:{resource}-{s.environment_suffix}"
-
-    def publish(self, event: dict[str, Any]) -> None:
-        """Publish an order event as a shop does."""
-        self.sns.publish(
-            TopicArn=self.arn("sns", "email-order-events"),
-            Message=json.dumps(event, ensure_ascii=False),
-        )
-
-    def look(self, order: Order) -> None:
-        """Find the order's record, executions and mails."""
-        found = self.table.query(
-            IndexName="OrderIdIndex",
-            KeyConditionExpression="orderId = :o",
-            ExpressionAttributeValues={":o": order.order_id},
-        )["Items"]
-        if found:
-            key = {"notificationId": found[0]["notificationId"]}
-            order.record = self.table.get_item(Key=key, ConsistentRead=True).get("Item", {})
-        listed = self.states.list_executions(
-            stateMachineArn=self.arn("states", "stateMachine:email-order-workflow"), maxResults=1000
-        )["executions"]
-        order.executions = [
-            self._execution(e["name"], e["executionArn"])
-            for e in reversed(listed)
-            if e["name"].startswith(f"{order.order_id}-") and e["status"] != "RUNNING"
-        ]
-        order.mails = [m for m in self.inbox() if order.order_id in m["subject"]]
-
-    def _execution(self, name: str, arn: str) -> Execution:
-        history = self.states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-        entered: dict[str, datetime] = {}
-        path, accepted = [], None
-        for event in history:
-            if details := event.get("stateEnteredEventDetails"):
-                entered[details["name"]] = event["timestamp"]
-            if ended := event.get("stateExitedEventDetails"):
-                spent = event["timestamp"] - entered[ended["name"]]
-                path.append((ended["name"], spent.total_seconds() * 1000))
-                if ended["name"] == "Send":
-                    accepted = event["timestamp"].timestamp()
-        return Execution(name, path, accepted)
-
-    def inbox(self) -> list[dict[str, Any]]:
-        """Return all mails in the inbox."""
-        with urllib.request.urlopen(f"{self.settings.inbox_url}/api/email", timeout=10) as answer:
-            mails: list[dict[str, Any]] = json.load(answer)
-        return mails
-
-    def waiting(self, queue: str) -> int:
-        """Count a queue's messages, visible or not."""
-        url = self.sqs.get_queue_url(QueueName=f"{queue}-{self.settings.environment_suffix}")[
-            "QueueUrl"
-        ]
-        counts = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        return sum(int(v) for k, v in counts.items() if k.startswith("ApproximateNumberOf"))
+def timed(name: str, history: list[dict[str, Any]]) -> Execution:
+    """Tell an execution's path with times from the events of its history."""
+    entered: dict[str, datetime] = {}
+    path, accepted = [], None
+    for event in history:
+        if details := event.get("stateEnteredEventDetails"):
+            entered[details["name"]] = event["timestamp"]
+        if ended := event.get("stateExitedEventDetails"):
+            spent = event["timestamp"] - entered[ended["name"]]
+            path.append((ended["name"], spent.total_seconds() * 1000))
+            if ended["name"] == "Send":
+                accepted = event["timestamp"].timestamp()
+    return Execution(name, path, accepted)
 
 
 def samples(run: str) -> list[Order]:
@@ -178,13 +127,13 @@ def send(world: World, orders: list[Order], say: Console) -> None:
     for order in orders:
         order.published = time.time()
         for _ in range(order.publications):
-            world.publish(order.event)
+            world.publish(json.dumps(order.event, ensure_ascii=False))
     deadline = time.monotonic() + PATIENCE
     with say.status("waiting for the orders to come through"):
         while time.monotonic() < deadline:
             for order in orders:
                 if order.complaint():
-                    world.look(order)
+                    look(world, order)
             if not any(o.complaint() for o in orders) and not world.waiting("email-order-queue"):
                 return
             time.sleep(0.3)

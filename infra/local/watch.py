@@ -10,12 +10,10 @@ depth, the order workflow's executions and the functions' durations.
 """
 
 import argparse
-import json
 import re
 import signal
 import sys
 import threading
-import urllib.request
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.server import ThreadedMotoServer
 
 from infra.local.settings import LOOPBACK
+from infra.local.world import fetch
 from steps import cost
 
 SAMPLE_MAILS = 6
@@ -72,12 +71,7 @@ def _group(service: str, tag: str, amount: Decimal) -> dict[str, Any]:
 
 def set_costs(url: str, results: list[dict[str, Any]]) -> None:
     """Let Cost Explorer at `url` give these answers, one after the other, to questions that are new."""
-    request = urllib.request.Request(
-        f"{url}/moto-api/static/ce/cost-and-usage-results",
-        data=json.dumps({"results": results}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    urllib.request.urlopen(request, timeout=10).close()
+    fetch(f"{url}/moto-api/static/ce/cost-and-usage-results", {"results": results}, "POST")
 
 
 REPORT = re.compile(r"REPORT .*?Duration: (\d+) ms")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -14,18 +13,13 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from infra.local.settings import free_ports
+
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 # One attempt: what a call is answered is what a test wants to see.
 ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=10)
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def client(service: Any, endpoint: str, **credentials: str) -> Any:
@@ -65,7 +59,7 @@ def running(command: list[str], ready: str, env: Mapping[str, str]) -> Iterator[
 @contextmanager
 def ministack() -> Iterator[str]:
     """The emulator with IAM enforced; gives its endpoint."""
-    port = free_port()
+    (port,) = free_ports(1)
     endpoint = f"http://127.0.0.1:{port}"
     env = {
         "AUTH": "true",
@@ -89,7 +83,7 @@ def ministack() -> Iterator[str]:
 @contextmanager
 def maildev(folder: Path) -> Iterator[tuple[int, str]]:
     """The inbox; gives its SMTP port and its web address."""
-    smtp, web = free_port(), free_port()
+    smtp, web = free_ports(2)
     address = f"http://127.0.0.1:{web}"
     command = [
         str(ROOT / "infra/node_modules/.bin/maildev"),

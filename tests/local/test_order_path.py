@@ -51,7 +51,7 @@ def test_the_same_event_50_times_at_once_is_one_mail(stack: LocalStack) -> None:
     stack.wait_for_status(order_id, "DELIVERED")
     until(lambda: stack.waiting("email-order-queue") == 0, seconds=120, what="an empty queue")
     assert len(stack.inbox(order_id)) == 1
-    ends = [path[-1] for path in stack.executions(order_id)]
+    ends = [path[-1] for path in stack.paths(order_id)]
     assert ends.count("Sent") == 1
     assert ends.count("Duplicate") == 49
     assert set(ends) <= {"Sent", "Duplicate", "InProgress"}
@@ -66,7 +66,7 @@ def test_a_malformed_event_is_kept_with_all_its_reasons_and_not_retried(stack: L
     assert "orderItems[1].price: must be an amount" in " ".join(record["reasons"])
     assert json.loads(record["event"])["orderId"] == order_id
     until(lambda: stack.waiting("email-order-queue") == 0, what="an empty queue")
-    assert [p[-1] for p in stack.executions(order_id)] == ["Rejected"]
+    assert [p[-1] for p in stack.paths(order_id)] == ["Rejected"]
 
 
 def test_what_is_not_even_json_is_found_under_unknown(stack: LocalStack) -> None:

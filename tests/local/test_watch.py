@@ -13,20 +13,13 @@ import pytest
 
 from infra.local import stack
 from infra.local.settings import Settings, free_ports
+from tests.local_stack import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ACCOUNT = "000000000000"
 SCHEDULED = {"cost-analysis-dev": "cost", "bounce-rate-check-dev": "reputation"}
-
-
-def until(found: Callable[[], Any], patience: float, what: str) -> Any:
-    deadline = time.monotonic() + patience
-    while not (result := found()):
-        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
-        time.sleep(0.3)
-    return result
 
 
 class World:
@@ -72,7 +65,7 @@ class World:
             found = self.states.describe_execution(executionArn=execution)
             return found if found["status"] != "RUNNING" else None
 
-        found = until(describe, 60, "the execution's end")
+        found = until(describe, seconds=60, what="the execution's end")
         assert found["status"] == "SUCCEEDED", (found.get("error"), found.get("cause"))
         report: dict[str, Any] = json.loads(found["output"])["report"]
         return report
@@ -153,7 +146,7 @@ def test_the_schedulers_own_targets_run_both_workflows(world: World) -> None:
         def started(name: str = name) -> Any:
             return world.states.list_executions(stateMachineArn=world.arn(name))["executions"]
 
-        (execution,) = until(started, 90, f"an execution of {name}")
+        (execution,) = until(started, seconds=90, what=f"an execution of {name}")
         report = world.ended(execution["executionArn"])
         key = {"kind": {"S": kind}, "date": {"S": report["date"]}}
         item = world.dynamodb.get_item(TableName="email-reports-dev", Key=key)["Item"]
@@ -164,7 +157,11 @@ def test_a_tiny_budget_alerts_once_and_not_at_every_run(world: World) -> None:
     report = world.run("cost-analysis-dev")
     assert report["breaches"] == ["OVER_BUDGET"]
     assert "alert" not in report, "the scheduled run before has told"
-    until(lambda: world.alarm("email-cost-budget-dev") == "ALARM", 30, "the budget's alarm")
+    until(
+        lambda: world.alarm("email-cost-budget-dev") == "ALARM",
+        seconds=30,
+        what="the budget's alarm",
+    )
     alerts = world.alerts()
     told = [a for a in alerts if a["Subject"].startswith("Order mails: USD")]
     assert len(told) == 1
@@ -180,7 +177,11 @@ def test_bounces_alarm_pause_and_lift(world: World) -> None:
         address = f"bounce+{n}@simulator.amazonses.com" if bounces else f"jo{n}@example.com"
         world.publish(f"ORDER-{n}", address)
         if n % 8 == 7:  # Not all at once: a loaded laptop starts cold functions slowly.
-            until(partial(world.ended_mails, n + 1), 120, f"the first {n + 1} mails' ends")
+            until(
+                partial(world.ended_mails, n + 1),
+                seconds=120,
+                what=f"the first {n + 1} mails' ends",
+            )
     assert world.statuses().count("BOUNCED") == 8
 
     def judged() -> Any:
@@ -188,9 +189,11 @@ def test_bounces_alarm_pause_and_lift(world: World) -> None:
         day = report["windows"]["24 h"]
         return report if (day["sent"], day["bounced"]) == (40, 8) else None
 
-    report = until(judged, 60, "the metrics of all forty mails")
+    report = until(judged, seconds=60, what="the metrics of all forty mails")
     assert report["verdict"] == "CRITICAL"
-    until(lambda: world.alarm("email-bounce-rate-dev") == "ALARM", 60, "the bounce alarm")
+    until(
+        lambda: world.alarm("email-bounce-rate-dev") == "ALARM", seconds=60, what="the bounce alarm"
+    )
     told = [a for a in world.alerts() if "sending reputation" in a["Subject"]]
     assert len(told) == 1
     message = told[0]["Message"]
@@ -210,4 +213,6 @@ def test_bounces_alarm_pause_and_lift(world: World) -> None:
     world.ses.put_configuration_set_sending_options(
         ConfigurationSetName=command[4], SendingEnabled=True
     )
-    until(lambda: world.statuses().count("DELIVERED") == 37, 120, "the mails that waited")
+    until(
+        lambda: world.statuses().count("DELIVERED") == 37, seconds=120, what="the mails that waited"
+    )

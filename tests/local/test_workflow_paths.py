@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.local.world import fetch
 from tests.workflow.scenarios import SCENARIOS, Scenario, seeded
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _failures_as_asked(stack: LocalStack) -> Iterator[None]:
 
 
 def configure(stack: LocalStack, settings: dict[str, object]) -> None:
-    stack.get(f"{stack.settings.aws_url}/_ministack/config", settings, "POST")
+    fetch(f"{stack.settings.aws_url}/_ministack/config", settings, "POST")
 
 
 @pytest.mark.usefixtures("_failures_as_asked")
