@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from steps import limits, reputation
+from steps.contract import limits
+from steps.contract.metrics import NAMESPACE, Metric
+from steps.reports import reputation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from infra.config import Config
 
-OURS = "EmailNotification"
 SES = "AWS/SES"
 SQS = "AWS/SQS"
 LAMBDA = "AWS/Lambda"
@@ -35,7 +36,7 @@ _STAYS = cloudwatch.TreatMissingData.IGNORE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
+class AlarmSpec:
     """One alarm. It goes off when `periods` periods of `minutes` in a row (or `of` so many) breach."""
 
     name: str
@@ -52,14 +53,14 @@ class Watched:
     dimensions: Mapping[str, str] = field(default_factory=dict)
 
 
-def alarms(config: Config) -> list[Watched]:
+def alarms(config: Config) -> list[AlarmSpec]:
     """Return all alarms of an environment."""
 
     def queue(name: str) -> dict[str, str]:
         return {"QueueName": config.name(name)}
 
-    def dead_letters(name: str, queue_name: str, description: str) -> Watched:
-        return Watched(
+    def dead_letters(name: str, queue_name: str, description: str) -> AlarmSpec:
+        return AlarmSpec(
             name=name,
             namespace=SQS,
             metric="ApproximateNumberOfMessagesVisible",
@@ -72,9 +73,9 @@ def alarms(config: Config) -> list[Watched]:
             description=description,
         )
 
-    def rate(kind: str, advice: str) -> Watched:
+    def rate(kind: str, advice: str) -> AlarmSpec:
         warn, _ = reputation.THRESHOLDS[kind]
-        return Watched(
+        return AlarmSpec(
             name=f"email-{kind}-rate",
             namespace=SES,
             metric=f"Reputation.{kind.capitalize()}Rate",
@@ -93,10 +94,10 @@ def alarms(config: Config) -> list[Watched]:
     return [
         rate("bounce", "First: look for what the bounced orders' addresses have in common."),
         rate("complaint", "First: find out whether someone else sends from this account."),
-        Watched(
+        AlarmSpec(
             name="email-no-mail-out",
-            namespace=OURS,
-            metric="EmailSent",
+            namespace=NAMESPACE,
+            metric=Metric.SENT,
             statistic="Sum",
             minutes=15,
             periods=2,
@@ -110,7 +111,7 @@ def alarms(config: Config) -> list[Watched]:
                 "Then: the reasons in the log of the dispatcher."
             ),
         ),
-        Watched(
+        AlarmSpec(
             name="email-queue-age",
             namespace=SQS,
             metric="ApproximateAgeOfOldestMessage",
@@ -127,7 +128,7 @@ def alarms(config: Config) -> list[Watched]:
                 "come in than SES's send rate and DISPATCHER_CONCURRENCY allow?"
             ),
         ),
-        Watched(
+        AlarmSpec(
             name="email-lambda-errors",
             namespace=LAMBDA,
             metric="Errors",
@@ -145,10 +146,10 @@ def alarms(config: Config) -> list[Watched]:
                 "retried and are not counted here."
             ),
         ),
-        Watched(
+        AlarmSpec(
             name="email-workflow-failures",
-            namespace=OURS,
-            metric="EmailFailed",
+            namespace=NAMESPACE,
+            metric=Metric.FAILED,
             statistic="Sum",
             minutes=5,
             comparison=_FROM,
@@ -183,10 +184,10 @@ def alarms(config: Config) -> list[Watched]:
                 "First: the message's attributes ERROR_CODE and ERROR_MESSAGE, then the schedule's role."
             ),
         ),
-        Watched(
+        AlarmSpec(
             name="email-cost-budget",
-            namespace=OURS,
-            metric="TotalCost",
+            namespace=NAMESPACE,
+            metric=Metric.TOTAL_COST,
             statistic="Maximum",
             minutes=24 * 60,
             comparison=_ABOVE,
@@ -201,12 +202,12 @@ def alarms(config: Config) -> list[Watched]:
     ]
 
 
-def metric(watched: Watched) -> cloudwatch.Metric:
+def metric(spec: AlarmSpec) -> cloudwatch.Metric:
     """Return the metric that an alarm watches."""
     return cloudwatch.Metric(
-        namespace=watched.namespace,
-        metric_name=watched.metric,
-        dimensions_map=dict(watched.dimensions) or None,
-        statistic=watched.statistic,
-        period=Duration.minutes(watched.minutes),
+        namespace=spec.namespace,
+        metric_name=spec.metric,
+        dimensions_map=dict(spec.dimensions) or None,
+        statistic=spec.statistic,
+        period=Duration.minutes(spec.minutes),
     )

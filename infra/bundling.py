@@ -72,7 +72,7 @@ def bundle(target: Target, directory: Path) -> Path:
         directory / "steps",
         ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.md", "built"),
     )
-    mail.build(directory / "steps" / "built")
+    mail.build(directory / "steps" / "mail" / "built")
     if target.bootstrap:
         shutil.copy(target.bootstrap, directory / "bootstrap")
     return directory

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from email_validator import validate_email
 
-from steps import limits
-from steps.brand import Brand
+from steps.contract import limits
+from steps.mail.brand import Brand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +87,7 @@ class Config:
             "a sender that SES has verified: an address (orders@shop.example) or a domain",
         )
         # The laptop's events are quick, and its users do not want to wait for a re-send.
-        shortest = limits.STEP_TASK_TIMEOUT if local else limits.IN_DOUBT_GRACE_MIN
+        shortest = limits.IN_DOUBT_GRACE_LOCAL_MIN if local else limits.IN_DOUBT_GRACE_MIN
         return cls(
             account=read(
                 "CDK_DEFAULT_ACCOUNT",

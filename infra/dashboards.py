@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infra.alarms import LAMBDA, OURS, SES, SQS, STATES, alarms
-from steps import reputation
+from infra.alarms import LAMBDA, SES, SQS, STATES, alarms
+from steps.contract.metrics import NAMESPACE
+from steps.reports import reputation
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -207,13 +208,13 @@ def costs(scope: Construct, config: Config) -> cloudwatch.Dashboard:
             [
                 _graph(
                     "Are we within the budget? (USD, month to date)",
-                    [_metric(OURS, "TotalCost", "Maximum", "total").with_(period=day)],
+                    [_metric(NAMESPACE, "TotalCost", "Maximum", "total").with_(period=day)],
                     lines=[(float(config.cost_budget), "budget", "#d62728")],
                     width=12,
                 ),
                 _graph(
                     "What does a mail cost? (USD)",
-                    [_metric(OURS, "CostPerEmail", "Maximum", "per mail").with_(period=day)],
+                    [_metric(NAMESPACE, "CostPerEmail", "Maximum", "per mail").with_(period=day)],
                     width=12,
                 ),
             ],
@@ -239,7 +240,7 @@ def costs(scope: Construct, config: Config) -> cloudwatch.Dashboard:
 
 
 def _ours(name: str) -> cloudwatch.Metric:
-    return _metric(OURS, name, "Sum", name.removeprefix("Email").lower())
+    return _metric(NAMESPACE, name, "Sum", name.removeprefix("Email").lower())
 
 
 def _metric(

@@ -2,7 +2,7 @@
 
 What need not happen per mail happens here: templates are composed from their parts, styles written as
 ordinary CSS are inlined (most clients drop or rewrite a mail's style sheet), catalogues are compiled.
-The sources are `steps/kinds`, the result is `steps/built`, which is not in the repository.
+The sources are `steps/kinds`, the result is `steps/mail/built`, which is not in the repository.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from steps import kinds, localise
+from steps import kinds
+from steps.mail import localise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-STEPS = Path(localise.__file__).parent
+VIEW = Path(localise.__file__).with_name("view.py")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 BRAND = {
@@ -129,7 +130,7 @@ def messages(sources: Path = kinds.FOLDER) -> dict[str, Catalog]:
     for name, template in templates(sources).items():
         folder = re.sub(r"\.(html|txt|subject\.txt)$", "", name).replace(".", "_")
         by_kind.setdefault(folder, set()).update(of(template, "jinja2.ext:babel_extract"))
-    shared = of((STEPS / "render.py").read_text("utf-8"), "python")
+    shared = of(VIEW.read_text("utf-8"), "python")
     for ids in by_kind.values():
         shared |= {i for i in ids if sum(i in others for others in by_kind.values()) > 1}
     found = {"": _catalogue(shared)}

@@ -22,8 +22,11 @@ from infra.queue import queue
 from infra.table import grant_table, table
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
-from statemachines.watch import Watch
-from steps import limits
+from statemachines.scheduled_report import ScheduledReport
+from steps.bounce_rate import BounceRateSettings
+from steps.contract import limits
+from steps.cost_monitoring import CostSettings
+from steps.pause import PauseSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from infra.bundling import Target
     from infra.config import Config
     from infra.ses import SesStack
+    from steps.contract.settings import FunctionSettings
 
 
 class MonitoringStack(Stack):
@@ -73,39 +77,41 @@ class MonitoringStack(Stack):
             "cost-monitoring",
             "cost_monitoring",
             grants=("ce:GetCostAndUsage", "cloudwatch:GetMetricData", "ses:GetAccount"),
-            environment={
-                "BUDGET": str(config.cost_budget),
-                "SYSTEM": config.name("order-mail"),
-                "DASHBOARD_URL": self._dashboard_url("email-costs"),
-            },
+            settings=CostSettings(
+                reports_table=self._reports.table_name,
+                system=config.name("order-mail"),
+                budget=config.cost_budget,
+                dashboard_url=self._dashboard_url("email-costs"),
+            ),
         )
         reputation = self._reporting(
             functions,
             "email-bounce-rate",
             "bounce_rate",
             grants=("cloudwatch:GetMetricData", "ses:GetAccount"),
-            environment={
-                "CONFIGURATION_SET": self._configuration_set,
-                "AUTO_PAUSE": str(config.auto_pause_sending).lower(),
-                "DASHBOARD_URL": self._dashboard_url("email-notifications"),
-            },
+            settings=BounceRateSettings(
+                reports_table=self._reports.table_name,
+                configuration_set=self._configuration_set,
+                auto_pause=config.auto_pause_sending,
+                dashboard_url=self._dashboard_url("email-notifications"),
+            ),
         )
         pause = self._pause(functions) if config.auto_pause_sending else None
 
-        def watch(name: str, function: lambda_.IFunction) -> Watch:
-            return Watch(scope=self, name=name, function=function, alerts=self.alerts)
+        def scheduled(name: str, function: lambda_.IFunction) -> ScheduledReport:
+            return ScheduledReport(scope=self, name=name, function=function, alerts=self.alerts)
 
         machines = [
             self._scheduled(
                 "cost-analysis",
-                cost_analysis(watch("cost-analysis", cost)),
+                cost_analysis(scheduled("cost-analysis", cost)),
                 # Cost Explorer has most of yesterday by then.
                 scheduler.ScheduleExpression.cron(minute="15", hour="6"),
                 [cost],
             ),
             self._scheduled(
                 "bounce-rate-check",
-                bounce_rate_check(watch("bounce-rate-check", reputation), pause=pause),
+                bounce_rate_check(scheduled("bounce-rate-check", reputation), pause=pause),
                 scheduler.ScheduleExpression.rate(Duration.hours(1)),
                 [reputation, *([pause] if pause else [])],
             ),
@@ -188,14 +194,14 @@ class MonitoringStack(Stack):
         handler: str,
         *,
         grants: tuple[str, ...],
-        environment: dict[str, str],
+        settings: FunctionSettings,
     ) -> lambda_.Function:
         """Make a function that may ask `grants` (none of which takes a resource) and keep reports."""
         function = functions.make(
             base,
             handler,
-            timeout=limits.WATCH_FUNCTION_TIMEOUT,
-            environment={"REPORTS_TABLE": self._reports.table_name} | environment,
+            timeout=limits.REPORT_FUNCTION_TIMEOUT,
+            environment=settings.to_env(),
         )
         function.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(actions=list(grants), resources=["*"])
@@ -211,8 +217,8 @@ class MonitoringStack(Stack):
         function = functions.make(
             "email-pause",
             "pause",
-            timeout=limits.WATCH_FUNCTION_TIMEOUT,
-            environment={"CONFIGURATION_SET": self._configuration_set},
+            timeout=limits.REPORT_FUNCTION_TIMEOUT,
+            environment=PauseSettings(configuration_set=self._configuration_set).to_env(),
         )
         function.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(
@@ -240,7 +246,7 @@ class MonitoringStack(Stack):
             base,
             chain,
             type_=sfn.StateMachineType.STANDARD,
-            timeout=limits.WATCH_MACHINE_TIMEOUT,
+            timeout=limits.REPORT_MACHINE_TIMEOUT,
             functions=functions,
             config=self._config,
             key=self._key,
@@ -275,17 +281,17 @@ class MonitoringStack(Stack):
         return made
 
     def _make_alarms(self) -> None:
-        for watched in alarms(self._config):
+        for spec in alarms(self._config):
             alarm = cloudwatch.Alarm(
                 self,
-                f"{watched.name}-alarm",
-                alarm_name=self._config.name(watched.name),
-                alarm_description=watched.description,
-                metric=metric(watched),
-                comparison_operator=watched.comparison,
-                threshold=watched.threshold,
-                evaluation_periods=watched.of or watched.periods,
-                datapoints_to_alarm=watched.periods,
-                treat_missing_data=watched.missing,
+                f"{spec.name}-alarm",
+                alarm_name=self._config.name(spec.name),
+                alarm_description=spec.description,
+                metric=metric(spec),
+                comparison_operator=spec.comparison,
+                threshold=spec.threshold,
+                evaluation_periods=spec.of or spec.periods,
+                datapoints_to_alarm=spec.periods,
+                treat_missing_data=spec.missing,
             )
             alarm.add_alarm_action(actions.SnsAction(self.alerts))

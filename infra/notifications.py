@@ -20,8 +20,16 @@ from infra.machine import machine
 from infra.nag import acknowledge
 from infra.queue import queue
 from infra.table import grant_table, string, table
-from statemachines.order_workflow import Steps, order_workflow
-from steps import limits
+from statemachines.order_workflow import TIMEOUTS, Steps, order_workflow
+from steps.aws.ledger_table import MESSAGE_ID_INDEX
+from steps.aws.pace import PACE_KEY
+from steps.contract import limits
+from steps.dedup import DedupSettings
+from steps.dispatch import DispatchSettings
+from steps.feedback import FeedbackSettings
+from steps.record import RecordSettings
+from steps.render import RenderSettings
+from steps.send import SendSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from infra.bundling import Target
     from infra.config import Config
     from infra.ses import SesStack
+    from steps.contract.settings import FunctionSettings
 
 
 class NotificationsStack(Stack):
@@ -57,29 +66,7 @@ class NotificationsStack(Stack):
         self.orders = self._orders_topic()
 
         functions = Functions(scope=self, config=config, target=target, asset=asset, key=ses.key)
-        ledger = {"TRACKING_TABLE": self.table.table_name}
-        sending = {
-            "SENDER": config.sender,
-            "CONFIGURATION_SET": ses.configuration_set.configuration_set_name,
-        }
-
-        def step(name: str, environment: dict[str, str] | None = None) -> lambda_.Function:
-            return functions.make(
-                f"email-{name}", name, timeout=limits.STEP_FUNCTION_TIMEOUT, environment=environment
-            )
-
-        steps = Steps(
-            validate=step("validate"),
-            dedup=step("dedup", ledger | {"IN_DOUBT_GRACE_SECONDS": str(config.in_doubt_grace)}),
-            render=step("render", {"BRAND": config.brand.to_json()}),
-            send=step("send", ledger | sending),
-            record=step("record", ledger),
-        )
-        self._grant_ledger(steps.dedup, "dynamodb:PutItem", "dynamodb:UpdateItem")
-        self._grant_ledger(steps.send, "dynamodb:UpdateItem")
-        self._grant_ledger(steps.record, "dynamodb:PutItem", "dynamodb:UpdateItem")
-        self._grant_send(steps.send, ses)
-
+        steps = self._steps(functions, ses)
         self.workflow = machine(
             self,
             "email-order-workflow",
@@ -90,43 +77,81 @@ class NotificationsStack(Stack):
             config=config,
             key=ses.key,
         )
+        self.dispatcher = self._dispatcher(functions)
+        self.feedback = self._feedback(functions, ses)
 
-        self.dispatcher = functions.make(
+        CfnOutput(self, "OrderEventsTopic", value=self.orders.topic_arn)
+        CfnOutput(self, "TrackingTable", value=self.table.table_name)
+        CfnOutput(self, "OrderWorkflow", value=self.workflow.state_machine_arn)
+
+    def _steps(self, functions: Functions, ses: SesStack) -> Steps:
+        """Make the order workflow's functions: what each is told, and what each may do."""
+        config, table = self._config, self.table.table_name
+
+        def step(name: str, settings: FunctionSettings | None = None) -> lambda_.Function:
+            return functions.make(
+                f"email-{name}",
+                name,
+                timeout=TIMEOUTS[name],
+                environment=settings.to_env() if settings else None,
+            )
+
+        steps = Steps(
+            validate=step("validate"),
+            dedup=step(
+                "dedup",
+                DedupSettings(tracking_table=table, in_doubt_grace_seconds=config.in_doubt_grace),
+            ),
+            render=step("render", RenderSettings(brand=config.brand)),
+            send=step(
+                "send",
+                SendSettings(
+                    tracking_table=table,
+                    sender=config.sender,
+                    configuration_set=ses.configuration_set.configuration_set_name,
+                ),
+            ),
+            record=step("record", RecordSettings(tracking_table=table)),
+        )
+        self._grant_ledger(steps.dedup, "dynamodb:PutItem", "dynamodb:UpdateItem")
+        self._grant_ledger(steps.send, "dynamodb:UpdateItem")
+        self._grant_ledger(steps.record, "dynamodb:PutItem", "dynamodb:UpdateItem")
+        self._grant_send(steps.send, ses)
+        return steps
+
+    def _dispatcher(self, functions: Functions) -> lambda_.Function:
+        """Make the function that runs the order queue's messages through the workflow."""
+        dispatcher = functions.make(
             "email-processor",
             "dispatch",
             timeout=limits.DISPATCHER_TIMEOUT,
-            environment={
-                "ORDER_WORKFLOW": self.workflow.state_machine_arn,
-                "ORDER_QUEUE": self.queue.queue_url,
-                "DEAD_LETTER_QUEUE": self.dead_letters.queue_url,
-                **ledger,
-            },
+            environment=DispatchSettings(
+                order_workflow=self.workflow.state_machine_arn,
+                order_queue=self.queue.queue_url,
+                dead_letter_queue=self.dead_letters.queue_url,
+                tracking_table=self.table.table_name,
+            ).to_env(),
         )
-        self._grant_pacing(self.dispatcher)
-        self.workflow.grant_start_sync_execution(self.dispatcher)
-        self.dead_letters.grant(self.dispatcher, "sqs:SendMessage")
-        self.dispatcher.add_event_source(
+        self._grant_pacing(dispatcher)
+        self.workflow.grant_start_sync_execution(dispatcher)
+        self.dead_letters.grant(dispatcher, "sqs:SendMessage")
+        dispatcher.add_event_source(
             event_sources.SqsEventSource(
                 self.queue,
                 batch_size=limits.DISPATCHER_BATCH,
-                max_concurrency=config.dispatcher_concurrency,
+                max_concurrency=self._config.dispatcher_concurrency,
                 report_batch_item_failures=True,
             )
         )
         acknowledge(
-            self.dispatcher,
+            dispatcher,
             {
                 "Serverless-LambdaEventSourceMappingDestination": (
                     "SQS sources have none: what fails stays on the queue, then goes to its dead letters."
                 )
             },
         )
-
-        self.feedback = self._feedback(functions, ledger, ses)
-
-        CfnOutput(self, "OrderEventsTopic", value=self.orders.topic_arn)
-        CfnOutput(self, "TrackingTable", value=self.table.table_name)
-        CfnOutput(self, "OrderWorkflow", value=self.workflow.state_machine_arn)
+        return dispatcher
 
     def _tracking_table(self) -> dynamodb.TableV2:
         tracking = table(
@@ -149,7 +174,7 @@ class NotificationsStack(Stack):
         )
         # SES's legacy notifications carry no tags, only the message id; written once per mail.
         tracking.add_global_secondary_index(
-            index_name="MessageIdIndex",
+            index_name=MESSAGE_ID_INDEX,
             partition_key=string("messageId"),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
@@ -213,28 +238,26 @@ class NotificationsStack(Stack):
         self._grant_ledger(
             dispatcher,
             "dynamodb:UpdateItem",
-            conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["pace"]}},
+            conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [PACE_KEY]}},
         )
         dispatcher.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(actions=["ses:GetAccount"], resources=["*"])
         )
 
-    def _feedback(
-        self, functions: Functions, ledger: dict[str, str], ses: SesStack
-    ) -> lambda_.Function:
+    def _feedback(self, functions: Functions, ses: SesStack) -> lambda_.Function:
         dead_letters = self._queue("email-feedback-dlq")
         feedback = functions.make(
             "email-feedback",
             "feedback",
-            timeout=limits.STEP_FUNCTION_TIMEOUT,
-            environment=ledger,
+            timeout=limits.FEEDBACK_TIMEOUT,
+            environment=FeedbackSettings(tracking_table=self.table.table_name).to_env(),
             dead_letters=dead_letters,
         )
         self._grant_ledger(feedback, "dynamodb:GetItem", "dynamodb:UpdateItem")
         feedback.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["dynamodb:Query"],
-                resources=[f"{self.table.table_arn}/index/MessageIdIndex"],
+                resources=[f"{self.table.table_arn}/index/{MESSAGE_ID_INDEX}"],
             )
         )
         ses.events.add_subscription(

@@ -8,7 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
 
 from infra.nag import acknowledge
-from steps import limits
+from steps.contract import limits
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms

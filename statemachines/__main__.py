@@ -18,8 +18,8 @@ from aws_cdk.assertions import Template
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
 from statemachines.order_workflow import Steps, order_workflow
-from statemachines.watch import Watch
-from steps import limits
+from statemachines.scheduled_report import ScheduledReport
+from steps.contract import limits
 
 ACCOUNT, REGION, ENVIRONMENT = "000000000000", "us-east-1", "dev"
 
@@ -33,19 +33,17 @@ def asl() -> dict[Path, str]:
         arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}-{ENVIRONMENT}"
         return lambda_.Function.from_function_arn(stack, name, arn)
 
-    def watch(name: str, task: str) -> Watch:
+    def report(name: str, task: str) -> ScheduledReport:
         topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:email-alerts-{ENVIRONMENT}"
         alerts = sns.Topic.from_topic_arn(stack, f"{name}-alerts", topic)
-        return Watch(scope=stack, name=name, function=function(task), alerts=alerts)
+        return ScheduledReport(scope=stack, name=name, function=function(task), alerts=alerts)
 
-    steps = Steps(
-        **{n: function(f"email-{n}") for n in ("validate", "dedup", "render", "send", "record")}
-    )
+    steps = Steps(**{name: function(f"email-{name}") for name in Steps.names()})
     chains = {
         "order_workflow": order_workflow(stack, steps),
-        "cost_analysis": cost_analysis(watch("cost-analysis", "cost-monitoring")),
+        "cost_analysis": cost_analysis(report("cost-analysis", "cost-monitoring")),
         "bounce_rate_check": bounce_rate_check(
-            watch("bounce-rate-check", "email-bounce-rate"), pause=function("email-pause")
+            report("bounce-rate-check", "email-bounce-rate"), pause=function("email-pause")
         ),
     }
     bounds = {"order_workflow": limits.MACHINE_TIMEOUT}
@@ -55,7 +53,7 @@ def asl() -> dict[Path, str]:
             f"{name}-machine",
             comment=name,
             definition_body=sfn.DefinitionBody.from_chainable(chain),
-            timeout=Duration.seconds(bounds.get(name, limits.WATCH_MACHINE_TIMEOUT)),
+            timeout=Duration.seconds(bounds.get(name, limits.REPORT_MACHINE_TIMEOUT)),
         )
     machines = Template.from_stack(stack).find_resources("AWS::StepFunctions::StateMachine")
     definitions = [

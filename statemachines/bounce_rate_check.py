@@ -6,28 +6,26 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import aws_stepfunctions as sfn
 
+from steps.contract.report_tasks import ReputationSource, Task
+
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
 
-    from statemachines.watch import Watch
-
-SOURCES = ("mails", "account", "previous")
+    from statemachines.scheduled_report import ScheduledReport
 
 
-def bounce_rate_check(watch: Watch, *, pause: lambda_.IFunction | None) -> sfn.IChainable:
+def bounce_rate_check(
+    report: ScheduledReport, *, pause: lambda_.IFunction | None
+) -> sfn.IChainable:
     """Chain the tasks of `steps.bounce_rate`; `pause` is `steps.pause`, where it is allowed to."""
-    return watch.chain(
-        watch.collect(SOURCES),
-        watch.task("Report", "report", result_path="$.report"),
-        _pausing(watch, pause) if pause else None,
-    )
+    return report.chain(ReputationSource, _pausing(report, pause) if pause else None)
 
 
-def _pausing(watch: Watch, function: lambda_.IFunction) -> sfn.Chain:
-    pausing = watch.task("Pause", "pause", function=function, result_path="$.report.alert")
+def _pausing(report: ScheduledReport, function: lambda_.IFunction) -> sfn.Chain:
+    pausing = report.task("Pause", Task.PAUSE, function=function, result_path="$.report.alert")
     not_paused = sfn.Pass(
-        watch.scope,
-        f"{watch.name} NotPaused",
+        report.scope,
+        f"{report.name} NotPaused",
         state_name="NotPaused",
         comment="The alert says so.",
         parameters={

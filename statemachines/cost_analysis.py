@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from steps.contract.report_tasks import CostSource
+
 if TYPE_CHECKING:
     from aws_cdk import aws_stepfunctions as sfn
 
-    from statemachines.watch import Watch
-
-SOURCES = ("costs", "mails", "account", "previous")
+    from statemachines.scheduled_report import ScheduledReport
 
 
-def cost_analysis(watch: Watch) -> sfn.IChainable:
+def cost_analysis(report: ScheduledReport) -> sfn.IChainable:
     """Chain the tasks of `steps.cost_monitoring`. The input is not read."""
-    return watch.chain(
-        watch.collect(SOURCES), watch.task("Report", "report", result_path="$.report")
-    )
+    return report.chain(CostSource)

@@ -2,41 +2,56 @@
 
     Validate -> Valid? -> Dedup -> Claim? -> Render -> Send -> Record -> Sent
                   |                  |-- Duplicate       |
-              RecordRejected         `-- InProgress      `-- RecordRejected -> Rejected
-                  `-> Rejected
+                  |                  `-- InProgress      |
+                  `-----------> RecordRejected <---------'
+                                      `-> Rejected
 
-What fails ends in a Fail state that carries the error's name: Deferred (it passes: the message waits
-on the queue), InDoubt (SES may have the mail), Failed (a bug), GaveUp (the last attempt of either).
-JSONPath, not JSONata: two independent interpreters read it, see DECISIONS.md.
+    Send fails -> HandedOver? -> InDoubt
+                       |
+    any fails  -> WhatFailed? -> Deferred | Failed
+                       `-> RecordFailed -> GaveUp      at the last attempt
+
+The Fail states are the dispatcher's to read (`steps.contract.state.FailureEnd`). Whether to give up is
+decided here alone. JSONPath, not JSONata: two independent interpreters read it, see DECISIONS.md.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, IResolvable
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 
-from steps import errors, limits
+from statemachines.retries import retry_what_passes
+from steps.contract import limits
+from steps.contract.errors import (
+    LedgerUnavailable,
+    SendOutcomeUnknown,
+    SendRejected,
+    SendThrottled,
+    UnexpectedError,
+)
+from steps.contract.state import ClaimResult, FailureEnd, Outcome
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
     from constructs import Construct
 
-_LEDGER = errors.LedgerUnavailable.__name__
-_THROTTLED = "Lambda.TooManyRequestsException"
+NOT_INVOKED = "Lambda.TooManyRequestsException"
+"""Lambda throttled the invocation: the function did not run."""
 
-NOT_SENT = sorted(
-    [e.__name__ for e in (*errors.DEFERRED, errors.ClaimLost)] + [_LEDGER, _THROTTLED]
-)
-"""After these the send step certainly did not hand the mail to SES; after any other it may have."""
+SEND_AGAIN = (SendThrottled.__name__, LedgerUnavailable.__name__, NOT_INVOKED)
+"""After these SES certainly does not have the mail, and the send step may be tried again at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """The functions that the order workflow calls."""
+    """The functions that the order workflow calls: the one list of its steps.
+
+    A step `name` is the module `steps.name`, deployed as the function `email-name-{env}`.
+    """
 
     validate: lambda_.IFunction
     dedup: lambda_.IFunction
@@ -44,103 +59,194 @@ class Steps:
     send: lambda_.IFunction
     record: lambda_.IFunction
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the steps' names."""
+        return tuple(field.name for field in fields(cls))
+
+
+TIMEOUTS = {
+    "validate": limits.PURE_STEP_TIMEOUT,
+    "dedup": limits.DEDUP_TIMEOUT,
+    "render": limits.PURE_STEP_TIMEOUT,
+    "send": limits.SEND_TIMEOUT,
+    "record": limits.RECORD_TIMEOUT,
+}
+"""Each step's function's time-out in seconds; its task waits `limits.TASK_MARGIN` longer."""
+
 
 def order_workflow(scope: Construct, steps: Steps) -> sfn.IChainable:
-    """Chain the steps. Input: `{message: string, attempt: number}`; see `steps.model.State`."""
-    record_failed = _task(scope, "RecordFailed", steps.record, outcome="FAILED").next(
-        _fail(scope, "GaveUp", "The last attempt failed; the event is in the dead-letter queue.")
-    )
-    waits = _last_attempt(
-        scope,
-        limits.QUEUE_MAX_RECEIVES,
-        record_failed,
-        _fail(scope, "Deferred", "The cause passes by itself; the message waits on the queue."),
-    )
-    in_doubt = _last_attempt(
-        scope,
-        limits.QUEUE_MAX_RECEIVES,
-        record_failed,
-        _fail(
-            scope,
-            "InDoubt",
-            "SES may have the mail; its own event settles it, or the grace period.",
-        ),
-    )
-    failed = _last_attempt(
-        scope,
-        limits.UNEXPECTED_MAX_ATTEMPTS,
-        record_failed,
-        _fail(scope, "Failed", "A bug; a few more attempts, then the dead-letter queue."),
-    )
+    """Chain the steps. Input: `{message: string, attempt: number}`; see `steps.contract.state.State`."""
+    failure = _failure(scope, steps)
+    rejected = _rejection(scope, steps, failure)
+    delivery = _delivery(scope, steps, rejected=rejected, failure=failure)
+    return _claim(scope, steps, delivery=delivery, rejected=rejected, failure=failure)
 
-    def step(task: tasks.LambdaInvoke) -> tasks.LambdaInvoke:
-        task.add_retry(
-            errors=[*limits.LAMBDA_SERVICE_ERRORS, *limits.FUNCTION_DIED, _LEDGER],
-            interval=Duration.seconds(limits.STEP_RETRY_INTERVAL),
-            max_attempts=limits.STEP_RETRIES,
-            backoff_rate=limits.STEP_RETRY_BACKOFF,
-            jitter_strategy=sfn.JitterType.FULL,
-        )
-        task.add_catch(waits, errors=sorted(limits.PASSING_ERRORS), result_path="$.error")
-        task.add_catch(failed, errors=["States.ALL"], result_path="$.error")
-        return task
 
-    rejected = step(_task(scope, "RecordRejected", steps.record, outcome="REJECTED")).next(
-        sfn.Succeed(scope, "Rejected", comment="Kept with its reasons; not retried.")
-    )
-
-    send = _task(scope, "Send", steps.send, result_path="$.receipt")
-    # Only what certainly did not reach SES: the send step is never repeated blindly.
-    send.add_retry(
-        errors=[errors.SendThrottled.__name__, _LEDGER, _THROTTLED],
-        interval=Duration.seconds(limits.SEND_RETRY_INTERVAL),
-        max_attempts=limits.SEND_RETRIES,
-        backoff_rate=limits.SEND_RETRY_BACKOFF,
-        jitter_strategy=sfn.JitterType.FULL,
-    )
-    send.add_catch(rejected, errors=[errors.SendRejected.__name__], result_path="$.error")
-    send.add_catch(waits, errors=NOT_SENT, result_path="$.error")
-    send.add_catch(failed, errors=[errors.UnexpectedError.__name__], result_path="$.error")
-    send.add_catch(in_doubt, errors=["States.ALL"], result_path="$.error")
-
-    deliver = (
-        sfn.Chain.start(step(_task(scope, "Render", steps.render, result_path="$")))
-        .next(send)
-        .next(step(_task(scope, "Record", steps.record, outcome="SENT")))
-        .next(sfn.Succeed(scope, "Sent", comment="SES accepted the mail."))
-    )
-
+def _claim(
+    scope: Construct,
+    steps: Steps,
+    *,
+    delivery: sfn.IChainable,
+    rejected: sfn.IChainable,
+    failure: sfn.IChainable,
+) -> sfn.IChainable:
+    """Validate and claim; go on to `delivery` with what is valid and ours."""
     claimed = (
         sfn.Choice(scope, "Claim?", comment="Whose is the notification?")
         .when(
-            sfn.Condition.string_equals("$.claim.result", "DUPLICATE"),
+            sfn.Condition.string_equals("$.claim.result", ClaimResult.DUPLICATE),
             sfn.Succeed(scope, "Duplicate", comment="Its outcome is recorded already."),
         )
         .when(
-            sfn.Condition.string_equals("$.claim.result", "IN_PROGRESS"),
+            sfn.Condition.string_equals("$.claim.result", ClaimResult.IN_PROGRESS),
             sfn.Succeed(
                 scope, "InProgress", comment="Someone else is at it; the message comes back."
             ),
         )
-        .otherwise(deliver)
+        .otherwise(delivery)
     )
-    dedup = step(_task(scope, "Dedup", steps.dedup, result_path="$.claim")).next(claimed)
-
+    dedup = _step(scope, "Dedup", steps, "dedup", failure, result_path="$.claim").next(claimed)
     valid = (
         sfn.Choice(scope, "Valid?")
         .when(sfn.Condition.is_present("$.rejection"), rejected)
         .otherwise(dedup)
     )
-    return step(_task(scope, "Validate", steps.validate, result_path="$")).next(valid)
+    return _step(scope, "Validate", steps, "validate", failure, result_path="$").next(valid)
+
+
+def _delivery(
+    scope: Construct, steps: Steps, *, rejected: sfn.IChainable, failure: sfn.IChainable
+) -> sfn.IChainable:
+    """Render, send and record."""
+    send = _task(scope, "Send", steps, "send", result_path="$.receipt")
+    send.add_retry(
+        errors=list(SEND_AGAIN),
+        interval=Duration.seconds(limits.SEND_RETRY_INTERVAL),
+        max_attempts=limits.SEND_RETRIES,
+        backoff_rate=limits.SEND_RETRY_BACKOFF,
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    send.add_catch(rejected, errors=[SendRejected.__name__], result_path="$.error")
+    send.add_catch(_in_doubt(scope, failure), errors=["States.ALL"], result_path="$.error")
+    return (
+        sfn.Chain.start(_step(scope, "Render", steps, "render", failure, result_path="$"))
+        .next(send)
+        .next(_step(scope, "Record", steps, "record", failure, outcome=Outcome.SENT))
+        .next(sfn.Succeed(scope, "Sent", comment="SES accepted the mail."))
+    )
+
+
+def _rejection(scope: Construct, steps: Steps, failure: sfn.IChainable) -> sfn.IChainable:
+    """Record what is refused for good: an invalid event, or a mail that SES will never take."""
+    return _step(scope, "RecordRejected", steps, "record", failure, outcome=Outcome.REJECTED).next(
+        sfn.Succeed(scope, "Rejected", comment="Kept with its reasons; not retried.")
+    )
+
+
+def _failure(scope: Construct, steps: Steps) -> sfn.IChainable:
+    """Decide what a failed step means: wait, look at a bug, or give up."""
+    deferred = _fail(
+        scope, FailureEnd.DEFERRED, "The cause passes by itself; the message waits on the queue."
+    )
+    failed = _fail(
+        scope, FailureEnd.FAILED, "A bug; a few more attempts, then the dead-letter queue."
+    )
+    give_up = _step(scope, "RecordFailed", steps, "record", deferred, outcome=Outcome.FAILED).next(
+        _fail(
+            scope,
+            FailureEnd.GAVE_UP,
+            "The last attempt failed; the event is in the dead-letter queue.",
+        )
+    )
+    bug = sfn.Condition.string_equals("$.error.Error", UnexpectedError.__name__)
+    last_attempt = sfn.Condition.or_(
+        _attempt_is_at_least(limits.QUEUE_MAX_RECEIVES),
+        sfn.Condition.and_(bug, _attempt_is_at_least(limits.UNEXPECTED_MAX_ATTEMPTS)),
+    )
+    return (
+        sfn.Choice(scope, "WhatFailed?", comment="Will it pass, is it a bug, was it the last try?")
+        .when(last_attempt, give_up)
+        .when(bug, failed)
+        .otherwise(deferred)
+    )
+
+
+def _in_doubt(scope: Construct, failure: sfn.IChainable) -> sfn.IChainable:
+    """Tell a send step that may have handed the mail to SES from one that certainly did not.
+
+    Names of our own errors have no dot. Those of Lambda and Step Functions do, and say nothing of how
+    far the step came.
+    """
+    error = "$.error.Error"
+    not_told = sfn.Condition.and_(
+        sfn.Condition.string_matches(error, "*.*"),
+        sfn.Condition.not_(sfn.Condition.string_equals(error, NOT_INVOKED)),
+    )
+    return (
+        sfn.Choice(scope, "HandedOver?", comment="May SES have the mail?")
+        .when(
+            sfn.Condition.and_(
+                sfn.Condition.or_(
+                    sfn.Condition.string_equals(error, SendOutcomeUnknown.__name__), not_told
+                ),
+                sfn.Condition.not_(_attempt_is_at_least(limits.QUEUE_MAX_RECEIVES)),
+            ),
+            _fail(
+                scope,
+                FailureEnd.IN_DOUBT,
+                "SES may have the mail; its own event settles it, or the grace period.",
+            ),
+        )
+        .otherwise(failure)
+    )
+
+
+def _attempt_is_at_least(least: int) -> sfn.Condition:
+    return sfn.Condition.number_greater_than_equals("$.attempt", least)
+
+
+def _fail(scope: Construct, end: FailureEnd, comment: str) -> sfn.Fail:
+    return sfn.Fail(
+        scope,
+        end,
+        error=end,
+        # Not `$.error.Cause` alone: it may be missing, and the original's name is needed, too.
+        cause_path=sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.error")),
+        comment=comment,
+    )
+
+
+def _step(
+    scope: Construct,
+    name: str,
+    steps: Steps,
+    step: str,
+    failure: sfn.IChainable,
+    *,
+    result_path: str = sfn.JsonPath.DISCARD,
+    outcome: Outcome | None = None,
+) -> tasks.LambdaInvoke:
+    """Make the state `name` of a step that may be repeated: all but the send step."""
+    task = _task(scope, name, steps, step, result_path=result_path, outcome=outcome)
+    retry_what_passes(
+        task,
+        interval=limits.STEP_RETRY_INTERVAL,
+        retries=limits.STEP_RETRIES,
+        backoff=limits.STEP_RETRY_BACKOFF,
+    )
+    task.add_catch(failure, errors=["States.ALL"], result_path="$.error")
+    return task
 
 
 def _task(
     scope: Construct,
     name: str,
-    function: lambda_.IFunction,
+    steps: Steps,
+    step: str,
     *,
     result_path: str = sfn.JsonPath.DISCARD,
-    outcome: str | None = None,
+    outcome: Outcome | None = None,
 ) -> tasks.LambdaInvoke:
     payload: dict[str, str | IResolvable] = {
         "execution": sfn.JsonPath.string_at("$$.Execution.Id"),
@@ -149,27 +255,11 @@ def _task(
     return tasks.LambdaInvoke(
         scope,
         name,
-        lambda_function=function,
+        lambda_function=getattr(steps, step),
         payload=sfn.TaskInput.from_object(payload | ({"outcome": outcome} if outcome else {})),
         payload_response_only=True,
         result_path=result_path,
         # CDK's own retry takes up to two minutes, and on Send it would be a second mail.
         retry_on_service_exceptions=False,
-        task_timeout=sfn.Timeout.duration(Duration.seconds(limits.STEP_TASK_TIMEOUT)),
-    )
-
-
-def _fail(scope: Construct, name: str, comment: str) -> sfn.Fail:
-    return sfn.Fail(
-        scope, name, error_path="$.error.Error", cause_path="$.error.Cause", comment=comment
-    )
-
-
-def _last_attempt(
-    scope: Construct, attempts: int, give_up: sfn.IChainable, end: sfn.Fail
-) -> sfn.Choice:
-    return (
-        sfn.Choice(scope, f"{end.id}: last attempt?")
-        .when(sfn.Condition.number_greater_than_equals("$.attempt", attempts), give_up)
-        .otherwise(end)
+        task_timeout=sfn.Timeout.duration(Duration.seconds(TIMEOUTS[step] + limits.TASK_MARGIN)),
     )

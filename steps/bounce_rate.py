@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import os
+import functools
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from steps import aws_watch, limits, reputation
-from steps.function import framed, logger
+from steps.aws import sources
+from steps.aws.sources import ReportsTable
+from steps.contract import limits
+from steps.contract.handler import lambda_handler, logger
+from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.report_tasks import Previous, ReputationSource
+from steps.contract.settings import FunctionSettings
+from steps.reports import reputation
+from steps.reports.tasks import ReportTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from steps.cost import Previous
-    from steps.cost_monitoring import TaskEvent
+    from steps.contract.report_tasks import TaskEvent
+
+KIND = "reputation"
 
 PERIOD = 5 * 60
 """Seconds; small enough that a mail of this hour counts, and CloudWatch keeps it for 63 days."""
@@ -24,11 +31,20 @@ SPANS = {"24 h": timedelta(hours=24), "7 d": timedelta(days=7)}
 """The spans that are judged, trailing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class BounceRateSettings(FunctionSettings):
+    """Where reports are kept; whose reputation it is; whether to pause at a critical rate; where to look."""
+
+    reports_table: str
+    configuration_set: str
+    auto_pause: bool
+    dashboard_url: str
+
+
 def mails(now: datetime) -> reputation.Windows:
     """Sum up what our metrics counted in each span."""
-    names = ("EmailSent", "EmailBounced", "EmailComplaint")
-    values = aws_watch.metric_values(
-        [("EmailNotification", name, "Sum") for name in names],
+    values = sources.metric_values(
+        [(NAMESPACE, name, "Sum") for name in (Metric.SENT, Metric.BOUNCED, Metric.COMPLAINT)],
         now - max(SPANS.values()),
         now,
         period=PERIOD,
@@ -43,12 +59,12 @@ def mails(now: datetime) -> reputation.Windows:
     return {"windows": {name: window(span) for name, span in SPANS.items()}}
 
 
-def account(now: datetime) -> reputation.Account:
+def account(now: datetime) -> reputation.AccountState:
     """Ask SES for the account's state, and CloudWatch for the rates by which SES judges it."""
-    state = aws_watch.account()
+    state = sources.account_state()
     quota = state.get("SendQuota", {})
     allowed = quota.get("Max24HourSend", -1)
-    rates = aws_watch.metric_values(
+    rates = sources.metric_values(
         [("AWS/SES", f"Reputation.{kind}Rate", "Average") for kind in ("Bounce", "Complaint")],
         now - timedelta(days=1),
         now,
@@ -65,44 +81,43 @@ def account(now: datetime) -> reputation.Account:
     }
 
 
-def previous(_now: datetime) -> Previous:
-    """Read the last report, for its verdict."""
-    return {"report": aws_watch.last_report("reputation")}
-
-
-SOURCES: dict[str, Callable[[datetime], Any]] = {
-    "mails": mails,
-    "account": account,
-    "previous": previous,
-}
-
-
-def report(found: reputation.Found, now: datetime) -> reputation.Report:
+def report(
+    inputs: reputation.Inputs, now: datetime, *, settings: BounceRateSettings
+) -> reputation.Report:
     """Judge, and log the verdict."""
-    made = reputation.report(
-        found,
+    of_the_hour = reputation.report(
+        inputs,
         hour=now.isoformat(timespec="hours")[: len("2026-11-24T12")],
-        dashboard=os.environ["DASHBOARD_URL"],
-        configuration_set=os.environ["CONFIGURATION_SET"],
-        auto_pause=os.environ["AUTO_PAUSE"] == "true",
+        dashboard=settings.dashboard_url,
+        configuration_set=settings.configuration_set,
+        auto_pause=settings.auto_pause,
     )
     logger.info(
-        "verdict", verdict=made["verdict"], reasons=made["reasons"], windows=made["windows"]
+        "verdict",
+        verdict=of_the_hour["verdict"],
+        reasons=of_the_hour["reasons"],
+        windows=of_the_hour["windows"],
     )
-    return made
+    return of_the_hour
 
 
-@framed
-def handler(event: TaskEvent, _context: LambdaContext) -> Any:
-    """Take `{task, now, state?}` and return the task's result."""
-    logger.append_keys(execution_id=event["execution"])
-    now = datetime.fromisoformat(event["now"])
-    match event["task"]:
-        case "report":
-            return report(cast("reputation.Found", event["state"]), now)
-        case "keep":
-            expires = int(now.timestamp()) + limits.REPUTATION_REPORT_TTL
-            kept = event["state"]["report"]
-            return aws_watch.keep_report("reputation", kept, expires=expires)
-        case source:
-            return SOURCES[source](now)
+def tasks(settings: BounceRateSettings) -> ReportTasks[reputation.Inputs, reputation.Report]:
+    """Return what the function does."""
+    table = ReportsTable(settings.reports_table)
+    return ReportTasks(
+        sources={
+            ReputationSource.MAILS: mails,
+            ReputationSource.ACCOUNT: account,
+            ReputationSource.PREVIOUS: lambda _now: Previous(report=table.last(KIND)),
+        },
+        make=functools.partial(report, settings=settings),
+        keep=functools.partial(table.keep, KIND),
+        ttl=limits.REPUTATION_REPORT_TTL,
+    )
+
+
+@lambda_handler
+def handler(event: TaskEvent, _context: LambdaContext) -> object:
+    """Take `{task, now, state?}` and return the task's result; `{}` returns the whole report."""
+    logger.append_keys(execution_id=event.get("execution"))
+    return tasks(BounceRateSettings.from_env()).run(event)

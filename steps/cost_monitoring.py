@@ -2,120 +2,109 @@
 
 from __future__ import annotations
 
-import os
+import functools
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from steps import aws_watch, cost, limits
-from steps.errors import SourceUnavailable
-from steps.function import framed, logger, metrics
+from steps.aws import sources
+from steps.aws.sources import ReportsTable
+from steps.contract import limits
+from steps.contract.handler import lambda_handler, logger, metrics
+from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.report_tasks import CostSource, Previous
+from steps.contract.settings import FunctionSettings
+from steps.reports import cost
+from steps.reports.tasks import ReportTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-DAY = 24 * 60 * 60
+    from steps.contract.report_tasks import TaskEvent
+
+KIND = "cost"
 
 
-class TaskEvent(TypedDict, total=False):
-    """`task` and when the execution began (ISO 8601); `state` for the tasks that need what came before."""
+@dataclass(frozen=True, kw_only=True)
+class CostSettings(FunctionSettings):
+    """Where reports are kept; the cost-allocation tag's value; the budget in USD a month; where to look."""
 
-    task: str
-    now: str
-    execution: str
-    state: dict[str, Any]
+    reports_table: str
+    system: str
+    budget: Decimal
+    dashboard_url: str
 
 
-def months(now: datetime) -> datetime:
+def first_day(now: datetime) -> datetime:
     """Return the start of the month before `now`'s, UTC."""
     last = now.date().replace(day=1) - timedelta(days=1)
     return datetime.combine(last.replace(day=1), time(), UTC)
 
 
-def costs(now: datetime) -> cost.Costs:
+def costs(now: datetime, *, system: str) -> cost.Costs:
     """Ask Cost Explorer for this month and the last, complete days only."""
-    system = os.environ["SYSTEM"]
-    results = aws_watch.cost_and_usage(months(now).date(), now.date(), system=system)
+    results = sources.cost_and_usage(first_day(now).date(), now.date(), system=system)
     return cost.from_cost_explorer(results, system)
 
 
-def mails(now: datetime) -> cost.Mails:
+def mails(now: datetime) -> cost.MailsSent:
     """Ask our own counter for the mails sent on each day of this month and the last."""
-    sent = [("EmailNotification", "EmailSent", "Sum")]
-    (days,) = aws_watch.metric_values(sent, months(now), now, period=DAY)
-    return {"days": {at.date().isoformat(): int(count) for at, count in days.items()}}
-
-
-def account(_now: datetime) -> cost.Account:
-    """Ask SES which plan the account is on."""
-    return {"plan": aws_watch.account().get("PricingAttributes", {}).get("CurrentPlan")}
-
-
-def previous(_now: datetime) -> cost.Previous:
-    """Read the last report, for what it has alerted already."""
-    return {"report": aws_watch.last_report("cost")}
-
-
-SOURCES: dict[str, Callable[[datetime], Any]] = {
-    "costs": costs,
-    "mails": mails,
-    "account": account,
-    "previous": previous,
-}
-
-
-def report(found: cost.Found, now: datetime) -> cost.Report:
-    """Make the report, publish `TotalCost` and `CostPerEmail`, and log what the dashboard shows."""
-    made = cost.report(
-        found,
-        today=now.date(),
-        budget=Decimal(os.environ["BUDGET"]),
-        dashboard=os.environ["DASHBOARD_URL"],
+    (days,) = sources.metric_values(
+        [(NAMESPACE, Metric.SENT, "Sum")], first_day(now), now, period=limits.DAY
     )
-    if made["total"] is not None:
-        metrics.add_metric("TotalCost", MetricUnit.NoUnit, float(made["total"]))
-    if made["costPerEmail"] is not None:
-        metrics.add_metric("CostPerEmail", MetricUnit.NoUnit, float(made["costPerEmail"]))
-    for service, amount in made["services"].items():
-        logger.info("service cost", aws_service=service, usd=float(amount), day=made["date"])
+    return {"days": {at.date().isoformat(): int(sent) for at, sent in days.items()}}
+
+
+def plan(_now: datetime) -> cost.SesPlan:
+    """Ask SES which plan the account is on."""
+    return {"plan": sources.account_state().get("PricingAttributes", {}).get("CurrentPlan")}
+
+
+def report(inputs: cost.Inputs, now: datetime, *, settings: CostSettings) -> cost.Report:
+    """Make the report, publish `TotalCost` and `CostPerEmail`, and log what the dashboard shows."""
+    of_today = cost.report(
+        inputs, today=now.date(), budget=settings.budget, dashboard=settings.dashboard_url
+    )
+    for metric, usd in (
+        (Metric.TOTAL_COST, of_today["total"]),
+        (Metric.COST_PER_EMAIL, of_today["costPerEmail"]),
+    ):
+        if usd is not None:
+            metrics.add_metric(metric, MetricUnit.NoUnit, float(usd))
+    for service, amount in of_today["services"].items():
+        logger.info("service cost", aws_service=service, usd=float(amount), day=of_today["date"])
     logger.info(
         "cost report",
-        day=made["date"],
-        total=made["total"],
-        forecast=made["forecast"],
-        budget=made["budget"],
-        lacks=made["lacks"],
+        day=of_today["date"],
+        total=of_today["total"],
+        forecast=of_today["forecast"],
+        budget=of_today["budget"],
+        gaps=of_today["gaps"],
     )
-    return made
+    return of_today
 
 
-def alone(now: datetime) -> cost.Report:
-    """Ask every source and return the report; it is neither kept nor alerted."""
-    found: dict[str, Any] = {}
-    for name, source in SOURCES.items():
-        try:
-            found[name] = source(now)
-        except SourceUnavailable as error:
-            found[name] = {"Error": type(error).__name__, "Cause": str(error)}
-    return report(cast("cost.Found", found), now)
+def tasks(settings: CostSettings) -> ReportTasks[cost.Inputs, cost.Report]:
+    """Return what the function does."""
+    table = ReportsTable(settings.reports_table)
+    return ReportTasks(
+        sources={
+            CostSource.COSTS: functools.partial(costs, system=settings.system),
+            CostSource.MAILS: mails,
+            CostSource.ACCOUNT: plan,
+            CostSource.PREVIOUS: lambda _now: Previous(report=table.last(KIND)),
+        },
+        make=functools.partial(report, settings=settings),
+        keep=functools.partial(table.keep, KIND),
+        ttl=limits.COST_REPORT_TTL,
+    )
 
 
-@framed
-def handler(event: TaskEvent, _context: LambdaContext) -> Any:
+@lambda_handler
+def handler(event: TaskEvent, _context: LambdaContext) -> object:
     """Take `{task, now, state?}` and return the task's result; `{}` returns the whole report."""
     logger.append_keys(execution_id=event.get("execution"))
-    now = datetime.fromisoformat(event["now"]) if "now" in event else datetime.now(UTC)
-    match event.get("task"):
-        case None:
-            return alone(now)
-        case "report":
-            return report(cast("cost.Found", event["state"]), now)
-        case "keep":
-            expires = int(now.timestamp()) + limits.COST_REPORT_TTL
-            return aws_watch.keep_report("cost", event["state"]["report"], expires=expires)
-        case source:
-            return SOURCES[source](now)
+    return tasks(CostSettings.from_env()).run(event)

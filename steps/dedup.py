@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from steps import aws, ledger, limits
-from steps.errors import LedgerUnavailable
-from steps.function import StepEvent, count, logger, step
+from steps.aws.ledger_table import LedgerTable
+from steps.contract import limits
+from steps.contract.errors import LedgerUnavailable
+from steps.contract.handler import count, logger, step_handler
+from steps.contract.metrics import Metric
+from steps.contract.settings import FunctionSettings
+from steps.contract.state import Claim, ClaimResult
+from steps.ledger import rules
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from steps.model import Claim, State
+    from steps.contract.state import State, StepEvent
 
 
-def claim(state: State, owner: str, now: float) -> Claim:
+@dataclass(frozen=True, kw_only=True)
+class DedupSettings(FunctionSettings):
+    """Where claims are kept, and how many seconds a mail in doubt waits for SES's own event."""
+
+    tracking_table: str
+    in_doubt_grace_seconds: int
+
+
+def claim(
+    state: State,
+    owner: str,
+    *,
+    table: LedgerTable,
+    now: float,
+    grace: int = limits.IN_DOUBT_GRACE,
+) -> Claim:
     """Claim the state's notification for `owner`.
 
     Raises:
-        LedgerUnavailable: the table did not answer, or changed under us too often.
+        LedgerUnavailable: the table did not answer, or changed under us each time.
     """
     order = state["order"]
-    grace = int(os.environ.get("IN_DOUBT_GRACE_SECONDS", limits.IN_DOUBT_GRACE))
-    put = ledger.claim(
+    put = rules.claim(
         notification_id=state["notificationId"],
         order_id=state["orderId"],
         event_type=order["eventType"],
@@ -32,31 +51,40 @@ def claim(state: State, owner: str, now: float) -> Claim:
         owner=owner,
         now=now,
     )
-    found = aws.write(put)
-    for _ in range(3):
-        if found is None:
-            return {"result": "NEW", "retryAfter": 0}
-        if not found:  # Deleted between our write and its answer.
-            found = aws.write(put)
+    request: rules.Put | rules.Update = put
+    in_doubt = False
+    for _ in range(limits.CLAIM_WRITES):
+        record = table.write(request)
+        if record is None:
+            if in_doubt:
+                count(Metric.IN_DOUBT)
+                logger.warning("in doubt: no event of SES's came, sending again")
+            return Claim(result=ClaimResult.NEW, retryAfter=0)
+        if not record:  # Deleted between our write and its answer.
+            request, in_doubt = put, False
             continue
-        match ledger.judge(found, owner=owner, now=now, grace=grace):
-            case ledger.New():
-                return {"result": "NEW", "retryAfter": 0}
-            case ledger.Duplicate(status):
-                count("EmailDuplicate")
+        match rules.judge(record, owner=owner, now=now, grace=grace):
+            case rules.New():
+                return Claim(result=ClaimResult.NEW, retryAfter=0)
+            case rules.Duplicate(status):
+                count(Metric.DUPLICATE)
                 logger.info("duplicate", status=status)
-                return {"result": "DUPLICATE", "retryAfter": 0}
-            case ledger.InProgress(retry_after):
-                return {"result": "IN_PROGRESS", "retryAfter": retry_after}
-            case ledger.TakeOver(change, in_doubt):
-                found = aws.write(change)
-                if found is None and in_doubt:
-                    count("EmailInDoubt")
-                    logger.warning("in doubt: no event of SES's came, sending again")
-    raise LedgerUnavailable("the record changed under the claim three times")
+                return Claim(result=ClaimResult.DUPLICATE, retryAfter=0)
+            case rules.InProgress(retry_after):
+                return Claim(result=ClaimResult.IN_PROGRESS, retryAfter=retry_after)
+            case rules.TakeOver(request, in_doubt):
+                pass
+    raise LedgerUnavailable("the record changed under the claim each time")
 
 
-@step
+@step_handler
 def handler(event: StepEvent, _context: LambdaContext) -> Claim:
     """Take `{execution, state: {notificationId, orderId, order}}`, return the claim."""
-    return claim(event["state"], event["execution"], time.time())
+    settings = DedupSettings.from_env()
+    return claim(
+        event["state"],
+        event["execution"],
+        table=LedgerTable(settings.tracking_table),
+        now=time.time(),
+        grace=settings.in_doubt_grace_seconds,
+    )

@@ -7,19 +7,33 @@ what cannot succeed goes to the dead letters with its reason. A message leaves t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from steps import aws, limits, pace
-from steps.errors import QueueUnavailable, WorkflowUnavailable
-from steps.function import count, framed, logger
+from steps.aws.pace import Pace
+from steps.aws.queue import OrderQueue
+from steps.aws.workflow import OrderExecution, OrderWorkflow
+from steps.contract import limits
+from steps.contract.errors import (
+    QueueUnavailable,
+    QuotaExceeded,
+    SendingPaused,
+    WorkflowUnavailable,
+)
+from steps.contract.handler import count, lambda_handler, logger
+from steps.contract.metrics import Metric
+from steps.contract.settings import FunctionSettings
+from steps.contract.state import ClaimResult, FailureEnd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MESSAGE_TOO_LARGE = "MessageTooLarge"
@@ -28,8 +42,50 @@ MESSAGE_TOO_LARGE = "MessageTooLarge"
 IN_PROGRESS = "InProgress"
 """Why a message waits whose notification another execution is at."""
 
+PACED = "Paced"
+"""Why a message waits while other dispatchers use the send rate up."""
+
 NAME_MAX = 80
 """Step Functions: an execution's name has at most 80 characters."""
+
+Answer = TypeVar("Answer")
+
+
+class SqsRecord(TypedDict):
+    """One SQS message as Lambda hands it over."""
+
+    messageId: str
+    receiptHandle: str
+    body: str
+    attributes: dict[str, str]
+
+
+class SqsEvent(TypedDict):
+    """What SQS invokes a function with (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS")."""
+
+    Records: list[SqsRecord]
+
+
+class BatchItemFailure(TypedDict):
+    """A message that stays on the queue."""
+
+    itemIdentifier: str
+
+
+class BatchResponse(TypedDict):
+    """A partial batch response."""
+
+    batchItemFailures: list[BatchItemFailure]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DispatchSettings(FunctionSettings):
+    """The workflow's ARN, both queues' URLs, and the table with the sending slots."""
+
+    order_workflow: str
+    order_queue: str
+    dead_letter_queue: str
+    tracking_table: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +109,7 @@ class DeadLetter:
     execution: str = ""
 
 
-Outcome = Done | Later | DeadLetter
+Disposition = Done | Later | DeadLetter
 
 
 def execution_name(message: str, message_id: str, receives: int) -> str:
@@ -75,90 +131,117 @@ def execution_name(message: str, message_id: str, receives: int) -> str:
     return shown[: NAME_MAX - len(end)] + end
 
 
-def outcome(execution: aws.Execution, receives: int) -> Outcome:
-    """Judge an execution by the same rule as the machine's own: done, wait, or give up."""
+def dispose(execution: OrderExecution, receives: int) -> Disposition:
+    """Say what becomes of a message after its execution. Whether to give up is the workflow's decision."""
     if execution.status == "SUCCEEDED":
         claim = execution.output.get("claim", {})
-        if claim.get("result") == "IN_PROGRESS":
+        if claim.get("result") == ClaimResult.IN_PROGRESS:
             # Its claim may run for long, but most are settled within seconds.
             return Later(min(claim["retryAfter"], limits.retry_delay(receives)), IN_PROGRESS)
         return Done()
-    if limits.gives_up(execution.error, receives):
+    # A workflow that came to no end of its own (States.Runtime, say) could not decide either.
+    broke = execution.status == "FAILED" and execution.end is None
+    last = limits.UNEXPECTED_MAX_ATTEMPTS if broke else limits.QUEUE_MAX_RECEIVES
+    if execution.end is FailureEnd.GAVE_UP or receives >= last:
         return DeadLetter(execution.error, execution.arn)
     return Later(limits.retry_delay(receives), execution.error)
 
 
-def dispatch(record: dict[str, Any]) -> Outcome:
-    """Run one SQS record through the order workflow and say what becomes of the message."""
-    message, receives = record["body"], _receives(record)
-    request = json.dumps({"message": message, "attempt": receives}, ensure_ascii=False)
-    if len(request.encode()) > limits.MESSAGE_MAX_BYTES:
-        return DeadLetter(MESSAGE_TOO_LARGE)
-    try:
-        execution = aws.run_order_workflow(
-            name=execution_name(message, record["messageId"], receives), request=request
-        )
-    except WorkflowUnavailable as error:
-        return Later(limits.retry_delay(receives), type(error).__name__)
-    return outcome(execution, receives)
-
-
-def settle(record: dict[str, Any], found: Outcome) -> bool:
-    """Carry an outcome out; return whether the message may leave the order queue."""
-    about = {"message_id": record["messageId"]}
-    try:
-        match found:
-            case Later(delay, reason):
-                logger.info("later", **about, reason=reason, delay=delay)
-                aws.hide(record["receiptHandle"], delay)
-                return False
-            case DeadLetter(reason, execution):
-                logger.error("dead letter", **about, reason=reason, execution_id=execution)
-                aws.dead_letter(record["body"], reason=reason, execution=execution)
-    except QueueUnavailable as error:
-        logger.warning("message stays on the queue", **about, reason=str(error))
-        return False
-    return True
-
-
-def outcomes(records: list[dict[str, Any]]) -> list[Outcome]:
-    """Run a batch in parallel, each mail in its sending slot, no faster than SES permits."""
-    account = pace.account()
-    if not account.enabled:
-        return _put_off(records, "SendingPaused")
-    if account.quota_left <= 0:
-        return _put_off(records, "QuotaExceeded")
-    if (slots := pace.reserve(len(records), account.rate)) is None:
-        return _put_off(records, "Paced")
-
-    def run(record: dict[str, Any], slot: float) -> Outcome:
-        time.sleep(max(0.0, slot - time.time()))
-        return dispatch(record)
-
+def in_parallel(run: Callable[..., Answer], *arguments: Iterable[object]) -> list[Answer]:
+    """Call `run` for each set of arguments, a batch at once."""
     with ThreadPoolExecutor(max_workers=limits.DISPATCHER_BATCH) as pool:
-        return list(pool.map(run, records, slots))
+        return list(pool.map(run, *arguments))
 
 
-@framed
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Take an SQS batch, return `batchItemFailures`: the messages that stay on the queue."""
-    records = event["Records"]
-    found = outcomes(records)
-    with ThreadPoolExecutor(max_workers=limits.DISPATCHER_BATCH) as pool:
-        settled = list(pool.map(settle, records, found))
-    for one in found:
-        if isinstance(one, Later) and one.reason != IN_PROGRESS:
-            # A period with orders and no mail has the value 0 then; one without orders has none.
-            count("EmailSent", 0)
-        if one == DeadLetter(MESSAGE_TOO_LARGE):
-            count("EmailFailed")  # No execution was there to count it.
-    stays = [r["messageId"] for r, done in zip(records, settled, strict=True) if not done]
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in stays]}
+@dataclass(frozen=True, kw_only=True)
+class Dispatcher:
+    """Runs batches of the order queue through the order workflow, no faster than SES permits."""
+
+    workflow: OrderWorkflow
+    queue: OrderQueue
+    pace: Pace
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    each: Callable[..., list[Disposition] | list[bool]] = in_parallel
+
+    def run_batch(self, records: list[SqsRecord]) -> list[str]:
+        """Run a batch; return the ids of the messages that stay on the queue."""
+        dispositions = self._dispositions(records)
+        settled = self.each(self._settle, records, dispositions)
+        for disposition in dispositions:
+            if isinstance(disposition, Later) and disposition.reason != IN_PROGRESS:
+                # A period with orders and no mail has the value 0 then; one without orders has none.
+                count(Metric.SENT, 0)
+            if disposition == DeadLetter(MESSAGE_TOO_LARGE):
+                count(Metric.FAILED)  # No execution was there to count it.
+        return [r["messageId"] for r, leaves in zip(records, settled, strict=True) if not leaves]
+
+    def _dispositions(self, records: list[SqsRecord]) -> list[Disposition]:
+        account = self.pace.account()
+        if not account.enabled:
+            return _put_off(records, SendingPaused.__name__)
+        if account.quota_left <= 0:
+            return _put_off(records, QuotaExceeded.__name__)
+        if (slots := self.pace.reserve(len(records), account.rate)) is None:
+            return _put_off(records, PACED)
+        return self.each(self._dispatch, records, slots)  # type: ignore[return-value]
+
+    def _dispatch(self, record: SqsRecord, slot: float) -> Disposition:
+        """Wait for the message's sending slot, then run it through the order workflow."""
+        self.sleep(max(0.0, slot - self.clock()))
+        message, receives = record["body"], _receives(record)
+        request = json.dumps({"message": message, "attempt": receives}, ensure_ascii=False)
+        if len(request.encode()) > limits.MESSAGE_MAX_BYTES:
+            return DeadLetter(MESSAGE_TOO_LARGE)
+        try:
+            execution = self.workflow.run(
+                name=execution_name(message, record["messageId"], receives), request=request
+            )
+        except WorkflowUnavailable as error:
+            return Later(limits.retry_delay(receives), type(error).__name__)
+        return dispose(execution, receives)
+
+    def _settle(self, record: SqsRecord, disposition: Disposition) -> bool:
+        """Carry a disposition out; return whether the message may leave the order queue."""
+        message_id = record["messageId"]
+        try:
+            match disposition:
+                case Later(delay, reason):
+                    logger.info("later", message_id=message_id, reason=reason, delay=delay)
+                    self.queue.postpone(record["receiptHandle"], delay)
+                    return False
+                case DeadLetter(reason, execution):
+                    logger.error(
+                        "dead letter", message_id=message_id, reason=reason, execution_id=execution
+                    )
+                    self.queue.dead_letter(record["body"], reason=reason, execution=execution)
+        except QueueUnavailable as error:
+            logger.warning("message stays on the queue", message_id=message_id, reason=str(error))
+            return False
+        return True
 
 
-def _put_off(records: list[dict[str, Any]], reason: str) -> list[Outcome]:
+def _put_off(records: list[SqsRecord], reason: str) -> list[Disposition]:
     return [Later(limits.retry_delay(_receives(r)), reason) for r in records]
 
 
-def _receives(record: dict[str, Any]) -> int:
+def _receives(record: SqsRecord) -> int:
     return int(record["attributes"]["ApproximateReceiveCount"])
+
+
+@functools.cache
+def _dispatcher() -> Dispatcher:
+    """Return this environment's dispatcher, which remembers what SES permits between invocations."""
+    settings = DispatchSettings.from_env()
+    return Dispatcher(
+        workflow=OrderWorkflow(settings.order_workflow),
+        queue=OrderQueue(url=settings.order_queue, dead_letters_url=settings.dead_letter_queue),
+        pace=Pace(settings.tracking_table),
+    )
+
+
+@lambda_handler
+def handler(event: SqsEvent, _context: LambdaContext) -> BatchResponse:
+    """Take an SQS batch, return `batchItemFailures`: the messages that stay on the queue."""
+    stays = _dispatcher().run_batch(event["Records"])
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in stays]}

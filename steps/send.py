@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from steps import aws, ledger
-from steps.errors import ClaimLost, OrderMailError, SendDeferred
-from steps.function import StepEvent, logger, step
+from steps.aws.ledger_table import LedgerTable
+from steps.aws.ses import Ses
+from steps.contract.errors import ClaimLost, OrderMailError, SendDeferred
+from steps.contract.handler import logger, step_handler
+from steps.contract.settings import FunctionSettings
+from steps.ledger import rules
+from steps.ledger.ses_events import NOTIFICATION_TAG
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from steps.model import Receipt, State
+    from steps.contract.state import Receipt, State, StepEvent
 
 
-def send(state: State, owner: str) -> Receipt:
+@dataclass(frozen=True, kw_only=True)
+class SendSettings(FunctionSettings):
+    """Where claims are kept, who sends (a bare address), and through which configuration set."""
+
+    tracking_table: str
+    sender: str
+    configuration_set: str
+
+
+def send(
+    state: State,
+    owner: str,
+    *,
+    table: LedgerTable,
+    ses: Ses,
+    clock: Callable[[], float] = time.time,
+) -> Receipt:
     """Send the state's mail for the claim's owner.
 
     Raises:
@@ -26,26 +48,30 @@ def send(state: State, owner: str) -> Receipt:
         SendOutcomeUnknown: the record stays SENDING.
     """
     notification_id = state["notificationId"]
-    found = aws.write(ledger.sending(notification_id=notification_id, owner=owner, now=time.time()))
-    if found is not None:
+    sending = rules.sending(notification_id=notification_id, owner=owner, now=clock())
+    if table.write(sending) is not None:
         raise ClaimLost("another execution owns the notification")
     try:
-        message_id = aws.send_email(
-            state["email"], sender=os.environ["SENDER"], tags={"notificationId": notification_id}
-        )
+        message_id = ses.send(state["email"], tags={NOTIFICATION_TAG: notification_id})
     except SendDeferred:
         try:
-            aws.write(ledger.refused(notification_id=notification_id, owner=owner, now=time.time()))
+            table.write(rules.refused(notification_id=notification_id, owner=owner, now=clock()))
         except OrderMailError:
             # The record stays SENDING and is settled after the grace period: late, never twice.
             logger.warning("could not take SENDING back")
         raise
-    return {"messageId": message_id, "sentAt": ledger.iso(time.time())}
+    return {"messageId": message_id, "sentAt": rules.iso(clock())}
 
 
-@step
+@step_handler
 def handler(event: StepEvent, _context: LambdaContext) -> Receipt:
     """Take `{execution, state: {notificationId, email}}`, return SES's receipt."""
-    receipt = send(event["state"], event["execution"])
+    settings = SendSettings.from_env()
+    receipt = send(
+        event["state"],
+        event["execution"],
+        table=LedgerTable(settings.tracking_table),
+        ses=Ses(sender=settings.sender, configuration_set=settings.configuration_set),
+    )
     logger.info("accepted", message_id=receipt["messageId"])
     return receipt

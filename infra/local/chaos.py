@@ -37,10 +37,10 @@ from infra.local.processes import mark, marked
 from infra.local.settings import Settings, free_ports
 from infra.local.stack import StackError, running
 from infra.local.world import World, fetch
-from steps.ledger import UNSENT
-from steps.ses_events import TAG
+from steps.ledger.rules import UNSENT, resends
+from steps.ledger.ses_events import NOTIFICATION_TAG
 
-GRACE = 20
+GRACE = 25
 """Seconds that a mail in doubt waits for SES's event."""
 
 VISIBILITY = 45
@@ -245,7 +245,7 @@ class Run:
     def _unsettled(self) -> tuple[str, ...]:
         reported: defaultdict[str, set[str]] = defaultdict(set)
         for mail in self.world.ses("messages"):
-            reported[mail["tags"][TAG][0]] |= set(mail["published"])
+            reported[mail["tags"][NOTIFICATION_TAG][0]] |= set(mail["published"])
         return tuple(
             f"{r['orderId']} {r['status']}"
             for r in self.records()
@@ -257,7 +257,7 @@ class Run:
         """Compare what SES took, what the inbox has and what the ledger says."""
         mails = defaultdict(list)
         for mail in self.world.ses("messages"):
-            mails[mail["tags"][TAG][0]].append(mail)
+            mails[mail["tags"][NOTIFICATION_TAG][0]].append(mail)
         inbox = self.world.inbox()
         arrived = {m["headers"]["message-id"].strip("<>").partition("@")[0] for m in inbox}
         records = {r["orderId"]: r for r in self.records()}
@@ -269,12 +269,12 @@ class Run:
             bounces = event["customerEmail"].startswith(f"{BOUNCES}+")
             if not any(bounces or mail["messageId"] in arrived for mail in sent):
                 lost.append(f"{order_id} {record.get('status', 'no record')}")
-            doubts = int(record.get("doubts", 0))
+            resent = resends(record)
             extra = max(0, len(sent) - 1)
-            flagged += min(extra, doubts)
-            if extra > doubts:
-                unflagged.append(f"{order_id} {len(sent)} mails, {doubts} in doubt")
-            if doubts:
+            flagged += min(extra, resent)
+            if extra > resent:
+                unflagged.append(f"{order_id} {len(sent)} mails, {resent} in doubt")
+            if resent:
                 by_resend += 1
             elif any(not mail["answered"] for mail in sent):
                 by_event += 1

@@ -1,8 +1,8 @@
 """`make costs`: what the system costs at list price, from usage counted in a local run.
 
-    python -m infra.local.costs            prints the table from `steps/usage.json`
+    python -m infra.local.costs            prints the table from `steps/reports/usage.json`
     python -m infra.local.costs count 200  sends 200 orders through the running stack, counts what they
-                                           used, and writes it into `steps/usage.json`
+                                           used, and writes it into `steps/reports/usage.json`
 
 Counted are requests, billed milliseconds, executions and log bytes. What the laptop's AWS does not
 meter is derived and named so in `DERIVED`.
@@ -26,7 +26,7 @@ from rich.table import Table
 
 from infra.local.settings import Settings
 from infra.local.stack import load
-from steps import cost
+from steps.reports import list_prices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ EXPRESS_MS = 100
 """Express executions are billed in steps of 64 MB and 100 ms."""
 
 DERIVED = {
-    "writeUnits": "nine of the ledger, see steps/LEDGER.md, and at most one for the sending slot",
+    "writeUnits": "nine of the ledger, see steps/ledger/README.md, and at most one for the sending slot",
     "readUnits": "one strongly consistent read for each SES event",
     "snsPublishes": "the order's event, and what SES publishes: each invocation of email-feedback",
     "sqsRequests": "SNS's delivery, and one receive and one delete for each batch",
@@ -87,7 +87,7 @@ class Counter:
         return float(sum(p["Sum"] for p in points))
 
     def count(self, since: datetime) -> dict[str, float]:
-        """Return what the order path used since a moment, by the names of `steps/prices.json`."""
+        """Return what the order path used since a moment, by the names of `steps/reports/prices.json`."""
         calls: dict[str, int] = {}
         gb_seconds, log_bytes = 0.0, 0
         for step in ORDER_PATH:
@@ -177,9 +177,9 @@ def measure(settings: Settings, mails: int) -> dict[str, str]:
 
 def table() -> Table:
     """Lay the costs out: one column a volume, one row a service."""
-    shown = Table(title=f"USD a month at list prices of {cost.prices()['date']}")
+    shown = Table(title=f"USD a month at list prices of {list_prices.prices()['date']}")
     shown.add_column("service")
-    columns = {title: cost.month(mails) for title, mails in VOLUMES.items()}
+    columns = {title: list_prices.month(mails) for title, mails in VOLUMES.items()}
     for title in columns:
         shown.add_column(title, justify="right")
     services = sorted({s for column in columns.values() for s in column})
@@ -189,7 +189,9 @@ def table() -> Table:
         shown.add_row(title, *(f"{c.get(service, Decimal(0)):,.2f}" for c in columns.values()))
     totals = {title: sum(c.values(), Decimal(0)) for title, c in columns.items()}
     shown.add_row("all", *(f"{total:,.2f}" for total in totals.values()), style="bold")
-    free = [sum(cost.month(m, free_tiers=True).values(), Decimal(0)) for m in VOLUMES.values()]
+    free = [
+        sum(list_prices.month(m, free_tiers=True).values(), Decimal(0)) for m in VOLUMES.values()
+    ]
     shown.add_row("all, less the always-free tiers", *(f"{total:,.2f}" for total in free))
     shown.add_row(
         "per 1,000 mails",
@@ -215,20 +217,20 @@ def main() -> int:
             print("make costs: no local stack runs; `make up` starts one", file=sys.stderr)
             return 1
         mails = int(sys.argv[2])
-        data = cost.usage() | {
+        data = list_prices.usage() | {
             "date": datetime.now(UTC).date().isoformat(),
             "source": f"counted in a local run of {mails} orders; derived: " + "; ".join(
                 f"{name} ({why})" for name, why in DERIVED.items()
             ),
             "perMail": measure(plan.settings, mails),
         }  # fmt: skip
-        path = Path(cost.__file__).with_name("usage.json")
+        path = Path(list_prices.__file__).with_name("usage.json")
         path.write_text(json.dumps(data, indent=2) + "\n")
-        cost.usage.cache_clear()
+        list_prices.usage.cache_clear()
     console = Console(width=100)
     console.print(table())
-    console.print(f"per mail: {cost.usage()['perMail']}")
-    console.print(f"from: {cost.usage()['source']}")
+    console.print(f"per mail: {list_prices.usage()['perMail']}")
+    console.print(f"from: {list_prices.usage()['source']}")
     return 0
 
 

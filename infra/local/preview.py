@@ -9,7 +9,7 @@ import functools
 import json
 import os
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,15 @@ from urllib.parse import parse_qs, urlsplit
 
 from infra import mail
 from infra.config import Config, ConfigError
-from steps import aws, kinds, localise, model, render
+from steps import kinds, render
+from steps.aws.ses import from_field
+from steps.contract.order_event import DEFAULT_EVENT_TYPE
+from steps.kinds.parsing import InvalidEvent, parse
+from steps.mail import localise
 
 if TYPE_CHECKING:
-    from steps.brand import Brand
-    from steps.model import Email
+    from steps.contract.state import Email
+    from steps.mail.brand import Brand
 
 PORT_VARIABLE, PORT = "LOCAL_PREVIEW_PORT", 8090
 PAGE = Path(__file__).with_name("preview.html")
@@ -63,11 +67,11 @@ class Mails:
     def render(self, kind: str, locale: str) -> Email:
         """Render one mail. An event is as new as it says, so that no sample is too old."""
         event = kinds.sample(kind)
-        if self.event and self.event.get("eventType", kinds.DEFAULT) == kind:
+        if self.event and self.event.get("eventType", DEFAULT_EVENT_TYPE) == kind:
             event = self.event
         message = json.dumps(event | {"locale": locale})
-        now = datetime.fromisoformat(event["eventTimestamp"]) if "eventTimestamp" in event else None
-        order = model.parse(message, now).model_dump_json(by_alias=True, exclude_none=True)
+        now = datetime.fromisoformat(event.get("eventTimestamp", event["orderTimestamp"]))
+        order = parse(message, now).model_dump_json(by_alias=True, exclude_none=True)
         return render.render(json.loads(order), self.brand, NOTIFICATION_ID)
 
     def overview(self, sender: str) -> dict[str, Any]:
@@ -82,7 +86,7 @@ class Mails:
                 found = self.render(kind, locale)
                 mails[f"{kind} {locale}"] = {
                     "headers": {
-                        "From": aws.from_field(found["fromName"], sender),
+                        "From": from_field(found["fromName"], sender),
                         "Reply-To": found["replyTo"],
                         "To": found["to"],
                         "Subject": found["subject"],
@@ -92,7 +96,9 @@ class Mails:
                     "htmlBytes": len(found["html"].encode()),
                     "textBytes": len(found["text"].encode()),
                 }
-        chosen = self.event.get("eventType", kinds.DEFAULT) if self.event else kinds.DEFAULT
+        chosen = (
+            self.event.get("eventType", DEFAULT_EVENT_TYPE) if self.event else DEFAULT_EVENT_TYPE
+        )
         return {
             "kinds": kinds.names(),
             "locales": locales,
@@ -159,10 +165,10 @@ def main() -> None:
         event = json.loads(Path(sys.argv[1]).read_text("utf-8")) if len(sys.argv) > 1 else None
         port = int(os.environ.get(PORT_VARIABLE) or PORT)
         if event:
-            model.parse(json.dumps(event))
+            parse(json.dumps(event), datetime.now(UTC))
     except (ConfigError, OSError, ValueError) as error:
         sys.exit(str(error))
-    except model.InvalidEvent as invalid:
+    except InvalidEvent as invalid:
         sys.exit("\n".join(f"{r['path']}: {r['reason']}" for r in invalid.reasons))
     try:
         httpd = server(Mails(config.brand, event), config.sender, port)

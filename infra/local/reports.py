@@ -57,8 +57,8 @@ def show(settings: Settings, say: Console) -> None:
     table.add_row(f"per mail ({cost['mails']} mails)", cost["costPerEmail"] or "unknown")
     say.print()
     say.print(table)
-    for lack in cost["lacks"]:
-        say.print(f"  [dim]lacks {lack}[/]", soft_wrap=True)
+    for gap in cost["gaps"]:
+        say.print(f"  [dim]not known: {gap}[/]", soft_wrap=True)
     check = run(settings, "bounce-rate-check")
     say.print(
         f"\nSending reputation: [bold]{check['verdict']}[/] {'; '.join(check['reasons'])}",

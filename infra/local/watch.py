@@ -24,7 +24,8 @@ from moto.server import ThreadedMotoServer
 
 from infra.local.settings import LOOPBACK
 from infra.local.world import fetch
-from steps import cost
+from steps.reports import list_prices
+from steps.reports.cost import SES
 
 SAMPLE_MAILS = 6
 """Mails a day that the sample costs are for: as many as the demo sends."""
@@ -38,14 +39,15 @@ NAMES = {
     "X-Ray": "AWS X-Ray",
     "CloudWatch": "AmazonCloudWatch",
 }
-"""A service's name in `steps/prices.json` to its name in Cost Explorer."""
+"""A service's name in `steps/reports/prices.json` to its name in Cost Explorer."""
 
 
 def sample_costs(today: date, system: str, mails: int = SAMPLE_MAILS) -> dict[str, Any]:
     """Two months of `GetCostAndUsage`, daily, by service and tag `app`, as AWS answers."""
     start = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
-    services = {cost.SES: (cost.ses_price(mails, "NONE"), "app$")} | {
-        NAMES[name]: (amount, f"app${system}") for name, amount in cost.overhead(mails).items()
+    services = {SES: (list_prices.ses_price(mails, "NONE"), "app$")} | {
+        NAMES[name]: (amount, f"app${system}")
+        for name, amount in list_prices.overhead(mails).items()
     }
     days = [start + timedelta(days=n) for n in range((today - start).days)]
     return {

@@ -7,7 +7,7 @@ mail.txt.j2    the text part, laid on `base.txt.j2`
 sample.json    an event of the kind, for previews and tests
 texts/*.po     translations of what this kind alone says; `steps/kinds/texts` has the common ones
 
-Templates are composed and their styles inlined before deployment (`infra.mail`), into `built/`.
+Templates are composed and their styles inlined before deployment (`infra.mail`), into `steps/mail/built`.
 Adding a kind is adding a folder. Finding them reads names only: the render step pays for no model.
 """
 
@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from steps.model import OrderEvent
+    from steps.contract.order_event import OrderEvent
 
 FOLDER = Path(__file__).parent
-DEFAULT = "order.confirmed"
 
 
 @functools.cache
@@ -48,8 +47,8 @@ def event(event_type: str) -> tuple[type[OrderEvent], timedelta]:
 
 def sample(event_type: str) -> dict[str, Any]:
     """Return a known kind's sample event, as a shop would publish it."""
-    found: dict[str, Any] = json.loads((folder(event_type) / "sample.json").read_text("utf-8"))
-    return found
+    event: dict[str, Any] = json.loads((folder(event_type) / "sample.json").read_text("utf-8"))
+    return event
 
 
 def _event_type(folder_name: str) -> str:

@@ -11,10 +11,12 @@ from playwright.sync_api import sync_playwright
 
 from infra import mail
 from infra.local.preview import in_scheme
-from steps import kinds, localise
+from steps import kinds
+from steps.contract.order_event import DEFAULT_EVENT_TYPE
+from steps.mail import localise
 from tests.browser.conftest import FLAGS, chromium
 from tests.golden.mails import FOLDER
-from tests.mails import email
+from tests.support.sample_mails import email
 
 ORDER = ["order.confirmed", "order.shipped", "order.delivered", "order.refunded", "order.cancelled"]
 DESKTOP, PHONE = (640, 1120, 0.41), (375, 1000, 0.68)
@@ -50,7 +52,7 @@ def main() -> None:
     rows += [
         [frame(kind, localise.SOURCE, schemes[i % 2], PHONE) for i, kind in enumerate(shown)],
         [
-            frame(kinds.DEFAULT, lang, schemes[(i + 1) % 2], PHONE)
+            frame(DEFAULT_EVENT_TYPE, lang, schemes[(i + 1) % 2], PHONE)
             for i, lang in enumerate(languages)
         ],
     ]

@@ -15,10 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.local.preview import in_scheme
-from steps import kinds, localise
-from steps.model import InvalidEvent
-from steps.render import NAME_MAX, TEXT_MAX, clip
-from tests.mails import BRAND, email, order, pairs
+from steps import kinds
+from steps.contract.order_event import DEFAULT_EVENT_TYPE
+from steps.kinds.parsing import InvalidEvent
+from steps.mail import localise
+from steps.mail.view import NAME_MAX, TEXT_MAX, clip
+from tests.support.sample_mails import BRAND, email, order, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 AXE = ROOT / "infra" / "node_modules" / "axe-core" / "axe.min.js"
 
 LOOKED_AT = [(kind, "en") for kind in kinds.names()] + [
-    (kinds.DEFAULT, language) for _, language in pairs() if language != "en"
+    (DEFAULT_EVENT_TYPE, language) for _, language in pairs() if language != "en"
 ]
 LOOKED_AT = list(dict.fromkeys(LOOKED_AT))
 """Every kind in English and the confirmation in every language."""
@@ -129,7 +131,7 @@ def test_accessible(page: Page, kind: str, language: str, scheme: str) -> None:
 @pytest.mark.parametrize("colour", ["#d9a400", "#0b0b14", "#767676"])
 def test_accessible_in_any_colour(page: Page, colour: str, scheme: str) -> None:
     brand = replace(LOUD, colour=colour)
-    _check_accessibility(page, email(kinds.DEFAULT, brand=brand)["html"], scheme)
+    _check_accessibility(page, email(DEFAULT_EVENT_TYPE, brand=brand)["html"], scheme)
 
 
 def _check_accessibility(page: Page, html: str, scheme: str) -> None:
@@ -277,7 +279,7 @@ def test_links_lead_to_the_web_or_are_rejected(page: Page, url: str) -> None:
 
 
 def test_dark_previews_are_the_dark_mail() -> None:
-    html = email(kinds.DEFAULT)["html"]
+    html = email(DEFAULT_EVENT_TYPE)["html"]
     assert "prefers-color-scheme" in html
     for scheme in ("light", "dark"):
         assert "prefers-color-scheme" not in in_scheme(html, scheme)

@@ -12,7 +12,7 @@ import pytest
 from infra.local.preview import Mails, server
 from steps import kinds
 from tests.conftest import load_event
-from tests.mails import BRAND, pairs
+from tests.support.sample_mails import BRAND, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

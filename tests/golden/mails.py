@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.mails import email, pairs
+from tests.support.sample_mails import email, pairs
 
 FOLDER = Path(__file__).parent
 

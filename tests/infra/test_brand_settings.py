@@ -7,7 +7,7 @@ import json
 import pytest
 
 from infra.config import Config, ConfigError
-from steps.brand import Brand
+from steps.mail.brand import Brand
 
 SHOP = {
     "BRAND_NAME": "Bücher & Mehr",

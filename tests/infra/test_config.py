@@ -90,5 +90,5 @@ def test_on_aws_these_must_be_given(variable: str) -> None:
 
 
 def test_the_laptop_may_be_less_patient_with_mails_in_doubt() -> None:
-    read = {"IN_DOUBT_GRACE_SECONDS": "20"}
-    assert Config.from_environment(read, local=True).in_doubt_grace == 20
+    read = {"IN_DOUBT_GRACE_SECONDS": "25"}
+    assert Config.from_environment(read, local=True).in_doubt_grace == 25

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from statemachines.__main__ import asl
+from steps.contract.metrics import Metric
 from tests.infra.conftest import Templates, resources, synth
 from tests.infra.test_stacks import actions, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Metric = tuple[str, str, tuple[tuple[str, str], ...]]
+WatchedMetric = tuple[str, str, tuple[tuple[str, str], ...]]
 
 AWS_METRICS = {
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -45,16 +46,19 @@ TEN = {
     "EmailFailed",
     "EmailInDoubt",
 }
+"""As the contract has them."""
 
 
 def emitted() -> set[str]:
-    """The metrics that the steps' code counts, whatever way it names them."""
-    found: set[str] = set()
-    for file in Path("steps").glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in TEN:
-                found.add(node.value)
-    return found
+    """The metrics that the steps' code names where it counts."""
+    return {
+        Metric[node.attr]
+        for file in Path("steps").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "Metric"
+    }
 
 
 def monitoring(templates: Templates) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def alarms(templates: Templates) -> dict[str, dict[str, Any]]:
     return {a["AlarmName"]: a for a in found}
 
 
-def widget_metrics(body: dict[str, Any]) -> Iterator[Metric]:
+def widget_metrics(body: dict[str, Any]) -> Iterator[WatchedMetric]:
     for widget in body["widgets"]:
         for row in widget["properties"].get("metrics", []):
             named = [part for part in row if isinstance(part, str)]
@@ -85,7 +89,7 @@ def widget_metrics(body: dict[str, Any]) -> Iterator[Metric]:
                 yield namespace, name, tuple(zip(rest[::2], rest[1::2], strict=True))
 
 
-def alarm_metrics(templates: Templates) -> Iterator[Metric]:
+def alarm_metrics(templates: Templates) -> Iterator[WatchedMetric]:
     for alarm in alarms(templates).values():
         dimensions = tuple((d["Name"], d["Value"]) for d in alarm.get("Dimensions", []))
         yield alarm["Namespace"], alarm["MetricName"], dimensions

@@ -12,7 +12,7 @@ import pytest
 
 from infra.bundling import AWS_LAMBDA, bundle
 from statemachines.__main__ import asl
-from steps import limits
+from steps.contract import limits
 from tests.infra.conftest import Templates, resources, synth
 
 STEPS = ("validate", "dedup", "render", "send", "record")

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from steps import limits
+from steps.contract import limits
 from tests.conftest import EVENTS, load_event
 from tests.local_stack import LocalStack, until
 

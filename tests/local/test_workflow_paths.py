@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.local.world import fetch
-from tests.workflow.scenarios import SCENARIOS, Scenario, seeded
+from tests.support.scenarios import SCENARIOS, Scenario, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,9 @@ def test_path(scenario: Scenario, stack: LocalStack) -> None:
     )
 
     assert tuple(stack.path(ended["executionArn"])) == scenario.path
-    assert (ended["status"], ended.get("error", "")) == (scenario.status, scenario.error)
+    assert scenario.ended_as_expected(
+        ended["status"], ended.get("error", ""), ended.get("cause", "")
+    )
     if scenario.record:
         record = stack.record(order_id)
         expected = dict(scenario.record)

@@ -8,7 +8,8 @@ import pytest
 from moto import mock_aws
 from pytest_socket import disable_socket, enable_socket
 
-from tests.aws_world import tracking_table
+from steps.contract.handler import metrics
+from tests.support.in_memory_aws import tracking_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,13 @@ def _no_sockets() -> Iterator[None]:
     disable_socket(allow_unix_socket=True)
     yield
     enable_socket()
+
+
+@pytest.fixture(autouse=True)
+def _no_metrics_left_over() -> Iterator[None]:
+    """A function's handler writes its metrics out; what a test calls directly leaves them."""
+    yield
+    metrics.clear_metrics()
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.brand import BLACK, DARK_CARD, WHITE, Brand, contrast
-from tests.mails import BRAND
+from steps.mail.brand import BLACK, DARK_CARD, WHITE, Brand, contrast
+from tests.support.sample_mails import BRAND
 
 COLOURS = st.integers(0, 0xFFFFFF).map("#{:06x}".format)
 

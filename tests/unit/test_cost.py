@@ -4,17 +4,20 @@ import calendar
 import json
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from infra.local.watch import sample_costs
-from steps import cost
+from steps.reports import cost, list_prices
+
+if TYPE_CHECKING:
+    from steps.contract.report_tasks import Gap
 
 BUDGET = Decimal(100)
-MISSING: cost.Missing = {
+MISSING: Gap = {
     "Error": "SourceUnavailable",
     "Cause": json.dumps({"errorMessage": "Cost Explorer answered AccessDeniedException"}),
 }
@@ -31,11 +34,11 @@ def costs(today: date, daily: Decimal | str = "1", *, since: int = 70) -> cost.C
             }
             for n in range(1, since + 1)
         },
-        "lacks": [],
+        "gaps": [],
     }
 
 
-def found(today: date, **other: Any) -> cost.Found:
+def inputs(today: date, **other: Any) -> cost.Inputs:
     """What the sources gave: a dollar and a thousand mails a day, today too."""
     days = {(today - timedelta(days=n)).isoformat(): 1000 for n in range(70)}
     whole: dict[str, Any] = {
@@ -48,15 +51,15 @@ def found(today: date, **other: Any) -> cost.Found:
 
 
 def report(today: date, budget: Decimal = BUDGET, **other: Any) -> cost.Report:
-    return cost.report(found(today, **other), today=today, budget=budget, dashboard="https://x")
+    return cost.report(inputs(today, **other), today=today, budget=budget, dashboard="https://x")
 
 
 def test_a_day_in_mid_month() -> None:
     made = report(date(2026, 11, 24))
-    assert made["lacks"] == []
+    assert made["gaps"] == []
     assert made["mails"] == 24_000
     estimate = Decimal(made["estimateOfToday"])
-    assert estimate == round(sum(cost.overhead(1000).values(), Decimal("0.10")), 4)
+    assert estimate == round(sum(list_prices.overhead(1000).values(), Decimal("0.10")), 4)
     assert made["total"] == str(23 + estimate)
     assert Decimal(made["costPerEmail"] or 0) == pytest.approx(
         (23 + estimate) / 24_000, abs=Decimal("1e-8")
@@ -86,7 +89,7 @@ def test_month_lengths(today: date, same_days: int | None) -> None:
     assert made["forecast"] == f"{length}.0000"
     if same_days is None:
         assert made["change"] is None
-        assert any("no complete day" in lack for lack in made["lacks"])
+        assert any("no complete day" in gap for gap in made["gaps"])
         assert made["services"] == {}
     else:
         assert made["change"]["before"] == f"{same_days}.0000"  # type: ignore[index]
@@ -96,7 +99,7 @@ def test_month_lengths(today: date, same_days: int | None) -> None:
 def test_a_source_that_is_missing_is_named_and_the_rest_stands(source: str) -> None:
     missing: dict[str, Any] = {source: MISSING}
     made = report(date(2026, 11, 24), **missing)
-    assert any("Cost Explorer answered AccessDeniedException" in lack for lack in made["lacks"])
+    assert any("Cost Explorer answered AccessDeniedException" in gap for gap in made["gaps"])
     if source == "costs":
         assert made["total"] is None
         assert Decimal(made["listPrice"] or 0) > 2
@@ -107,7 +110,7 @@ def test_a_source_that_is_missing_is_named_and_the_rest_stands(source: str) -> N
 def test_without_costs_and_mails_there_is_still_a_report() -> None:
     made = report(
         date(2026, 11, 24),
-        costs={"days": {}, "lacks": []},
+        costs={"days": {}, "gaps": []},
         mails=MISSING,
         account={"plan": None},
         previous=MISSING,
@@ -115,13 +118,13 @@ def test_without_costs_and_mails_there_is_still_a_report() -> None:
     assert made["total"] is None
     assert made["listPrice"] is None
     assert made["costPerEmail"] is None
-    assert len(made["lacks"]) == 4
+    assert len(made["gaps"]) == 4
 
 
 def test_no_mails() -> None:
     made = report(date(2026, 11, 24), mails={"days": {}})
     assert made["costPerEmail"] is None
-    assert made["lacks"] == ["the cost per mail: no mail was sent this month"]
+    assert made["gaps"] == ["the cost per mail: no mail was sent this month"]
 
 
 def test_a_budget_that_is_exceeded_is_told_once_a_month() -> None:
@@ -176,10 +179,12 @@ def test_only_what_carries_our_tag_is_ours_and_ses_is_counted_whole() -> None:
         group(cost.SES, "app$", "1.5"),
         group("Tax", "app$order-mail-dev", "1", "EUR"),
     ]
-    results = [{"TimePeriod": {"Start": "2026-11-01", "End": "2026-11-02"}, "Groups": groups}]
+    results: list[Any] = [
+        {"TimePeriod": {"Start": "2026-11-01", "End": "2026-11-02"}, "Groups": groups}
+    ]
     made = cost.from_cost_explorer(results, "order-mail-dev")
     assert made["days"] == {"2026-11-01": {"AWS Lambda": "0.20", cost.SES: "1.5"}}
-    assert [lack.split(":")[0] for lack in made["lacks"]] == [
+    assert [gap.split(":")[0] for gap in made["gaps"]] == [
         "costs in EUR",
         "SES is counted for the whole account",
     ]
@@ -188,7 +193,7 @@ def test_only_what_carries_our_tag_is_ours_and_ses_is_counted_whole() -> None:
         cost.from_cost_explorer(results, "order-mail-dev")["days"]["2026-11-01"][cost.SES] == "1.0"
     )
     untagged = cost.from_cost_explorer(results, "order-mail-test")
-    assert "activate" in untagged["lacks"][1]
+    assert "activate" in untagged["gaps"][1]
 
 
 def test_the_laptop_s_sample_costs_are_read_like_cost_explorer_s() -> None:
@@ -201,14 +206,14 @@ def test_the_laptop_s_sample_costs_are_read_like_cost_explorer_s() -> None:
 
 
 def test_plans_and_prices() -> None:
-    assert cost.ses_price(60_000, "NONE") == 6
-    assert cost.ses_price(60_000, "ESSENTIALS") == Decimal("9.6")
-    assert cost.ses_price(0, "PRO") == 105
-    assert cost.list_price({"expressGbHours": Decimal(6000)}) == {
+    assert list_prices.ses_price(60_000, "NONE") == 6
+    assert list_prices.ses_price(60_000, "ESSENTIALS") == Decimal("9.6")
+    assert list_prices.ses_price(0, "PRO") == 105
+    assert list_prices.list_price({"expressGbHours": Decimal(6000)}) == {
         "Step Functions": 1000 * Decimal("0.06") + 4000 * Decimal("0.03") + 1000 * Decimal("0.01642")
     }  # fmt: skip
-    assert set(cost.usage()["perMail"]) | set(cost.usage()["monthly"]) <= set(
-        cost.prices()["service"]
+    assert set(list_prices.usage()["perMail"]) | set(list_prices.usage()["monthly"]) <= set(
+        list_prices.prices()["service"]
     )
 
 
@@ -249,7 +254,7 @@ def test_a_steady_month_s_forecast_is_its_days(today: date, daily: Decimal) -> N
     mails=st.integers(0, 10**9), more=st.integers(1, 10**9), plan=st.sampled_from(["NONE", "PRO"])
 )
 def test_more_mails_cost_more(mails: int, more: int, plan: str) -> None:
-    before, after = cost.month(mails, plan), cost.month(mails + more, plan)
+    before, after = list_prices.month(mails, plan), list_prices.month(mails + more, plan)
     assert all(after[service] >= amount for service, amount in before.items())
     assert after["SES"] > before["SES"]
 
@@ -267,12 +272,12 @@ def test_a_breach_is_alerted_exactly_when_it_is_new(
 
 
 def test_free_tiers_take_off_and_never_give() -> None:
-    assert set(cost.prices()["alwaysFree"]) <= set(cost.prices()["service"])
+    assert set(list_prices.prices()["alwaysFree"]) <= set(list_prices.prices()["service"])
     for mails in (0, 60_000, 30_000_000):
-        full, free = cost.month(mails), cost.month(mails, free_tiers=True)
+        full, free = list_prices.month(mails), list_prices.month(mails, free_tiers=True)
         assert all(0 <= free[service] <= full[service] for service in full)
         assert free["SES"] == full["SES"]
 
 
 def test_sixty_thousand_mails_cost_less_than_promised() -> None:
-    assert sum(cost.month(60_000, free_tiers=True).values()) < Decimal("9.26")
+    assert sum(list_prices.month(60_000, free_tiers=True).values()) < Decimal("9.26")

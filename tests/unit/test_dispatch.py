@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+import threading
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps import aws, dispatch, errors, limits, pace
-from steps.dispatch import DeadLetter, Done, Later, execution_name, outcome
+from steps.aws.pace import Pace
+from steps.aws.queue import OrderQueue
+from steps.aws.ses import SendingAccount
+from steps.aws.workflow import OrderExecution, OrderWorkflow
+from steps.contract import errors, limits
+from steps.contract.handler import metrics
+from steps.contract.state import FailureEnd
+from steps.dispatch import (
+    DeadLetter,
+    Dispatcher,
+    DispatchSettings,
+    Disposition,
+    Done,
+    Later,
+    SqsRecord,
+    _dispatcher,
+    dispose,
+    execution_name,
+)
+from tests.support.asl import STATES
 
 
-def ended(status: str, *, error: str = "", **output: Any) -> aws.Execution:
-    return aws.Execution(arn="arn", status=status, error=error, output=output)
+def succeeded(**output: Any) -> OrderExecution:
+    return OrderExecution(arn="arn", status="SUCCEEDED", output=output)
 
 
-def record(body: str, *, receives: int = 1, message_id: str = "0123456789") -> dict[str, Any]:
+def failed(end: str, error: str = "") -> OrderExecution:
+    return OrderExecution.failed("arn", end, json.dumps({"Error": error, "Cause": "{}"}))
+
+
+TIMED_OUT = OrderExecution(arn="arn", status="TIMED_OUT", error="States.Timeout")
+
+
+def record(body: str, *, receives: int = 1, message_id: str = "0123456789") -> SqsRecord:
     return {
         "messageId": message_id,
         "receiptHandle": f"handle-{message_id}",
@@ -30,26 +56,37 @@ def record(body: str, *, receives: int = 1, message_id: str = "0123456789") -> d
 @pytest.mark.parametrize(
     ("execution", "receives", "expected"),
     [
-        (ended("SUCCEEDED", claim={"result": "NEW"}), 1, Done()),
-        (ended("SUCCEEDED", claim={"result": "DUPLICATE"}), 1, Done()),
-        (ended("SUCCEEDED"), 1, Done()),
-        (
-            ended("SUCCEEDED", claim={"result": "IN_PROGRESS", "retryAfter": 75}),
-            9,
-            Later(75, "InProgress"),
-        ),
-        (ended("FAILED", error="SendThrottled"), 1, Later(5, "SendThrottled")),
-        (ended("FAILED", error="SendThrottled"), 4, Later(40, "SendThrottled")),
-        (ended("FAILED", error="SendingPaused"), 199, Later(1800, "SendingPaused")),
-        (ended("FAILED", error="SendingPaused"), 200, DeadLetter("SendingPaused", "arn")),
-        (ended("FAILED", error="UnexpectedError"), 4, Later(40, "UnexpectedError")),
-        (ended("FAILED", error="UnexpectedError"), 5, DeadLetter("UnexpectedError", "arn")),
-        (ended("FAILED", error="States.Runtime"), 5, DeadLetter("States.Runtime", "arn")),
-        (ended("TIMED_OUT", error="States.Timeout"), 5, Later(80, "States.Timeout")),
+        (succeeded(claim={"result": "NEW"}), 1, Done()),
+        (succeeded(claim={"result": "DUPLICATE"}), 1, Done()),
+        (succeeded(), 1, Done()),
+        (succeeded(claim={"result": "IN_PROGRESS", "retryAfter": 75}), 9, Later(75, "InProgress")),
+        (failed("Deferred", "SendThrottled"), 1, Later(5, "SendThrottled")),
+        (failed("Deferred", "SendThrottled"), 4, Later(40, "SendThrottled")),
+        (failed("Deferred", "SendingPaused"), 199, Later(1800, "SendingPaused")),
+        (failed("InDoubt", "Lambda.Unknown"), 1, Later(5, "Lambda.Unknown")),
+        (failed("Failed", "UnexpectedError"), 4, Later(40, "UnexpectedError")),
+        (failed("GaveUp", "UnexpectedError"), 5, DeadLetter("UnexpectedError", "arn")),
+        (failed("GaveUp", "SendingPaused"), 200, DeadLetter("SendingPaused", "arn")),
+        # The workflow decides: what it calls Deferred waits, whatever its name and its tries.
+        (failed("Deferred", "UnexpectedError"), 199, Later(1800, "UnexpectedError")),
+        # At the last receive SQS would move it without a reason.
+        (failed("Deferred", "LedgerUnavailable"), 200, DeadLetter("LedgerUnavailable", "arn")),
+        # The workflow itself broke.
+        (failed("States.Runtime"), 4, Later(40, "States.Runtime")),
+        (failed("States.Runtime"), 5, DeadLetter("States.Runtime", "arn")),
+        (TIMED_OUT, 5, Later(80, "States.Timeout")),
+        (TIMED_OUT, 200, DeadLetter("States.Timeout", "arn")),
     ],
 )
-def test_outcomes(execution: aws.Execution, receives: int, expected: dispatch.Outcome) -> None:
-    assert outcome(execution, receives) == expected
+def test_what_becomes_of_a_message(
+    execution: OrderExecution, receives: int, expected: Disposition
+) -> None:
+    assert dispose(execution, receives) == expected
+
+
+def test_every_end_of_the_workflow_is_known() -> None:
+    fails = {name for name, state in STATES.items() if state["Type"] == "Fail"}
+    assert fails == set(FailureEnd)
 
 
 @pytest.mark.parametrize(
@@ -83,104 +120,146 @@ def test_names_are_legal_and_show_no_address(order_id: str) -> None:
     )
 
 
-class Door:
-    """Stands in for `steps.aws`, and notes what is asked of it."""
+@dataclass(frozen=True, kw_only=True)
+class FakeWorkflow(OrderWorkflow):
+    """Answers as a test says."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, answer: aws.Execution | Exception) -> None:
-        self.answer = answer
-        self.started: list[str] = []
-        self.hidden: dict[str, int] = {}
-        self.dead: list[tuple[str, str, str]] = []
-        self.sqs_answers = True
-        self.account = aws.SendingAccount(rate=1000, quota_left=1000, enabled=True)
-        patch.setattr(pace, "account", lambda: self.account)
-        patch.setattr(aws, "reserve_slots", lambda _span, *, now, latest: min(now, latest))
-        patch.setattr(aws, "run_order_workflow", self.run)
-        patch.setattr(aws, "hide", self.hide)
-        patch.setattr(aws, "dead_letter", self.dead_letter)
+    arn: str = "workflow"
+    answer: OrderExecution | Exception
+    started: list[str] = field(default_factory=list)
 
-    def run(self, *, name: str, request: str) -> aws.Execution:
+    def run(self, *, name: str, request: str) -> OrderExecution:
         self.started.append(name)
         assert isinstance(json.loads(request)["message"], str)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
-    def hide(self, handle: str, seconds: int) -> None:
-        if not self.sqs_answers:
+
+@dataclass(frozen=True, kw_only=True)
+class FakeQueue(OrderQueue):
+    """Notes what is asked of it."""
+
+    url: str = "queue"
+    dead_letters_url: str = "dead letters"
+    answers: bool = True
+    postponed: dict[str, int] = field(default_factory=dict)
+    dead: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        if not self.answers:
             raise errors.QueueUnavailable("x")
-        self.hidden[handle] = seconds
+        self.postponed[receipt_handle] = seconds
 
     def dead_letter(self, body: str, *, reason: str, execution: str) -> None:
-        if not self.sqs_answers:
+        if not self.answers:
             raise errors.QueueUnavailable("x")
         self.dead.append((body, reason, execution))
 
 
-def handle(*records: dict[str, Any]) -> list[str]:
-    answer = dispatch.handler({"Records": list(records)}, SimpleNamespace())
-    return [f["itemIdentifier"] for f in answer["batchItemFailures"]]
+@dataclass
+class FakePace(Pace):
+    """Gives slots at once, unless the line is full."""
+
+    full: bool = False
+
+    def reserve_span(self, span: int, *, now: int, latest: int) -> int | None:
+        assert span
+        return None if self.full else min(now, latest)
 
 
-def test_what_waits_stays_on_the_queue_and_the_rest_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    door = Door(monkeypatch, ended("FAILED", error="SendThrottled"))
-    stays = handle(record("{}", message_id="a"), record("{}", message_id="b", receives=200))
+SENDS = SendingAccount(rate=1000, quota_left=1000, enabled=True)
+
+
+def dispatcher(
+    answer: OrderExecution | Exception,
+    *,
+    account: SendingAccount = SENDS,
+    sqs_answers: bool = True,
+    line_is_full: bool = False,
+) -> tuple[Dispatcher, FakeWorkflow, FakeQueue]:
+    workflow, queue = FakeWorkflow(answer=answer), FakeQueue(answers=sqs_answers)
+    pace = FakePace("tracking", ask=lambda: account, full=line_is_full)
+    return Dispatcher(workflow=workflow, queue=queue, pace=pace), workflow, queue
+
+
+def test_what_waits_stays_on_the_queue_and_the_rest_leaves() -> None:
+    one, _, queue = dispatcher(failed("Deferred", "SendThrottled"))
+    stays = one.run_batch(
+        [record("{}", message_id="a"), record("{}", message_id="b", receives=200)]
+    )
     assert stays == ["a"]
-    assert door.hidden == {"handle-a": 5}
-    assert door.dead == [("{}", "SendThrottled", "arn")]
+    assert queue.postponed == {"handle-a": 5}
+    assert queue.dead == [("{}", "SendThrottled", "arn")]
 
 
-def test_what_sqs_does_not_take_on_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    door = Door(monkeypatch, ended("FAILED", error="UnexpectedError"))
-    door.sqs_answers = False
-    assert handle(record("{}", message_id="a"), record("{}", message_id="b", receives=5)) == [
-        "a",
-        "b",
-    ]
+def test_what_sqs_does_not_take_on_stays() -> None:
+    one, _, _ = dispatcher(failed("GaveUp", "UnexpectedError"), sqs_answers=False)
+    assert one.run_batch([record("{}", message_id="a")]) == ["a"]
+    one, _, _ = dispatcher(failed("Failed", "UnexpectedError"), sqs_answers=False)
+    assert one.run_batch([record("{}", message_id="a")]) == ["a"]
 
 
-def test_an_execution_without_an_answer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    door = Door(monkeypatch, errors.WorkflowUnavailable("x"))
-    assert handle(record("{}", message_id="a", receives=300)) == ["a"]
-    assert door.hidden == {"handle-a": limits.RETRY_DELAY_MAX}
+def test_an_execution_without_an_answer_is_tried_again() -> None:
+    one, _, queue = dispatcher(errors.WorkflowUnavailable("x"))
+    assert one.run_batch([record("{}", message_id="a", receives=300)]) == ["a"]
+    assert queue.postponed == {"handle-a": limits.RETRY_DELAY_MAX}
 
 
-def test_a_message_too_large_for_an_execution_is_kept(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    door = Door(monkeypatch, ended("SUCCEEDED"))
+def test_a_message_too_large_for_an_execution_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    one, workflow, queue = dispatcher(succeeded())
     quotes = '"' * (
         limits.MESSAGE_MAX_BYTES // 2
     )  # Within the limit, and twice as long once escaped.
-    assert handle(record(quotes, message_id="a")) == []
-    assert door.started == []
-    assert door.dead == [(quotes, "MessageTooLarge", "")]
+    assert one.run_batch([record(quotes, message_id="a")]) == []
+    assert workflow.started == []
+    assert queue.dead == [(quotes, "MessageTooLarge", "")]
+    metrics.flush_metrics()
     assert '"EmailFailed":[1.0]' in capsys.readouterr().out
 
 
-def test_a_batch_runs_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading  # noqa: PLC0415
-
+def test_a_batch_runs_in_parallel() -> None:
     everyone = threading.Barrier(limits.DISPATCHER_BATCH, timeout=5)
-    door = Door(monkeypatch, ended("SUCCEEDED"))
-    monkeypatch.setattr(
-        aws, "run_order_workflow", lambda **kw: (everyone.wait(), door.run(**kw))[1]
+
+    class Together(FakeWorkflow):
+        def run(self, *, name: str, request: str) -> OrderExecution:
+            everyone.wait()
+            return super().run(name=name, request=request)
+
+    one = replace(dispatcher(succeeded())[0], workflow=Together(answer=succeeded()))
+    assert (
+        one.run_batch([record("{}", message_id=str(i)) for i in range(limits.DISPATCHER_BATCH)])
+        == []
     )
-    assert handle(*(record("{}", message_id=str(i)) for i in range(limits.DISPATCHER_BATCH))) == []
 
 
-def test_nothing_is_started_while_ses_does_not_send(monkeypatch: pytest.MonkeyPatch) -> None:
-    door = Door(monkeypatch, ended("SUCCEEDED"))
-    door.account = aws.SendingAccount(rate=14, quota_left=100, enabled=False)
-    assert handle(record("{}", message_id="a", receives=3)) == ["a"]
-    door.account = aws.SendingAccount(rate=14, quota_left=0, enabled=True)
-    assert handle(record("{}", message_id="b")) == ["b"]
-    assert door.started == []
-    assert door.hidden == {"handle-a": 20, "handle-b": 5}
+@pytest.mark.parametrize(
+    "account",
+    [
+        SendingAccount(rate=14, quota_left=100, enabled=False),
+        SendingAccount(rate=14, quota_left=0, enabled=True),
+    ],
+)
+def test_nothing_is_started_while_ses_does_not_send(account: SendingAccount) -> None:
+    one, workflow, queue = dispatcher(succeeded(), account=account)
+    stays = one.run_batch([record("{}", message_id="a", receives=3), record("{}", message_id="b")])
+    assert stays == ["a", "b"]
+    assert workflow.started == []
+    assert queue.postponed == {"handle-a": 20, "handle-b": 5}
 
 
-def test_a_line_that_is_too_long_is_left_to_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    door = Door(monkeypatch, ended("SUCCEEDED"))
-    monkeypatch.setattr(aws, "reserve_slots", lambda *_, **__: None)
-    assert handle(record("{}", message_id="a")) == ["a"]
-    assert door.started == []
+def test_a_line_that_is_too_long_is_left_to_the_queue() -> None:
+    one, workflow, _ = dispatcher(succeeded(), line_is_full=True)
+    assert one.run_batch([record("{}", message_id="a")]) == ["a"]
+    assert workflow.started == []
+
+
+def test_the_function_is_told_where_everything_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = DispatchSettings(
+        order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
+    )
+    for name, value in settings.to_env().items():
+        monkeypatch.setenv(name, value)
+    made = _dispatcher.__wrapped__()
+    assert (made.workflow.arn, made.queue.url, made.queue.dead_letters_url) == ("w", "q", "d")
+    assert made.pace.table == "t"

@@ -12,14 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps import aws, errors, feedback, ledger, ses_events
-from steps.ledger import Status
-from tests.aws_world import table_items
+from steps import feedback
+from steps.aws.ledger_table import LedgerTable
+from steps.contract import errors
+from steps.ledger import rules, ses_events
+from steps.ledger.rules import Status
+from tests.support.in_memory_aws import TABLE, table_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ID = "c" * 40
+CONTEXT: Any = SimpleNamespace()
 MOMENT = "2026-11-24T08:00:00.000Z"
 
 
@@ -123,27 +127,27 @@ def test_order_and_repetition_make_no_difference(
 ) -> None:
     shuffled = [*reported, *random.choices(reported, k=5)] if reported else []
     random.shuffle(shuffled)
-    folded = ses_events.fold(start, reported)
-    assert ses_events.fold(start, shuffled) == folded
+    folded = rules.fold(start, reported)
+    assert rules.fold(start, shuffled) == folded
     one_by_one = start
     for status in shuffled:
-        one_by_one = ses_events.fold(one_by_one, [status])
+        one_by_one = rules.fold(one_by_one, [status])
     assert one_by_one == folded
 
 
 def test_a_late_bounce_beats_delivered_and_a_complaint_beats_all() -> None:
     for order in permutations([Status.DELIVERED, Status.BOUNCED]):
-        assert ses_events.fold(Status.SENT, order) == "BOUNCED"
+        assert rules.fold(Status.SENT, order) == "BOUNCED"
     for order in permutations(
         [Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.DELAYED]
     ):
-        assert ses_events.fold(Status.SENT, order) == "COMPLAINED"
+        assert rules.fold(Status.SENT, order) == "COMPLAINED"
 
 
 @pytest.fixture
 def record(aws_world: None) -> Callable[..., None]:  # noqa: ARG001 - the table must be there
     def put(**changes: Any) -> None:
-        claim = ledger.claim(
+        claim = rules.claim(
             notification_id=ID,
             order_id="ORDER1",
             event_type="order.confirmed",
@@ -164,7 +168,7 @@ def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def handle(*messages: str) -> None:
-    feedback.handler({"Records": [{"Sns": {"Message": m}} for m in messages]}, SimpleNamespace())
+    feedback.handler({"Records": [{"Sns": {"Message": m}} for m in messages]}, CONTEXT)
 
 
 def test_distinct_events_are_counted_once(
@@ -202,15 +206,15 @@ def test_an_event_settles_a_mail_in_doubt(
     assert (item["status"], item["messageId"]) == ("SENT", "message-1")
     assert item["timestamp"] == "2026-11-24T07:59:58Z"
     assert counted(capsys) == ["EmailSent"]
-    late = ledger.sent(notification_id=ID, owner="me", message_id="message-1", sent_at="later")
-    assert aws.write(late) is not None
+    late = rules.sent(notification_id=ID, owner="me", message_id="message-1", sent_at="later")
+    assert TABLE.write(late) is not None
 
 
 def test_a_send_event_of_a_recorded_mail_writes_nothing(
     record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(status="SENT", messageId="message-1")
-    monkeypatch.setattr(aws, "write", lambda _request: pytest.fail("a write"))
+    monkeypatch.setattr(LedgerTable, "write", lambda *_: pytest.fail("a write"))
     handle(SEND)
 
 
@@ -236,17 +240,17 @@ def test_a_record_that_changes_meanwhile_is_folded_anew(
     record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(status="SENT", messageId="message-1")
-    read = aws.read
+    read = LedgerTable.read
     raced: list[int] = []
 
-    def read_then_race(notification_id: str) -> ledger.Record:
-        found = read(notification_id)
+    def read_then_race(table: LedgerTable, notification_id: str) -> rules.Record:
+        item = read(table, notification_id)
         if not raced:
             raced.append(1)
             handle(COMPLAINT)
-        return found
+        return item
 
-    monkeypatch.setattr(aws, "read", read_then_race)
+    monkeypatch.setattr(LedgerTable, "read", read_then_race)
     handle(DELIVERY)
     (item,) = table_items()
     assert item["status"] == "COMPLAINED"

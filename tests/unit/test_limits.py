@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from steps import limits
-
-
-def worst_retries(calls: float, retries: int, interval: float, backoff: float) -> float:
-    return calls * (1 + retries) + sum(interval * backoff**i for i in range(retries))
-
-
-def test_a_step_ends_before_its_task_and_a_call_before_its_step() -> None:
-    ledger_call = limits.LEDGER_ATTEMPTS * (
-        limits.LEDGER_CONNECT_TIMEOUT + limits.LEDGER_READ_TIMEOUT
-    )
-    ses_call = limits.SES_CONNECT_TIMEOUT + limits.SES_READ_TIMEOUT
-    # The write before SES, SES, and the backoff of the SDK between two tries of a write.
-    assert ledger_call + 1 + ses_call < limits.STEP_FUNCTION_TIMEOUT + 2
-    assert limits.STEP_FUNCTION_TIMEOUT < limits.STEP_TASK_TIMEOUT
+from statemachines.order_workflow import TIMEOUTS
+from steps.contract import limits
+from tests.support.asl import STATES
+from tests.support.scenarios import SENT
 
 
 def test_a_healthy_execution_with_a_throttled_send_ends_within_the_promised_30_seconds() -> None:
@@ -27,11 +16,22 @@ def test_a_healthy_execution_with_a_throttled_send_ends_within_the_promised_30_s
     assert waits <= 10
 
 
-def test_the_machine_ends_before_the_dispatcher_and_the_dispatcher_before_the_queue() -> None:
-    assert limits.STEP_TASK_TIMEOUT * 2 < limits.MACHINE_TIMEOUT <= 5 * 60
-    assert limits.MACHINE_TIMEOUT + 5 < limits.DISPATCHER_TIMEOUT <= 15 * 60
-    assert limits.QUEUE_VISIBILITY >= 6 * limits.DISPATCHER_TIMEOUT
-    assert limits.QUEUE_VISIBILITY <= 12 * 60 * 60
+def test_the_machine_holds_each_step_once_and_express_holds_the_machine() -> None:
+    longest = sum(
+        STATES[name]["TimeoutSeconds"] for name in SENT if "TimeoutSeconds" in STATES[name]
+    )
+    assert longest == limits.MACHINE_TIMEOUT <= 5 * 60
+
+
+def test_a_task_waits_for_its_function_s_own_report() -> None:
+    for step, seconds in TIMEOUTS.items():
+        assert STATES[step.capitalize()]["TimeoutSeconds"] > seconds
+
+
+def test_the_queue_waits_for_the_dispatcher() -> None:
+    assert limits.WORKFLOW_READ_TIMEOUT > limits.MACHINE_TIMEOUT
+    assert limits.DISPATCHER_TIMEOUT <= 15 * 60
+    assert 6 * limits.DISPATCHER_TIMEOUT <= limits.QUEUE_VISIBILITY <= 12 * 60 * 60
 
 
 def test_a_claim_outlives_its_execution_and_grace_outlives_a_claim() -> None:
@@ -48,9 +48,3 @@ def test_waiting_mails_survive_twelve_hours_and_reach_the_dead_letters_before_th
     # A dead letter keeps its age: an operator has a week left even after the longest wait.
     executions = limits.QUEUE_MAX_RECEIVES * limits.MACHINE_TIMEOUT
     assert sum(delays) + executions < limits.QUEUE_RETENTION - 7 * limits.DAY
-
-
-def test_giving_up() -> None:
-    assert not limits.gives_up("SendThrottled", limits.QUEUE_MAX_RECEIVES - 1)
-    assert limits.gives_up("SendThrottled", limits.QUEUE_MAX_RECEIVES)
-    assert limits.gives_up("UnexpectedError", limits.UNEXPECTED_MAX_ATTEMPTS)

@@ -10,7 +10,8 @@ from babel.messages.pofile import read_po
 from jinja2 import Environment, nodes
 
 from infra import mail
-from steps import kinds, localise
+from steps import kinds
+from steps.mail import localise
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ EVENT = '''"""`order.delayed`: it takes longer."""
 from datetime import timedelta
 from typing import Literal
 
-from steps.model import OrderEvent, Text
+from steps.contract.order_event import OrderEvent, Text
 
 MAX_AGE = timedelta(days=7)
 
@@ -30,18 +30,22 @@ class OrderDelayed(OrderEvent):
 PROGRAM = """
 import json
 from infra import mail
-from steps import kinds, model, render
-from tests.mails import BRAND
+from datetime import UTC, datetime
+from steps import kinds, render
+from steps.kinds.parsing import InvalidEvent, parse
+from steps.kinds.schema import schema
+from tests.support.sample_mails import BRAND
 mail.build()
-event = model.parse(json.dumps(kinds.sample("order.delayed")))
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+event = parse(json.dumps(kinds.sample("order.delayed")), NOW)
 order = json.loads(event.model_dump_json(by_alias=True, exclude_none=True))
 found = render.render(order, BRAND, "0" * 40)
 assert found["subject"] == "Order NW-20418 takes longer", found["subject"]
 assert "The kiln is cold." in found["html"] and "The kiln is cold." in found["text"]
-assert any(ref["$ref"].endswith("OrderDelayed") for ref in model.schema()["oneOf"])
+assert any(ref["$ref"].endswith("OrderDelayed") for ref in schema()["oneOf"])
 try:
-    model.parse(json.dumps(kinds.sample("order.delayed") | {"eventType": "order.lost"}))
-except model.InvalidEvent as invalid:
+    parse(json.dumps(kinds.sample("order.delayed") | {"eventType": "order.lost"}), NOW)
+except InvalidEvent as invalid:
     assert "order.delayed" in invalid.reasons[0]["reason"]
 """
 

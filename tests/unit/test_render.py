@@ -17,12 +17,14 @@ from babel.numbers import format_currency
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps import aws, kinds, localise
-from steps.brand import Brand
-from tests.mails import BRAND, email, order, pairs
+from steps import kinds
+from steps.aws.ses import from_field
+from steps.mail import localise
+from steps.mail.brand import Brand
+from tests.support.sample_mails import BRAND, email, order, pairs
 
 if TYPE_CHECKING:
-    from steps.model import Email
+    from steps.contract.state import Email
 
 ISOLATES = "\u2066\u2069"
 
@@ -303,7 +305,7 @@ def test_one_click_unsubscribe_where_a_shop_asks_for_it() -> None:
     ],
 )
 def test_the_from_field_comes_back_as_it_went_in(name: str) -> None:
-    field = aws.from_field(name, "orders@shop.example")
+    field = from_field(name, "orders@shop.example")
     assert field.isascii()
     assert field.splitlines() == [field]
     assert all(len(word) <= 75 for word in field.split())

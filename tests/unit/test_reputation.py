@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps import reputation
-from steps.reputation import CRITICAL, OK, TOO_FEW, WARN, at_least, judge
+from steps.reports import reputation
+from steps.reports.reputation import CRITICAL, OK, TOO_FEW, WARN, at_least, judge
 
 SEVERITY = [TOO_FEW, OK, WARN, CRITICAL]
 
@@ -169,10 +169,10 @@ def test_a_missing_source_is_named(source: str) -> None:
         source: {"Error": "SourceUnavailable", "Cause": "CloudWatch is away"}
     }
     made = report(8, **missing)
-    assert any("CloudWatch is away" in lack for lack in made["lacks"])
+    assert any("CloudWatch is away" in gap for gap in made["gaps"])
     assert made["verdict"] == (TOO_FEW if source == "mails" else CRITICAL)
 
 
 def test_metrics_that_do_not_exist_yet_are_named() -> None:
     made = report(0, account=HEALTHY | {"bounceRate": None})
-    assert made["lacks"] == ["SES's own reputation metrics: there are none yet"]
+    assert made["gaps"] == ["SES's own reputation metrics: there are none yet"]

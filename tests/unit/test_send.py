@@ -8,20 +8,25 @@ import boto3
 import botocore.exceptions
 import pytest
 
-from steps import aws, errors, ledger
+from steps.aws import ses as ses_door
+from steps.aws.ledger_table import dynamodb
+from steps.aws.ses import sesv2
+from steps.aws.workflow import stepfunctions
+from steps.contract import errors
+from steps.ledger import rules
 from steps.send import send
-from tests.aws_world import table_items
-from tests.mails import email
+from tests.support.in_memory_aws import SES, TABLE, table_items
+from tests.support.sample_mails import email
 
 if TYPE_CHECKING:
-    from steps.model import State
+    from steps.contract.state import State
 
 pytestmark = pytest.mark.usefixtures("aws_world")
 
 ID = "b" * 40
 
 
-class Ses:
+class FakeSes:
     """Answers SendEmail with what a test sets."""
 
     def __init__(self, answer: Exception | None = None) -> None:
@@ -44,8 +49,8 @@ def refusal(code: str, status: int, message: str = "x") -> botocore.exceptions.C
 
 
 def claimed() -> State:
-    aws.write(
-        ledger.claim(
+    TABLE.write(
+        rules.claim(
             notification_id=ID, order_id="1", event_type="e", recipient="r", owner="me", now=1.0
         )
     )
@@ -53,9 +58,9 @@ def claimed() -> State:
 
 
 def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    ses = Ses()
-    monkeypatch.setattr(aws, "sesv2", lambda: ses)
-    assert send(claimed(), "me")["messageId"] == "message-1"
+    ses = FakeSes()
+    monkeypatch.setattr(ses_door, "sesv2", lambda: ses)
+    assert send(claimed(), "me", table=TABLE, ses=SES)["messageId"] == "message-1"
     (request,) = ses.requests
     assert request["FromEmailAddress"] == "Northwind Home <orders@example.com>"
     assert request["ReplyToAddresses"] == ["hello@shop.example"]
@@ -103,28 +108,28 @@ def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_refused_or_unknown(
     monkeypatch: pytest.MonkeyPatch, answer: Exception, error: type[Exception], status: str
 ) -> None:
-    ses = Ses(answer)
-    monkeypatch.setattr(aws, "sesv2", lambda: ses)
+    ses = FakeSes(answer)
+    monkeypatch.setattr(ses_door, "sesv2", lambda: ses)
     state = claimed()
     with pytest.raises(error) as raised:
-        send(state, "me")
+        send(state, "me", table=TABLE, ses=SES)
     assert type(raised.value) is error
     assert len(ses.requests) == 1
     assert table_items()[0]["status"] == status
 
 
 def test_without_the_claim_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    ses = Ses()
-    monkeypatch.setattr(aws, "sesv2", lambda: ses)
+    ses = FakeSes()
+    monkeypatch.setattr(ses_door, "sesv2", lambda: ses)
     state = claimed()
     with pytest.raises(errors.ClaimLost):
-        send(state, "someone else")
+        send(state, "someone else", table=TABLE, ses=SES)
     boto3.resource("dynamodb").Table("tracking").delete_item(Key={"notificationId": ID})
     with pytest.raises(errors.ClaimLost):
-        send(state, "me")
+        send(state, "me", table=TABLE, ses=SES)
     assert ses.requests == []
 
 
 def test_the_real_client_asks_ses_once_and_a_silent_table_twice() -> None:
-    for client, attempts in ((aws.sesv2(), 1), (aws.dynamodb(), 2), (aws.stepfunctions(), 1)):
+    for client, attempts in ((sesv2(), 1), (dynamodb(), 2), (stepfunctions(), 1)):
         assert client.meta.config.retries["total_max_attempts"] == attempts  # type: ignore[attr-defined]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from statemachines.order_workflow import NOT_SENT
-from tests.aws_world import table_items, tracking_table
-from tests.workflow.moto_interpreter import run
-from tests.workflow.scenarios import SCENARIOS, Scenario, seeded
+from statemachines.order_workflow import SEND_AGAIN
+from steps.contract import errors, limits
+from tests.support.asl import ORDER_WORKFLOW, STATES, end_of, is_retried
+from tests.support.in_memory_aws import table_items, tracking_table
+from tests.support.moto_interpreter import run
+from tests.support.scenarios import SCENARIOS, Scenario, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ASL = Path("statemachines/order_workflow.asl.json")
-STATES = json.loads(ASL.read_text())["States"]
 
 
 @pytest.fixture
@@ -38,14 +35,14 @@ def test_path(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
         boto3.resource("dynamodb", region_name="us-east-1").Table("tracking").put_item(Item=found)
 
     ended = run(
-        ASL,
+        ORDER_WORKFLOW,
         {"message": scenario.message(order_id), "attempt": scenario.attempt},
         scenario.throws,
         monkeypatch,
     )
 
     assert ended.path == scenario.path
-    assert (ended.status, ended.error) == (scenario.status, scenario.error)
+    assert scenario.ended_as_expected(ended.status, ended.error, ended.cause)
     records = table_items()
     if not scenario.record:
         assert all(r["status"] in ("CLAIMED", "SENDING") for r in records)
@@ -68,19 +65,61 @@ def test_scenarios_cover_every_state_choice_retry_and_catch() -> None:
             ), f"no scenario goes from {name} to {successor}"
         if "Retry" in state:
             assert any(
-                name in s.throws and s.throws[name][0] in state["Retry"][0]["ErrorEquals"]
-                for s in SCENARIOS
+                name in s.throws and is_retried(name, s.throws[name][0], 1) for s in SCENARIOS
             ), f"no scenario retries {name}"
 
 
 def test_send_is_repeated_only_where_ses_certainly_has_nothing() -> None:
     (retry,) = STATES["Send"]["Retry"]
-    assert set(retry["ErrorEquals"]) == {
-        "SendThrottled",
-        "LedgerUnavailable",
-        "Lambda.TooManyRequestsException",
-    }
-    assert set(retry["ErrorEquals"]) <= set(NOT_SENT)
+    assert (
+        set(retry["ErrorEquals"])
+        == set(SEND_AGAIN)
+        == {
+            "SendThrottled",
+            "LedgerUnavailable",
+            "Lambda.TooManyRequestsException",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        *((e.__name__, "Deferred") for e in errors.DEFERRED),
+        ("ClaimLost", "Deferred"),
+        ("LedgerUnavailable", "Deferred"),
+        ("Lambda.TooManyRequestsException", "Deferred"),
+        ("UnexpectedError", "Failed"),
+        ("SendOutcomeUnknown", "InDoubt"),
+        # What Lambda, its runtimes and Step Functions say of a function that did not answer.
+        ("Lambda.ServiceException", "InDoubt"),
+        ("Lambda.Unknown", "InDoubt"),
+        ("Runtime.ExitError", "InDoubt"),
+        ("Runtime.OutOfMemory", "InDoubt"),
+        ("Sandbox.Timedout", "InDoubt"),
+        ("States.Timeout", "InDoubt"),
+        ("Something.NobodyHasSeenYet", "InDoubt"),
+    ],
+)
+def test_what_a_failed_send_means(error: str, end: str) -> None:
+    state = {"attempt": 1, "error": {"Error": error}}
+    assert end_of("Send", state) == end
+
+
+@pytest.mark.parametrize("state", [n for n, s in STATES.items() if s["Type"] == "Task"])
+def test_a_task_has_two_ways_out_at_most_and_a_bug_is_not_repeated(state: str) -> None:
+    assert len(STATES[state]["Catch"]) <= 2
+    assert not is_retried(state, "UnexpectedError", 1)
+
+
+def test_whether_to_give_up_depends_on_the_attempt_and_the_error() -> None:
+    def end(error: str, attempt: int) -> str | None:
+        return end_of("Render", {"attempt": attempt, "error": {"Error": error}})
+
+    assert end("Lambda.Unknown", limits.QUEUE_MAX_RECEIVES - 1) == "Deferred"
+    assert end("Lambda.Unknown", limits.QUEUE_MAX_RECEIVES) is None
+    assert end("UnexpectedError", limits.UNEXPECTED_MAX_ATTEMPTS - 1) == "Failed"
+    assert end("UnexpectedError", limits.UNEXPECTED_MAX_ATTEMPTS) is None
 
 
 def test_the_order_does_not_travel_with_its_mail() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from steps.model import Moment, Money, OrderEvent, Text
+from steps.contract.order_event import Moment, Money, OrderEvent, Text
 
 MAX_AGE = timedelta(days=30)
 

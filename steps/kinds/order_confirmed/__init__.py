@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal
 
-from steps.model import OrderEvent
+from steps.contract.order_event import OrderEvent
 
 MAX_AGE = timedelta(days=7)
 

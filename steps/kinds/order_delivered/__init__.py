@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from steps.model import Moment, OrderEvent, Piece, Text, WebLink
+from steps.contract.order_event import Moment, OrderEvent, Piece, Text, WebLink
 
 MAX_AGE = timedelta(days=7)
 

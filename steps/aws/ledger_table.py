@@ -1,0 +1,149 @@
+"""The tracking table: carries out the ledger's writes, reads records, finds them by SES's message id."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from steps.aws.sdk import client_config, error_code, is_server_error, translated
+from steps.contract import limits
+from steps.contract.errors import LedgerUnavailable, OrderMailError, UnexpectedError
+from steps.ledger.rules import Put, Record, Update
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from botocore.exceptions import ClientError
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+MESSAGE_ID_INDEX = "MessageIdIndex"
+
+serialize = TypeSerializer().serialize
+deserialize = TypeDeserializer().deserialize
+
+_PASSES = {
+    "InternalServerError",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "TransactionConflictException",
+}
+"""Answers that are about the moment (Amazon DynamoDB Developer Guide, "Error handling"); any other 4xx
+is a bug of ours."""
+
+
+@functools.cache
+def dynamodb() -> DynamoDBClient:
+    """Return the client of the tracking table."""
+    return boto3.client(
+        "dynamodb",
+        config=client_config(
+            connect=limits.LEDGER_CONNECT_TIMEOUT,
+            read=limits.LEDGER_READ_TIMEOUT,
+            attempts=limits.LEDGER_ATTEMPTS,
+        ),
+    )
+
+
+def ledger_errors() -> AbstractContextManager[None]:
+    """Raise LedgerUnavailable for what passes, UnexpectedError for what does not."""
+
+    def refused(error: ClientError) -> type[OrderMailError]:
+        passes = error_code(error) in _PASSES or is_server_error(error)
+        return LedgerUnavailable if passes else UnexpectedError
+
+    return translated("DynamoDB", LedgerUnavailable, refused)
+
+
+@dataclass(frozen=True)
+class LedgerTable:
+    """The tracking table called `name`.
+
+    Every method raises LedgerUnavailable where the table throttled, answered 5xx or not at all.
+    """
+
+    name: str
+
+    def write(self, request: Put | Update) -> Record | None:
+        """Make one conditional write.
+
+        Returns:
+            None where the write was made, else the record that stood in its way. A record that does not
+            exist stands in the way as `{}`.
+        """
+        arguments = self._arguments(request)
+        with ledger_errors():
+            try:
+                if isinstance(request, Put):
+                    dynamodb().put_item(**arguments)
+                else:
+                    dynamodb().update_item(**arguments)
+            except dynamodb().exceptions.ConditionalCheckFailedException as failed:
+                # `Item` comes with ReturnValuesOnConditionCheckFailure; the stubs do not know it.
+                response: Mapping[str, Any] = failed.response
+                return _record(response.get("Item", {}))
+        return None
+
+    def read(self, notification_id: str) -> Record:
+        """Read a record, consistently; `{}` where there is none."""
+        with ledger_errors():
+            answer = dynamodb().get_item(
+                TableName=self.name,
+                Key={"notificationId": serialize(notification_id)},
+                ConsistentRead=True,
+            )
+        return _record(answer.get("Item", {}))
+
+    def find_by_message_id(self, message_id: str) -> str | None:
+        """Find the notification that SES knows as `message_id`; the index lags the table a little."""
+        with ledger_errors():
+            answer = dynamodb().query(
+                TableName=self.name,
+                IndexName=MESSAGE_ID_INDEX,
+                KeyConditionExpression="messageId = :id",
+                ExpressionAttributeValues={":id": serialize(message_id)},
+                Limit=1,
+            )
+        items = answer["Items"]
+        return deserialize(items[0]["notificationId"]) if items else None
+
+    def _arguments(self, request: Put | Update) -> dict[str, Any]:
+        names = {f"#{a}": a for a in ("status", "owner", "ttl") if f"#{a}" in request.condition}
+        values = {f":{name}": value for name, value in request.values.items()}
+        arguments: dict[str, Any] = {
+            "TableName": self.name,
+            "ConditionExpression": request.condition,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if isinstance(request, Put):
+            arguments["Item"] = {name: serialize(value) for name, value in request.record.items()}
+        else:
+            clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": []}
+            changes = [("SET", "#{0} = :new_{0}", a, v) for a, v in request.set.items()]
+            changes += [("ADD", "#{0} :new_{0}", a, v) for a, v in request.add.items()]
+            for verb, clause, attribute, value in changes:
+                clauses[verb].append(clause.format(attribute))
+                names[f"#{attribute}"] = attribute
+                values[f":new_{attribute}"] = value
+            for attribute in request.remove:
+                clauses["REMOVE"].append(f"#{attribute}")
+                names[f"#{attribute}"] = attribute
+            arguments["Key"] = {"notificationId": serialize(request.notification_id)}
+            arguments["UpdateExpression"] = " ".join(
+                f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts
+            )
+        return arguments | {
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {name: serialize(v) for name, v in values.items()},
+        }
+
+
+def _record(item: Mapping[str, Any]) -> Record:
+    return {name: deserialize(value) for name, value in item.items()}

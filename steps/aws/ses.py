@@ -1,0 +1,144 @@
+"""SES: hand one mail over, once, and ask what the account may send.
+
+SES is asked once per call, since SendEmail has no idempotency token.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from email.header import Header
+from email.utils import formataddr
+from typing import TYPE_CHECKING
+
+import boto3
+
+from steps.aws.sdk import client_config, error_code, is_server_error, translated
+from steps.contract import limits
+from steps.contract.errors import (
+    OrderMailError,
+    QuotaExceeded,
+    SenderNotReady,
+    SendingPaused,
+    SendOutcomeUnknown,
+    SendRejected,
+    SendThrottled,
+    SesUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.exceptions import ClientError
+    from mypy_boto3_sesv2 import SESV2Client
+
+    from steps.contract.state import Email
+
+_REFUSALS: dict[str, type[OrderMailError]] = {
+    "TooManyRequestsException": SendThrottled,
+    "ThrottlingException": SendThrottled,
+    "Throttling": SendThrottled,
+    "LimitExceededException": QuotaExceeded,
+    "SendingPausedException": SendingPaused,
+    "AccountSuspendedException": SendingPaused,
+    "MailFromDomainNotVerifiedException": SenderNotReady,
+    "NotFoundException": SenderNotReady,
+    "MessageRejected": SendRejected,
+    "BadRequestException": SendRejected,
+}
+"""SES v2 API Reference, SendEmail, Errors; the common errors for throttling and access."""
+
+
+@functools.cache
+def sesv2() -> SESV2Client:
+    """Return the SES client. It never repeats a request by itself."""
+    return boto3.client(
+        "sesv2",
+        config=client_config(
+            connect=limits.SES_CONNECT_TIMEOUT, read=limits.SES_READ_TIMEOUT, attempts=1
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ses:
+    """SES as the shop's sender (a bare address) through its configuration set."""
+
+    sender: str
+    configuration_set: str
+
+    def send(self, email: Email, *, tags: Mapping[str, str]) -> str:
+        """Hand one mail to SES v2 and return SES's message id.
+
+        Subject, addresses and bodies travel as separate fields of `Content.Simple`; SES builds the MIME,
+        so no value can become a header of its own.
+
+        Raises:
+            SendDeferred: one of its kinds; SES did not accept the mail and may later.
+            SendRejected: SES will never accept it.
+            SendOutcomeUnknown: no answer or a 5xx; the mail may be on its way.
+        """
+        with translated("SES", SendOutcomeUnknown, _refusal):
+            answer = sesv2().send_email(
+                FromEmailAddress=from_field(email["fromName"], self.sender),
+                ReplyToAddresses=[email["replyTo"]],
+                Destination={"ToAddresses": [email["to"]]},
+                Content={
+                    "Simple": {
+                        "Subject": {"Data": email["subject"], "Charset": "UTF-8"},
+                        "Body": {
+                            "Html": {"Data": email["html"], "Charset": "UTF-8"},
+                            "Text": {"Data": email["text"], "Charset": "UTF-8"},
+                        },
+                        "Headers": [{"Name": n, "Value": v} for n, v in email["headers"].items()],
+                    }
+                },
+                ConfigurationSetName=self.configuration_set,
+                EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
+            )
+        return answer["MessageId"]
+
+
+def _refusal(error: ClientError) -> type[OrderMailError]:
+    code = error_code(error)
+    if code == "MessageRejected" and "not verified" in error.response["Error"]["Message"]:
+        # SES's answer to an unverified sender (in the sandbox: recipient), which can be mended.
+        return SenderNotReady
+    if refusal := _REFUSALS.get(code):
+        return refusal
+    # Any other 4xx is a request that SES did not act on: credentials, permissions, a quota of the API.
+    return SendOutcomeUnknown if is_server_error(error) else SenderNotReady
+
+
+def from_field(name: str, address: str) -> str:
+    """Write a From field: a name that needs it is quoted (RFC 5322), or encoded (RFC 2047)."""
+    if name.isascii():
+        return formataddr((name, address))
+    # Not formataddr: its encoded words may be longer than the 75 characters that one may have.
+    return f"{Header(name, 'utf-8', maxlinelen=75).encode(linesep='')} <{address}>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendingAccount:
+    """What SES lets the account do: mails a second, mails left of the 24 hour quota, sending at all."""
+
+    rate: float
+    quota_left: float
+    enabled: bool
+
+
+def sending_account() -> SendingAccount:
+    """Ask SES for the account's send rate, quota and state (GetAccount).
+
+    Raises:
+        SesUnavailable: throttled or no answer.
+    """
+    with translated("SES", SesUnavailable):
+        answer = sesv2().get_account()
+    quota = answer["SendQuota"]
+    unlimited = quota["Max24HourSend"] < 0
+    return SendingAccount(
+        rate=quota["MaxSendRate"],
+        quota_left=float("inf") if unlimited else quota["Max24HourSend"] - quota["SentLast24Hours"],
+        enabled=answer["SendingEnabled"],
+    )

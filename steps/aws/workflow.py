@@ -1,0 +1,86 @@
+"""The order workflow: start an Express execution and wait for its end."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from steps.aws.sdk import client_config, translated
+from steps.contract import limits
+from steps.contract.errors import WorkflowUnavailable
+from steps.contract.state import FailureEnd
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+@functools.cache
+def stepfunctions() -> SFNClient:
+    """Return the client that starts executions: a batch at a time, each once, waiting for its end."""
+    return boto3.client(
+        "stepfunctions",
+        config=client_config(
+            connect=limits.WORKFLOW_CONNECT_TIMEOUT,
+            read=limits.WORKFLOW_READ_TIMEOUT,
+            attempts=1,
+            connections=limits.DISPATCHER_BATCH,
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderExecution:
+    """How an execution of the order workflow ended.
+
+    status: SUCCEEDED, FAILED or TIMED_OUT.
+    end: the Fail state it ended in; None where it succeeded, timed out, or broke.
+    error: the name of the error that ended it, empty after success.
+    output: the machine's last state, empty after a failure.
+    """
+
+    arn: str
+    status: str
+    end: FailureEnd | None = None
+    error: str = ""
+    output: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def failed(cls, arn: str, error: str, cause: str) -> OrderExecution:
+        """Read the error and cause of a failed execution; a Fail state's cause holds the original's."""
+        if error not in set(FailureEnd):
+            return cls(arn=arn, status="FAILED", error=error)
+        return cls(
+            arn=arn, status="FAILED", end=FailureEnd(error), error=json.loads(cause)["Error"]
+        )
+
+
+@dataclass(frozen=True)
+class OrderWorkflow:
+    """The state machine with this ARN."""
+
+    arn: str
+
+    def run(self, *, name: str, request: str) -> OrderExecution:
+        """Start an execution with `request` (JSON) and wait for its end.
+
+        StartSyncExecution answers 200 for failed executions, too. It is asked once: a repetition would
+        be a second execution.
+
+        Raises:
+            WorkflowUnavailable: throttled or no answer.
+        """
+        with translated("Step Functions", WorkflowUnavailable):
+            answer = stepfunctions().start_sync_execution(
+                stateMachineArn=self.arn, name=name, input=request
+            )
+        arn, status = answer["executionArn"], answer["status"]
+        if status == "SUCCEEDED":
+            output = json.loads(answer.get("output") or "{}")
+            return OrderExecution(arn=arn, status=status, output=output)
+        if status == "FAILED":
+            return OrderExecution.failed(arn, answer.get("error", ""), answer.get("cause", ""))
+        return OrderExecution(arn=arn, status=status, error="States.Timeout")

@@ -1,0 +1,79 @@
+"""The one frame around every function: log, metrics and errors are alike everywhere."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from typing import TYPE_CHECKING, TypeVar
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from steps.contract.errors import OrderMailError, UnexpectedError
+from steps.contract.metrics import NAMESPACE, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from steps.contract.state import StepEvent
+
+Event = TypeVar("Event")
+Answer = TypeVar("Answer")
+
+logger = Logger(service="order-mail", utc=True, location=None)
+metrics = Metrics(namespace=NAMESPACE)
+
+
+def count(metric: Metric, value: int = 1) -> None:
+    """Count a business outcome: a metric without dimensions, unit Count."""
+    metrics.add_metric(metric, MetricUnit.Count, value)
+
+
+def step_handler(
+    run: Callable[[StepEvent, LambdaContext], Answer],
+) -> Callable[[StepEvent, LambdaContext], Answer]:
+    """Make a Lambda handler of a step: every line it logs carries order and execution, nothing personal."""
+    run_in_frame = lambda_handler(run)
+
+    @functools.wraps(run)
+    def handler(event: StepEvent, context: LambdaContext) -> Answer:
+        state = event["state"]
+        logger.append_keys(
+            order_id=state.get("orderId"),
+            execution_id=event["execution"],
+            attempt=state.get("attempt"),
+        )
+        return run_in_frame(event, context)
+
+    return handler
+
+
+def lambda_handler(
+    run: Callable[[Event, LambdaContext], Answer],
+) -> Callable[[Event, LambdaContext], Answer]:
+    """Make a Lambda handler: flush metrics, and let only errors of our own tree out.
+
+    An unexpected exception's message may quote what it stumbled over, a name or an address; its class
+    and the place where it happened do not.
+    """
+
+    @functools.wraps(run)
+    def handler(event: Event, context: LambdaContext) -> Answer:
+        try:
+            return run(event, context)
+        except OrderMailError as error:
+            logger.warning("step failed", error=type(error).__name__, reason=str(error))
+            raise
+        except Exception as error:
+            frames = [f"{f.name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+            name = type(error).__name__
+            logger.error("unexpected error", error=name, frames=frames)  # noqa: TRY400 - its message and trace may quote a customer
+            raise UnexpectedError(f"{name} in {frames[-1]}") from None
+        finally:
+            if metrics.metric_set:
+                metrics.flush_metrics()
+            logger.remove_keys(["order_id", "execution_id", "attempt"])
+
+    return handler

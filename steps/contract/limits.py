@@ -1,0 +1,164 @@
+"""Every bound of the order path, in seconds and counts, derived from each other here and nowhere else.
+
+From the inside out: one AWS call < one step < the machine < the dispatcher < the queue's visibility
+time-out < the queue's retention. `tests/unit/test_limits.py` runs each function into its worst case and
+holds its time-out to what that takes.
+"""
+
+DAY = 24 * 60 * 60
+
+# --- one AWS call ---------------------------------------------------------------------------------
+
+SDK_BACKOFF = 1
+"""The SDK's longest wait before a second try (botocore's standard mode: one second after a throttle)."""
+
+LEDGER_CONNECT_TIMEOUT = 1
+LEDGER_READ_TIMEOUT = 1
+LEDGER_ATTEMPTS = 2
+LEDGER_CALL = LEDGER_ATTEMPTS * (LEDGER_CONNECT_TIMEOUT + LEDGER_READ_TIMEOUT) + SDK_BACKOFF
+
+SES_CONNECT_TIMEOUT = 2
+SES_READ_TIMEOUT = 6
+SES_CALL = SES_CONNECT_TIMEOUT + SES_READ_TIMEOUT
+"""SES is called once per step (it has no idempotency token), so this is all the time one mail gets."""
+
+QUEUE_CONNECT_TIMEOUT = 1
+QUEUE_READ_TIMEOUT = 3
+QUEUE_ATTEMPTS = 2
+QUEUE_CALL = QUEUE_ATTEMPTS * (QUEUE_CONNECT_TIMEOUT + QUEUE_READ_TIMEOUT) + SDK_BACKOFF
+
+# --- one step -------------------------------------------------------------------------------------
+
+OWN_TIME = 4
+"""What a function takes besides its calls: most of it is the first invocation's, which makes its clients
+at the seventh of a core that 256 MB get."""
+
+PURE_STEP_TIMEOUT = 12
+"""Validate and render call nobody; the largest message takes about a second of a whole core."""
+
+CLAIM_WRITES = 3
+"""The put that claims, and two more for a record that changes at the same time."""
+DEDUP_TIMEOUT = CLAIM_WRITES * LEDGER_CALL + OWN_TIME
+
+SEND_TIMEOUT = LEDGER_CALL + SES_CALL + LEDGER_CALL + OWN_TIME
+"""SENDING, the mail, and back to CLAIMED where SES refused it."""
+
+RECORD_TIMEOUT = LEDGER_CALL + OWN_TIME
+
+FOLD_ATTEMPTS = 5
+"""How often an event is folded anew when its record changed between reading and writing."""
+FEEDBACK_TIMEOUT = LEDGER_CALL + FOLD_ATTEMPTS * 2 * LEDGER_CALL + OWN_TIME
+
+TASK_MARGIN = 3
+"""A task waits longer than its function runs, so that the function's own report comes first."""
+
+STEP_RETRIES = 2
+STEP_RETRY_INTERVAL = 1
+STEP_RETRY_BACKOFF = 2.0
+
+SEND_RETRIES = 3
+SEND_RETRY_INTERVAL = 1
+SEND_RETRY_BACKOFF = 2.0
+"""A throttled send is tried again inside the execution before the mail goes back to the queue."""
+
+# --- the machine and the claim --------------------------------------------------------------------
+
+MACHINE_TIMEOUT = (
+    2 * (PURE_STEP_TIMEOUT + TASK_MARGIN)
+    + (DEDUP_TIMEOUT + TASK_MARGIN)
+    + (SEND_TIMEOUT + TASK_MARGIN)
+    + (RECORD_TIMEOUT + TASK_MARGIN)
+)
+"""Each step once, at its slowest. No healthy execution comes near it; Express stops at five minutes."""
+
+CLAIM_LEASE = MACHINE_TIMEOUT + 15
+"""A claim outlives the execution that made it, whatever its end."""
+
+IN_DOUBT_GRACE = 5 * 60
+"""How long a mail handed to SES without a recorded answer waits for SES's own event: the default of a
+setting. SES publishes `Send` within seconds; more patience costs delay, less costs second mails."""
+IN_DOUBT_GRACE_MIN = CLAIM_LEASE + 1
+"""An execution that has SES's answer and is still trying to record it must not be taken for dead."""
+IN_DOUBT_GRACE_LOCAL_MIN = SEND_TIMEOUT + TASK_MARGIN
+"""The laptop's SES reports at once, and nobody wants to wait there; a send step must still be over."""
+IN_DOUBT_GRACE_MAX = 12 * 60 * 60
+
+# --- the dispatcher -------------------------------------------------------------------------------
+
+DISPATCHER_BATCH = 10
+PACING_BUDGET = 60
+"""How long a mail may wait in a dispatcher for its sending slot: five batches at one mail a second."""
+
+RESERVATION_WRITES = 2
+"""To start a line of sending slots, or to go on with it."""
+
+WORKFLOW_CONNECT_TIMEOUT = 2
+WORKFLOW_READ_TIMEOUT = MACHINE_TIMEOUT + 5
+WORKFLOW_CALL = WORKFLOW_CONNECT_TIMEOUT + WORKFLOW_READ_TIMEOUT
+
+DISPATCHER_TIMEOUT = (
+    SES_CALL  # GetAccount
+    + RESERVATION_WRITES * LEDGER_CALL
+    + PACING_BUDGET
+    + WORKFLOW_CALL
+    + QUEUE_CALL
+    + OWN_TIME
+)
+"""A batch runs in parallel: one of everything, at its slowest."""
+
+ACCOUNT_CACHE = 60
+"""How long a dispatcher believes what GetAccount said (SES answers it about once a second)."""
+ACCOUNT_RETRY = ACCOUNT_CACHE // 10
+"""Likewise while the account does not send, or SES does not answer: each mail that is put off for an old
+answer waits twice as long as the time before."""
+
+# --- the queue and the record ---------------------------------------------------------------------
+
+QUEUE_VISIBILITY = 6 * DISPATCHER_TIMEOUT
+"""AWS's advice for an SQS event source. Only a dispatcher that died leaves a message hidden so long."""
+
+RETRY_DELAY_MIN = 5
+RETRY_DELAY_MAX = 30 * 60
+"""A mail that waits for SES or for another execution comes back after 5 s, 10 s, 20 s, ... 30 min."""
+
+QUEUE_RETENTION = 14 * DAY
+QUEUE_MAX_RECEIVES = 200
+"""About four days at `RETRY_DELAY_MAX`: an outage of a weekend passes, and ten days remain for an
+operator, since a dead letter keeps the age it had on the queue."""
+
+UNEXPECTED_MAX_ATTEMPTS = 5
+"""A bug does not heal by waiting: after so many receives the message goes to the dead letters."""
+
+RECORD_TTL = 90 * DAY
+
+MESSAGE_MAX_BYTES = 256 * 1024
+"""Step Functions' limit for an execution's input, counted after JSON escaping."""
+
+
+def retry_delay(receives: int) -> int:
+    """Seconds until a message that was received `receives` times (1 or more) is tried again."""
+    return int(min(RETRY_DELAY_MAX, RETRY_DELAY_MIN * 2 ** min(receives - 1, 16)))
+
+
+# --- the scheduled reports ------------------------------------------------------------------------
+
+REPORT_CONNECT_TIMEOUT = 3
+REPORT_READ_TIMEOUT = 20
+REPORT_ATTEMPTS = 2
+"""The scheduled reports are in no hurry; Cost Explorer takes seconds."""
+REPORT_CALL = REPORT_ATTEMPTS * (REPORT_CONNECT_TIMEOUT + REPORT_READ_TIMEOUT) + SDK_BACKOFF
+
+REPORT_SOURCES = 4
+REPORT_FUNCTION_TIMEOUT = REPORT_SOURCES * REPORT_CALL + OWN_TIME
+"""Invoked alone, the cost function asks all its sources one after the other, a page each."""
+
+REPORT_TASK_TIMEOUT = REPORT_FUNCTION_TIMEOUT + TASK_MARGIN
+REPORT_RETRIES = 2
+REPORT_RETRY_INTERVAL = 5
+REPORT_RETRY_BACKOFF = 3.0
+
+REPORT_MACHINE_TIMEOUT = 45 * 60
+"""Four tasks in a row with all their retries, and the alert; the next run is an hour away."""
+
+COST_REPORT_TTL = 400 * DAY
+REPUTATION_REPORT_TTL = 90 * DAY

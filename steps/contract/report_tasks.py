@@ -1,0 +1,70 @@
+"""The shapes and words of the scheduled reports' workflows: their sources, their tasks, their alert."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NotRequired, TypedDict, final
+
+
+class CostSource(StrEnum):
+    """What the cost analysis asks: Cost Explorer, our own counters, SES, the last report."""
+
+    COSTS = "costs"
+    MAILS = "mails"
+    ACCOUNT = "account"
+    PREVIOUS = "previous"
+
+
+class ReputationSource(StrEnum):
+    """What the bounce-rate check asks: our own counters, SES and CloudWatch, the last report."""
+
+    MAILS = "mails"
+    ACCOUNT = "account"
+    PREVIOUS = "previous"
+
+
+class Task(StrEnum):
+    """What a workflow asks of a function besides its sources."""
+
+    REPORT = "report"
+    KEEP = "keep"
+    PAUSE = "pause"
+
+
+class TaskEvent(TypedDict, total=False):
+    """`task` and when the execution began (ISO 8601); `state` for the tasks that need what came before."""
+
+    task: str
+    now: str
+    execution: str
+    state: dict[str, Any]
+
+
+@final
+class Gap(TypedDict):
+    """What stands in the place of a source that did not answer: the error's name, and a sentence."""
+
+    Error: str
+    Cause: str
+
+
+@final
+class Previous(TypedDict):
+    """The last report that was kept, `{}` before the first."""
+
+    report: dict[str, Any]
+
+
+class Alert(TypedDict):
+    """A message to the operators: `subject` is one line of at most 100 ASCII characters (SNS, Publish)."""
+
+    subject: str
+    message: str
+
+
+class ReportBase(TypedDict):
+    """What the workflow needs to know of a report: its sort key, and the alert where there is one."""
+
+    date: str
+    gaps: list[str]
+    alert: NotRequired[Alert]

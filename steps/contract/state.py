@@ -1,0 +1,105 @@
+"""The shapes that pass between the steps of the order workflow, and the words it turns on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NotRequired, TypedDict
+
+
+class ClaimResult(StrEnum):
+    """What the dedup step found: the notification is ours, its outcome is known, or someone is at it."""
+
+    NEW = "NEW"
+    DUPLICATE = "DUPLICATE"
+    IN_PROGRESS = "IN_PROGRESS"
+
+
+class Outcome(StrEnum):
+    """What the record step is to write down."""
+
+    SENT = "SENT"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+
+
+class FailureEnd(StrEnum):
+    """The Fail states of the order workflow. Their cause is `{Error, Cause}` of what failed, as JSON.
+
+    DEFERRED: it passes by itself, the message waits on the queue. IN_DOUBT: SES may have the mail; its
+    own event settles it, or the grace period. FAILED: a bug; a few more attempts. GAVE_UP: that was the
+    last attempt.
+    """
+
+    DEFERRED = "Deferred"
+    IN_DOUBT = "InDoubt"
+    FAILED = "Failed"
+    GAVE_UP = "GaveUp"
+
+
+class Reason(TypedDict):
+    """Why an event is rejected: the field's path (`orderItems[0].price`, `$` for the whole) and a sentence."""
+
+    path: str
+    reason: str
+
+
+class Claim(TypedDict):
+    """The dedup step's answer; `retryAfter` is in seconds and says something of IN_PROGRESS only."""
+
+    result: ClaimResult
+    retryAfter: int
+
+
+class Email(TypedDict):
+    """A rendered mail; the sender's address is the send step's.
+
+    `to` and `replyTo` are bare addresses; `fromName`, `subject` and the values of `headers` are single
+    lines.
+    """
+
+    to: str
+    fromName: str
+    replyTo: str
+    subject: str
+    html: str
+    text: str
+    headers: dict[str, str]
+
+
+class Receipt(TypedDict):
+    """SES's answer: its message id, and when it answered (ISO 8601 UTC)."""
+
+    messageId: str
+    sentAt: str
+
+
+class Rejection(TypedDict):
+    """An invalid event: what the table keeps of it. `event` is the message as received, maybe cut."""
+
+    orderId: str
+    customerEmail: str
+    event: str
+    reasons: list[Reason]
+
+
+class State(TypedDict):
+    """What the order workflow carries from step to step. Each key appears when its step has run."""
+
+    attempt: int
+    message: NotRequired[str]
+    notificationId: NotRequired[str]
+    rejection: NotRequired[Rejection]
+    order: NotRequired[dict[str, Any]]
+    orderId: NotRequired[str]
+    claim: NotRequired[Claim]
+    email: NotRequired[Email]
+    receipt: NotRequired[Receipt]
+    error: NotRequired[dict[str, str]]
+
+
+class StepEvent(TypedDict):
+    """What the order workflow hands to every step. `outcome` goes to the record step alone."""
+
+    execution: str
+    state: State
+    outcome: NotRequired[Outcome]

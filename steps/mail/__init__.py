@@ -1,0 +1,1 @@
+"""What a mail is made of: what it shows, in which language, and whose letterhead it bears."""

@@ -1,0 +1,180 @@
+"""What a mail shows: an order event's fields as lines, sums, an address, and header fields."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from steps.mail import structured
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from steps.mail.brand import Brand
+    from steps.mail.localise import Language
+
+TEXT_MAX, NAME_MAX = 200, 60
+"""Characters shown of a text and of the customer's name; a longer one ends in an ellipsis."""
+
+CITY_FIRST = {"US", "CA", "AU", "GB", "IE", "NZ", "IN"}
+"""Where an address says "city, region, postal code"; elsewhere the code precedes the city."""
+
+
+class Fields(dict[str, Any]):
+    """The event's fields as templates see them: an optional one that is not given is None.
+
+    Misspelt names cannot hide here: a test holds each template to its kind's fields.
+    """
+
+    def __missing__(self, _name: str) -> None:
+        return None
+
+
+class Line(NamedTuple):
+    """An item as shown. Pieces of a parcel or a refund have no price."""
+
+    name: str
+    quantity: str
+    price: str
+    total: str
+    sku: str
+    url: str
+    image_url: str
+
+
+def shown_fields(order: Mapping[str, Any]) -> Fields:
+    """Return a validated event's fields, texts clipped, links whole."""
+    return Fields(
+        (
+            name,
+            clip(value, TEXT_MAX) if isinstance(value, str) and not name.endswith("Url") else value,
+        )
+        for name, value in order.items()
+    )
+
+
+def items(event: Fields) -> list[dict[str, Any]]:
+    """Return what the mail is about: the parcel's pieces, the refund's, or all that was ordered."""
+    pieces: list[dict[str, Any]] = (
+        event["parcelItems"] or event["refundItems"] or event["orderItems"]
+    )
+    return pieces
+
+
+def of_the_order(
+    event: Fields, brand: Brand, language: Language, unsubscribe_url: str
+) -> dict[str, Any]:
+    """Return what templates are told of the order, the shop and the language."""
+    rtl = language.direction == "rtl"
+
+    def money(amount: str) -> str:
+        return language.money(amount, event["currency"])
+
+    return {
+        "order": event,
+        "order_id": event["orderId"],
+        "name": clip(event["customerName"], NAME_MAX),
+        "brand": brand,
+        "unsubscribe_url": unsubscribe_url,
+        "texts": language.texts,
+        "lang": language.tag,
+        "dir": language.direction,
+        "start": "right" if rtl else "left",
+        "end": "left" if rtl else "right",
+        "money": money,
+        "date": language.date,
+        "count": len(items(event)),
+        "sums": _sums(event, language),
+        "address": _address(event["shippingAddress"] or {}, language),
+        "json_ld": structured.json_ld,
+    }
+
+
+def of_the_items(event: Fields, brand: Brand, language: Language, most: int) -> dict[str, Any]:
+    """Return what templates are told of the items, of which the mail lists `most`."""
+    pieces = items(event)
+    listed = [piece | {"name": clip(piece["name"], TEXT_MAX)} for piece in pieces[:most]]
+    return {
+        "lines": [_line(piece, event["currency"], language) for piece in listed],
+        "more": len(pieces) - len(listed),
+        "pictures": any("imageUrl" in piece for piece in listed),
+        "order_ld": functools.partial(structured.order, event, brand, listed),
+        "parcel_ld": functools.partial(structured.parcel, event, brand, listed),
+        "refund_ld": functools.partial(structured.refund, event, brand),
+    }
+
+
+def clip(text: str, limit: int) -> str:
+    """Shorten a text to `limit` characters, ending in an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _line(item: dict[str, Any], currency: str, language: Language) -> Line:
+    price = item.get("price")
+    return Line(
+        name=item["name"],
+        quantity=language.number(item["quantity"]),
+        price=language.money(price, currency) if price else "",
+        total=language.money(Decimal(price) * Decimal(item["quantity"]), currency, rounded=True)
+        if price
+        else "",
+        sku=clip(item.get("sku", ""), NAME_MAX),
+        url=item.get("url", ""),
+        image_url=item.get("imageUrl", ""),
+    )
+
+
+def _sums(event: Fields, language: Language) -> list[tuple[str, str]]:
+    """Return what leads from the items to the total, as far as the event says; else the total stands alone."""
+    _ = language.texts.gettext
+    labelled = [
+        # A discount lowers the total, whichever sign the shop gives it.
+        (_("Discount"), event["discount"] and -abs(Decimal(event["discount"]))),
+        (_("Shipping"), event["shipping"]),
+        (_("Tax"), event["tax"]),
+    ]
+    sums = [
+        (label, language.money(amount, event["currency"]))
+        for label, amount in labelled
+        if amount is not None
+    ]
+    if not sums:
+        return []
+    subtotal = sum(
+        (Decimal(i["price"]) * Decimal(i["quantity"]) for i in event["orderItems"]), Decimal()
+    )
+    return [(_("Subtotal"), language.money(subtotal, event["currency"], rounded=True)), *sums]
+
+
+def _address(address: dict[str, str], language: Language) -> list[str]:
+    """Return an address, line by line, in the order of the customer's territory."""
+    parts = Fields((k, clip(v, TEXT_MAX)) for k, v in address.items())
+    city, region, code = parts["city"], parts["region"], parts["postalCode"]
+    if language.locale.territory in CITY_FIRST:
+        place = [", ".join(filter(None, (city, " ".join(filter(None, (region, code))))))]
+    else:
+        place = [" ".join(filter(None, (code, city))), region]
+    lines = [parts["name"], parts["line1"], parts["line2"], *place, parts["country"]]
+    return [line for line in lines if line]
+
+
+def headers(
+    order_id: str, brand: Brand, notification_id: str, unsubscribe_url: str
+) -> dict[str, str]:
+    """Return the header fields besides those that SES sets itself. Printable ASCII, as SES demands."""
+    domain = brand.support_email.rpartition("@")[2]
+    order = hashlib.sha256(order_id.encode()).hexdigest()[:32]
+    fields = {
+        # RFC 3834, and Exchange's own: no out-of-office answers to a machine.
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "OOF, AutoReply",
+        # Clients thread by References: mails of one order together, different orders never.
+        "References": f"<{order}@{domain}>",
+        "X-Entity-Ref-ID": notification_id,
+    }
+    if unsubscribe_url:
+        fields["List-Unsubscribe"] = f"<{unsubscribe_url}>"
+        fields["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return fields

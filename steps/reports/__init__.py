@@ -1,0 +1,1 @@
+"""The scheduled reports: what the mails cost, and whether too many bounce."""

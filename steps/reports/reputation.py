@@ -1,0 +1,235 @@
+"""Reputation: do too many mails bounce, or do too many people complain? Pure.
+
+A rate is judged by the lower end of its one-sided 95% confidence interval, so that chance in a small
+sample raises no alarm: three bounces in twenty mails show a rate of 4.7% or more, not 15%. The
+interval is Wilson's with continuity correction, method 4 in R. G. Newcombe, "Two-sided confidence
+intervals for the single proportion", Statistics in Medicine 17 (1998), 857-872.
+
+Thresholds: SES reviews an account at 5% bounces or 0.1% complaints and may pause it at 10% or 0.5%
+(Amazon SES Developer Guide, "Sender review process FAQs").
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING, NotRequired, TypedDict, final
+
+from steps.contract.report_tasks import Alert, Gap, Previous, ReportBase
+from steps.reports.tasks import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOO_FEW, OK, WARN, CRITICAL = "TOO FEW", "OK", "WARN", "CRITICAL"
+_SEVERITY = (TOO_FEW, OK, WARN, CRITICAL)
+
+THRESHOLDS = {"bounce": (0.05, 0.10), "complaint": (0.001, 0.005)}
+"""From which rate on it is WARN, and CRITICAL."""
+
+MIN_SENT = 30
+"""Fewer mails in a window say nothing."""
+
+MIN_EVENTS = 3
+"""One or two bounces or complaints are people, not a rate."""
+
+QUOTA_WARN = 0.8
+"""From this share of the 24 hour quota on it is WARN: orders would wait."""
+
+Z_95 = 1.6449
+"""The standard normal's 95% quantile."""
+
+
+class Window(TypedDict):
+    """What our metrics counted in one span: mails accepted by SES, hard bounces, complaints."""
+
+    sent: int
+    bounced: int
+    complained: int
+
+
+@final
+class Windows(TypedDict):
+    """Our counters' answer, by the span's name."""
+
+    windows: dict[str, Window]
+
+
+@final
+class AccountState(TypedDict):
+    """What SES says of the account; None where it does not. Rates are fractions."""
+
+    enforcementStatus: str | None
+    sendingEnabled: bool | None
+    quotaUsed: float | None
+    bounceRate: float | None
+    complaintRate: float | None
+
+
+class Inputs(TypedDict):
+    """What the sources gave."""
+
+    mails: Windows | Gap
+    account: AccountState | Gap
+    previous: Previous | Gap
+
+
+class Report(ReportBase, TypedDict):
+    """The hour's report. `pause` is there when sending is to be paused, `alert` when the verdict changed.
+
+    `account` is None where SES did not answer.
+    """
+
+    verdict: str
+    reasons: list[str]
+    windows: dict[str, Window]
+    account: AccountState | None
+    pause: NotRequired[bool]
+
+
+def at_least(events: int, mails: int) -> float:
+    """Return the rate that `events` in `mails` show at least, with 95% confidence."""
+    if events <= 0 or mails <= 0:
+        return 0.0
+    n, p = mails, min(events / mails, 1.0)
+    spread = Z_95 * sqrt(Z_95**2 - 2 - 1 / n + 4 * p * (n * (1 - p) + 1))
+    return max(0.0, (2 * n * p + Z_95**2 - 1 - spread) / (2 * (n + Z_95**2)))
+
+
+def judge(windows: Mapping[str, Window]) -> tuple[str, list[str]]:
+    """Return the worst verdict over the windows, and the reasons for it."""
+    verdict, reasons = TOO_FEW, []
+    for name, window in windows.items():
+        if window["sent"] < MIN_SENT:
+            continue
+        verdict = _worse(verdict, OK)
+        for kind, events in (("bounce", window["bounced"]), ("complaint", window["complained"])):
+            warn, critical = THRESHOLDS[kind]
+            rate = at_least(events, window["sent"])
+            if events < MIN_EVENTS or rate < warn:
+                continue
+            severity, limit = (CRITICAL, critical) if rate >= critical else (WARN, warn)
+            verdict = _worse(verdict, severity)
+            reasons.append(
+                f"{events} {kind}s in {window['sent']} mails of the last {name}: a {kind} rate of "
+                f"{rate:.2%} or more, from {limit:.1%} on it is {severity}"
+            )
+    if verdict == TOO_FEW:
+        reasons.append(f"fewer than {MIN_SENT} mails in every window")
+    return verdict, reasons
+
+
+def report(
+    inputs: Inputs, *, hour: str, dashboard: str, configuration_set: str, auto_pause: bool
+) -> Report:
+    """Judge what the sources gave at `hour` (ISO 8601 to the hour) and say what changed since the last.
+
+    It alerts, and asks for a pause, when the verdict changes and not every hour; a pause that an
+    operator has lifted is not repeated while the verdict stays the same.
+    """
+    gaps: list[str] = []
+    windows: dict[str, Window] = {}
+    if "Error" in inputs["mails"]:
+        gaps.append(f"mails, bounces and complaints: {reason(inputs['mails'])}")
+    else:
+        windows = inputs["mails"]["windows"]
+    verdict, reasons = judge(windows)
+    account = _account(inputs["account"], gaps)
+    if account and (warnings := _account_warnings(account)):
+        verdict, reasons = _worse(verdict, WARN), reasons + warnings
+    before = _verdict_before(inputs["previous"], gaps)
+    of_the_hour: Report = {
+        "date": hour,
+        "verdict": verdict,
+        "reasons": reasons,
+        "windows": windows,
+        "account": account,
+        "gaps": gaps,
+    }
+    if verdict != before and {verdict, before} & {WARN, CRITICAL}:
+        of_the_hour["alert"] = alert(
+            of_the_hour, before=before, dashboard=dashboard, configuration_set=configuration_set
+        )
+        if auto_pause and verdict == CRITICAL:
+            of_the_hour["pause"] = True
+    return of_the_hour
+
+
+def _account(answer: AccountState | Gap, gaps: list[str]) -> AccountState | None:
+    if "Error" in answer:
+        gaps.append(f"the account's own state: {reason(answer)}")
+        return None
+    if answer["bounceRate"] is None:
+        gaps.append("SES's own reputation metrics: there are none yet")
+    return answer
+
+
+def _verdict_before(answer: Previous | Gap, gaps: list[str]) -> str:
+    if "Error" in answer:
+        gaps.append(f"the last report: {reason(answer)}; an alert may be repeated")
+        return OK
+    verdict: str = answer["report"].get("verdict", OK)
+    return verdict
+
+
+def alert(of_the_hour: Report, *, before: str, dashboard: str, configuration_set: str) -> Alert:
+    """Write the message for a verdict that changed: why, figures, what to do first."""
+    verdict = of_the_hour["verdict"]
+    lines = [
+        f"The sending reputation of the order mails is {verdict}; it was {before}.",
+        "",
+        *(f"- {sentence}" for sentence in of_the_hour["reasons"]),
+        "",
+        *(
+            f"Last {name}: {w['sent']} sent, {w['bounced']} bounced, {w['complained']} complained"
+            for name, w in of_the_hour["windows"].items()
+        ),
+    ]
+    if verdict in (WARN, CRITICAL):
+        lines += _what_to_do(configuration_set)
+    lines += ["", dashboard]
+    if of_the_hour["gaps"]:
+        lines += ["", "Not known:", *(f"  {gap}" for gap in of_the_hour["gaps"])]
+    return {
+        "subject": f"Order mails: sending reputation {verdict}, it was {before}",
+        "message": "\n".join(lines),
+    }
+
+
+def _what_to_do(configuration_set: str) -> list[str]:
+    return [
+        "",
+        (
+            "What to do: find the bounced orders in the tracking table, and what their addresses have "
+            "in common (a form without validation, an import, one mail provider). SES reviews an "
+            "account at 5% bounces or 0.1% complaints and may pause it at 10% or 0.5%."
+        ),
+        "",
+        "To pause the order mails (orders wait on the queue, nothing is lost):",
+        f"  {pause_command(configuration_set, enabled=False)}",
+        "To lift the pause:",
+        f"  {pause_command(configuration_set, enabled=True)}",
+    ]
+
+
+def pause_command(configuration_set: str, *, enabled: bool) -> str:
+    """Return the AWS CLI command that lifts (or makes) a pause."""
+    switch = "--sending-enabled" if enabled else "--no-sending-enabled"
+    return (
+        "aws sesv2 put-configuration-set-sending-options "
+        f"--configuration-set-name {configuration_set} {switch}"
+    )
+
+
+def _worse(one: str, other: str) -> str:
+    return max(one, other, key=_SEVERITY.index)
+
+
+def _account_warnings(account: AccountState) -> list[str]:
+    warnings = []
+    if (status := account["enforcementStatus"]) not in (None, "HEALTHY"):
+        warnings.append(f"SES has the account under {status}")
+    if account["sendingEnabled"] is False:
+        warnings.append("sending is paused for the whole account")
+    if (used := account["quotaUsed"]) is not None and used >= QUOTA_WARN:
+        warnings.append(f"{used:.0%} of the 24 hour quota is used; at 100% orders wait")
+    return warnings

@@ -1,0 +1,46 @@
+"""The sample mails that tests look at: every kind in every language, from the kinds' own samples."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from steps import kinds, render
+from steps.kinds.parsing import parse
+from steps.mail import localise
+from steps.mail.brand import Brand
+
+if TYPE_CHECKING:
+    from steps.contract.state import Email
+
+NOTIFICATION_ID = "5f" * 20
+BRAND = Brand(
+    name="Northwind Home",
+    support_email="hello@shop.example",
+    website_url="https://shop.example/",
+    postal_address="12 Harbour Street, Portland, OR 97209",
+    links=(("Help", "https://shop.example/help"), ("Returns", "https://shop.example/returns")),
+)
+
+
+def order(event_type: str, **fields: Any) -> dict[str, Any]:
+    """Validate a kind's sample with `fields` changed, at the time when it is new.
+
+    Returns: the order as the render step gets it.
+    """
+    event = kinds.sample(event_type) | fields
+    now = datetime.fromisoformat(event.get("eventTimestamp", event["orderTimestamp"]))
+    parsed = parse(json.dumps(event), now)
+    valid: dict[str, Any] = json.loads(parsed.model_dump_json(by_alias=True, exclude_none=True))
+    return valid
+
+
+def email(event_type: str, *, brand: Brand = BRAND, **fields: Any) -> Email:
+    """Render a kind's sample with `fields` changed."""
+    return render.render(order(event_type, **fields), brand, NOTIFICATION_ID)
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Return every kind with every language, kinds first."""
+    return [(kind, language) for kind in kinds.names() for language in localise.languages()]

@@ -1,0 +1,294 @@
+"""Every path through the order workflow: what goes in, what fails on the way, what must come out.
+
+The same scenarios run on two interpreters of the generated ASL: moto's in this folder, with the real
+handlers in process, and MiniStack's in `tests/local`, with the deployed functions.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from steps.aws.workflow import OrderExecution
+from steps.contract import limits
+from steps.ledger import rules
+from tests.conftest import load_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from steps.ledger.rules import Record
+
+START = ("Validate", "Valid?")
+CLAIM = (*START, "Dedup", "Claim?")
+SENT = (*CLAIM, "Render", "Send", "Record", "Sent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One execution.
+
+    throws: per state, the errors of its first calls. seed: makes the record that it finds.
+    error: the one that ends it, where it ends in a Fail state.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    error: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
+    event: str = "order"
+    attempt: int = 1
+    throws: dict[str, list[str]] = field(default_factory=dict)
+    seed: Callable[[Record, float], Record | None] = lambda _record, _now: None
+
+    def ended_as_expected(self, status: str, error: str, cause: str) -> bool:
+        """Whether an execution ended in the path's last state, with the error that it is to end by."""
+        if not self.error:
+            return status == "SUCCEEDED"
+        execution = OrderExecution.failed("", error, cause)
+        return (status, execution.end, execution.error) == ("FAILED", self.path[-1], self.error)
+
+    def message(self, order_id: str) -> str:
+        """Return the event as published, for an order of this scenario's own."""
+        return json.dumps(load_event(self.event) | {"orderId": order_id})
+
+
+def seeded(scenario: Scenario, order_id: str) -> Record | None:
+    """Return the record that the scenario finds in the table, if any."""
+    now = time.time()
+    order = load_event("order")
+    claim = rules.claim(
+        notification_id=rules.notification_id(order_id, "order.confirmed", order["customerEmail"]),
+        order_id=order_id,
+        event_type="order.confirmed",
+        recipient=order["customerEmail"],
+        owner="someone else",
+        now=now,
+    )
+    return scenario.seed(dict(claim.record), now)
+
+
+def _with(**changes: Any) -> Callable[[Record, float], Record]:
+    """Return a seed with `changes`; a number of seconds is meant relative to now."""
+
+    def seed(record: Record, now: float) -> Record:
+        moments = {"leaseUntil", "sendingAt", "ttl"}
+        return record | {k: int(now + v) if k in moments else v for k, v in changes.items()}
+
+    return seed
+
+
+def failing(task: str, error: str, times: int) -> dict[str, list[str]]:
+    """Let a state's first `times` calls fail with `error`."""
+    return {task: [error] * times}
+
+
+STEP_CALLS = 1 + limits.STEP_RETRIES
+SEND_CALLS = 1 + limits.SEND_RETRIES
+DEFERRED = ("WhatFailed?", "Deferred")
+FAILED = ("WhatFailed?", "Failed")
+GAVE_UP = ("WhatFailed?", "RecordFailed", "GaveUp")
+IN_DOUBT = ("HandedOver?", "InDoubt")
+
+SCENARIOS = [
+    Scenario(name="sent", path=SENT, record={"status": "SENT"}),
+    Scenario(
+        name="malformed",
+        event="malformed",
+        path=(*START, "RecordRejected", "Rejected"),
+        record={"status": "REJECTED"},
+    ),
+    Scenario(
+        name="duplicate",
+        seed=_with(status="SENT"),
+        path=(*CLAIM, "Duplicate"),
+        record={"status": "SENT", "owner": "someone else"},
+    ),
+    Scenario(
+        name="bounced-is-a-duplicate-too",
+        seed=_with(status="BOUNCED"),
+        path=(*CLAIM, "Duplicate"),
+        record={"status": "BOUNCED"},
+    ),
+    Scenario(
+        name="someone-else-is-at-it",
+        seed=_with(status="CLAIMED"),
+        path=(*CLAIM, "InProgress"),
+        record={"status": "CLAIMED", "owner": "someone else"},
+    ),
+    Scenario(
+        name="expired-claim",
+        seed=_with(status="CLAIMED", leaseUntil=-1),
+        path=SENT,
+        record={"status": "SENT", "resends": 0},
+    ),
+    Scenario(
+        name="expired-record",
+        seed=_with(status="SENT", ttl=-1),
+        path=SENT,
+        record={"status": "SENT"},
+    ),
+    Scenario(
+        name="outcome-not-known-yet",
+        seed=_with(status="SENDING", sendingAt=-5),
+        path=(*CLAIM, "InProgress"),
+        record={"status": "SENDING"},
+    ),
+    Scenario(
+        name="in-doubt-and-sent-again",
+        seed=_with(status="SENDING", sendingAt=-limits.IN_DOUBT_GRACE - 1),
+        path=SENT,
+        record={"status": "SENT", "resends": 1},
+    ),
+    Scenario(
+        name="failed-before",
+        seed=_with(status="FAILED", reason="UnexpectedError"),
+        path=SENT,
+        record={"status": "SENT"},
+    ),
+    Scenario(
+        name="throttled-once",
+        throws=failing("Send", "SendThrottled", 1),
+        path=SENT,
+        record={"status": "SENT"},
+    ),
+    Scenario(
+        name="throttled-for-long",
+        throws=failing("Send", "SendThrottled", SEND_CALLS),
+        path=(*SENT[:6], "HandedOver?", *DEFERRED),
+        error="SendThrottled",
+        record={"status": "CLAIMED"},
+    ),
+    Scenario(
+        name="paused",
+        throws=failing("Send", "SendingPaused", 1),
+        path=(*SENT[:6], "HandedOver?", *DEFERRED),
+        error="SendingPaused",
+        record={"status": "CLAIMED"},
+    ),
+    Scenario(
+        name="refused-for-good",
+        throws=failing("Send", "SendRejected", 1),
+        path=(*SENT[:6], "RecordRejected", "Rejected"),
+        record={"status": "REJECTED", "reason": "SendRejected"},
+    ),
+    Scenario(
+        name="no-answer-from-ses",
+        throws=failing("Send", "SendOutcomeUnknown", 1),
+        path=(*SENT[:6], *IN_DOUBT),
+        error="SendOutcomeUnknown",
+    ),
+    Scenario(
+        name="send-step-died",
+        throws=failing("Send", "Runtime.ExitError", 1),
+        path=(*SENT[:6], *IN_DOUBT),
+        error="Runtime.ExitError",
+    ),
+    Scenario(
+        name="send-step-unknown-to-lambda",
+        throws=failing("Send", "Lambda.ServiceException", 1),
+        path=(*SENT[:6], *IN_DOUBT),
+        error="Lambda.ServiceException",
+    ),
+    Scenario(
+        name="send-step-bug",
+        throws=failing("Send", "UnexpectedError", 1),
+        path=(*SENT[:6], "HandedOver?", *FAILED),
+        error="UnexpectedError",
+    ),
+    Scenario(
+        name="last-attempt-in-doubt",
+        attempt=limits.QUEUE_MAX_RECEIVES,
+        throws=failing("Send", "SendOutcomeUnknown", 1),
+        path=(*SENT[:6], "HandedOver?", *GAVE_UP),
+        error="SendOutcomeUnknown",
+        record={"status": "FAILED", "reason": "SendOutcomeUnknown"},
+    ),
+    Scenario(
+        name="bug-in-render",
+        throws=failing("Render", "UnexpectedError", 1),
+        path=(*CLAIM, "Render", *FAILED),
+        error="UnexpectedError",
+        record={"status": "CLAIMED"},
+    ),
+    Scenario(
+        name="last-attempt-at-a-bug",
+        attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
+        throws=failing("Render", "UnexpectedError", 1),
+        path=(*CLAIM, "Render", *GAVE_UP),
+        error="UnexpectedError",
+        record={"status": "FAILED", "reason": "UnexpectedError"},
+    ),
+    Scenario(
+        name="last-attempt-at-waiting",
+        attempt=limits.QUEUE_MAX_RECEIVES,
+        throws=failing("Send", "QuotaExceeded", 1),
+        path=(*SENT[:6], "HandedOver?", *GAVE_UP),
+        error="QuotaExceeded",
+        record={"status": "FAILED", "reason": "QuotaExceeded"},
+    ),
+    Scenario(
+        name="giving-up-fails",
+        attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
+        throws=failing("Render", "UnexpectedError", 1)
+        | failing("RecordFailed", "LedgerUnavailable", STEP_CALLS),
+        path=(*CLAIM, "Render", "WhatFailed?", "RecordFailed", "Deferred"),
+        error="LedgerUnavailable",
+        record={"status": "CLAIMED"},
+    ),
+    *(
+        Scenario(
+            name=f"{task.lower()}-passes-at-the-second-try",
+            throws=failing(task, error, 1),
+            path=SENT,
+            record={"status": "SENT"},
+        )
+        for task, error in (
+            ("Validate", "Lambda.ServiceException"),
+            ("Dedup", "LedgerUnavailable"),
+            ("Render", "Sandbox.Timedout"),
+            ("Send", "Lambda.TooManyRequestsException"),
+            ("Record", "LedgerUnavailable"),
+        )
+    ),
+    *(
+        Scenario(
+            name=f"{task.lower()}-never-passes",
+            throws=failing(task, "LedgerUnavailable", STEP_CALLS),
+            path=(*SENT[: SENT.index(task) + 1], *DEFERRED),
+            error="LedgerUnavailable",
+            record=record,
+        )
+        for task, record in (
+            ("Validate", {}),
+            ("Dedup", {}),
+            ("Render", {"status": "CLAIMED"}),
+            ("Record", {"status": "SENDING"}),
+        )
+    ),
+    *(
+        Scenario(
+            name=f"bug-in-{task.lower()}",
+            throws=failing(task, "UnexpectedError", 1),
+            path=(*SENT[: SENT.index(task) + 1], *FAILED),
+            error="UnexpectedError",
+        )
+        for task in ("Validate", "Dedup", "Record")
+    ),
+    Scenario(
+        name="rejection-not-recorded",
+        event="malformed",
+        throws=failing("RecordRejected", "LedgerUnavailable", STEP_CALLS),
+        path=(*START, "RecordRejected", *DEFERRED),
+        error="LedgerUnavailable",
+    ),
+    Scenario(
+        name="bug-in-rejection",
+        event="malformed",
+        throws=failing("RecordRejected", "UnexpectedError", 1),
+        path=(*START, "RecordRejected", *FAILED),
+        error="UnexpectedError",
+    ),
+]

@@ -1,0 +1,341 @@
+"""The send protocol in slow motion: the real steps, one at a time, with a death at any point.
+
+A `SlowMotion` holds the queue, the executions that run, SES and its events, and a clock that only moves
+when told to. The table is moto's, so that conditions are evaluated for real; the steps are the real
+ones. What Step Functions and SQS do around them (retries, ends, delays) is played here, after the
+generated ASL and `steps/dispatch.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from steps import dedup, dispatch, feedback, record, send
+from steps.aws.ledger_table import LedgerTable
+from steps.aws.ses import Ses
+from steps.aws.workflow import OrderExecution
+from steps.contract import errors, limits
+from steps.contract.handler import metrics
+from steps.contract.state import FailureEnd
+from steps.ledger import rules
+from tests.support.asl import end_of, is_retried
+from tests.support.in_memory_aws import SES, TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+START = 1_800_000_000.0
+ORDER = {"eventType": "order.confirmed", "customerEmail": "customer@example.com"}
+ID = rules.notification_id("ORDER1", ORDER["eventType"], ORDER["customerEmail"])
+
+WRITE_FAULTS = ("dies before", "dies after", "unavailable", "answer lost")
+STATE_OF = {"dedup": "Dedup", "send": "Send", "record": "Record", "give_up": "RecordFailed"}
+"""A step's state in the order workflow."""
+
+REFUSALS = {
+    "throttled": errors.SendThrottled,
+    "paused": errors.SendingPaused,
+    "quota": errors.QuotaExceeded,
+    "not verified": errors.SenderNotReady,
+    "5xx, not accepted": errors.SendOutcomeUnknown,
+}
+
+SEND_FAULTS = (
+    *("dies before", "dies after", "answer lost", "5xx, not accepted"),
+    *("throttled", "paused", "quota", "not verified"),
+)
+
+
+class Died(BaseException):
+    """The process was killed: nothing after this point ran, not even an `except`."""
+
+
+@dataclass
+class Message:
+    """A copy of the order event on the queue."""
+
+    number: int
+    visible_at: float
+    receives: int = 0
+
+
+@dataclass
+class RunningExecution:
+    """One run of the order workflow: the step it is at, and its tries of that step so far."""
+
+    owner: str
+    message: Message
+    step: str = "dedup"
+    tries: int = 0
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Event:
+    """An event that SES will publish, in the order, and as often, as it likes."""
+
+    text: str
+    folded: int = 0
+
+
+class SlowMotion:
+    """Everything around the steps. Methods are what may happen next; each returns nothing."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.numbers = itertools.count(1)
+        self.queue: list[Message] = []
+        self.executions: list[RunningExecution] = []
+        self.dead_letters: list[Message] = []
+        self.accepted: list[str] = []
+        self.events: list[Event] = []
+        self.fault: str | None = None
+        self.fault_at = ""
+        self.log: list[str] = []
+        self.table = FaultyTable(TABLE.name, self)
+        self.ses = FaultySes(**vars(SES), slow_motion=self)
+
+    # --- what may happen --------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """The shop publishes the order event, perhaps again."""
+        self.queue.append(Message(next(self.numbers), self.now))
+
+    def receive(self) -> None:
+        """A dispatcher takes a message that is visible, and starts an execution."""
+        message = next(m for m in self.queue if m.visible_at <= self.now)
+        message.receives += 1
+        message.visible_at = self.now + limits.QUEUE_VISIBILITY
+        owner = f"execution-{next(self.numbers)}"
+        state = {
+            "attempt": message.receives,
+            "notificationId": ID,
+            "orderId": "ORDER1",
+            "order": ORDER,
+            "email": {"to": "customer@example.com", "subject": "", "html": "", "text": ""},
+        }
+        self.executions.append(RunningExecution(owner, message, state=state))
+
+    def advance(self, execution: RunningExecution, fault: str | None = None, at: str = "") -> None:
+        """Run an execution's next step; `fault` strikes at the first write, or `at` one of a kind."""
+        self.fault, self.fault_at = fault, at
+        run: Callable[[RunningExecution], None] = getattr(self, f"_{execution.step}")
+        try:
+            run(execution)
+        except Died:
+            self._failed(execution, "Runtime.ExitError")
+        except errors.OrderMailError as error:
+            self._failed(execution, type(error).__name__)
+        finally:
+            self.fault = None
+            metrics.clear_metrics()
+
+    def dispatcher_dies(self, execution: RunningExecution) -> None:
+        """The dispatcher is killed: its message comes back by itself; nobody judges the execution."""
+        execution.message = Message(0, 0)
+
+    def report(self, event: Event, fault: str | None = None) -> None:
+        """SES publishes an event, perhaps again; the feedback function folds it."""
+        self.fault, self.fault_at = fault, ""
+        try:
+            feedback.apply_event(event.text, table=self.table)
+            event.folded += 1
+        except (Died, errors.OrderMailError):
+            pass  # SNS and Lambda try again.
+        finally:
+            self.fault = None
+            metrics.clear_metrics()
+
+    def wait(self, seconds: float) -> None:
+        """Time passes. Executions go on, even past every time-out: safety must not hang on clocks."""
+        self.now += seconds
+
+    def time_out(self, execution: RunningExecution) -> None:
+        """The machine's time-out ends an execution."""
+        self._end(
+            execution,
+            OrderExecution(arn=execution.owner, status="TIMED_OUT", error="States.Timeout"),
+        )
+
+    def drain(self) -> None:
+        """Let everything go well from here on until nothing is left to do."""
+        for _ in range(500):
+            for event in self.events:
+                if not event.folded:
+                    self.report(event)
+            if self.executions:
+                self.advance(self.executions[0])
+            elif not self.queue:
+                return
+            elif any(m.visible_at <= self.now for m in self.queue):
+                self.receive()
+            else:
+                self.now = min(m.visible_at for m in self.queue)
+        raise AssertionError(f"never settled: {self.record()}")
+
+    # --- what can be asked ------------------------------------------------------------------------
+
+    def record(self) -> rules.Record:
+        """Return the notification's record; empty while there is none."""
+        return TABLE.read(ID)
+
+    # --- the machine ------------------------------------------------------------------------------
+
+    def _dedup(self, execution: RunningExecution) -> None:
+        claim = dedup.claim(
+            execution.state,  # type: ignore[arg-type]
+            execution.owner,
+            table=self.table,
+            now=self.now,
+        )
+        execution.state["claim"] = claim
+        if claim["result"] == "NEW":
+            self._next(execution, "send")
+        else:
+            self._succeed(execution)
+
+    def _send(self, execution: RunningExecution) -> None:
+        execution.state["receipt"] = send.send(
+            execution.state,  # type: ignore[arg-type]
+            execution.owner,
+            table=self.table,
+            ses=self.ses,
+            clock=lambda: self.now,
+        )
+        self._next(execution, "record")
+
+    def _record(self, execution: RunningExecution) -> None:
+        record.record_sent(execution.state, execution.owner, table=self.table)  # type: ignore[arg-type]
+        self._succeed(execution)
+
+    def _give_up(self, execution: RunningExecution) -> None:
+        record.record_failed(
+            execution.state,  # type: ignore[arg-type]
+            execution.owner,
+            table=self.table,
+            now=self.now,
+        )
+        self._fail(execution, FailureEnd.GAVE_UP)
+
+    @staticmethod
+    def _next(execution: RunningExecution, step: str) -> None:
+        execution.step, execution.tries = step, 0
+
+    def _failed(self, execution: RunningExecution, error: str) -> None:
+        state = STATE_OF[execution.step]
+        execution.tries += 1
+        if is_retried(state, error, execution.tries):
+            return
+        execution.state["error"] = {"Error": error, "Cause": ""}
+        if end := end_of(state, execution.state):
+            self._fail(execution, end)
+        else:
+            self._next(execution, "give_up")
+
+    def _fail(self, execution: RunningExecution, end: FailureEnd) -> None:
+        error = execution.state["error"]["Error"]
+        self._end(
+            execution,
+            OrderExecution(arn=execution.owner, status="FAILED", end=end, error=error),
+        )
+
+    def _succeed(self, execution: RunningExecution) -> None:
+        self._end(
+            execution,
+            OrderExecution(arn=execution.owner, status="SUCCEEDED", output=execution.state),
+        )
+
+    def _end(self, execution: RunningExecution, ended: OrderExecution) -> None:
+        self.executions.remove(execution)
+        message = execution.message
+        if message not in self.queue:
+            return  # Its dispatcher died.
+        match dispatch.dispose(ended, message.receives):
+            case dispatch.Done():
+                self.queue.remove(message)
+            case dispatch.Later(delay):
+                message.visible_at = self.now + delay
+            case dispatch.DeadLetter():
+                self.queue.remove(message)
+                self.dead_letters.append(message)
+
+    # --- AWS, with faults -------------------------------------------------------------------------
+
+    def strikes(self, at: str) -> str | None:
+        """Take the fault that is to strike here, if it is."""
+        if self.fault is None or self.fault_at not in ("", at):
+            return None
+        fault, self.fault = self.fault, None
+        return fault
+
+    def publish_later(self, message_id: str, tags: Mapping[str, str]) -> None:
+        mail = {
+            "timestamp": rules.iso(self.now),
+            "messageId": message_id,
+            "source": SES.sender,
+            "tags": {name: [value] for name, value in tags.items()},
+        }
+        details: list[tuple[str, dict[str, Any]]] = [
+            ("Send", {"send": {}}),
+            ("Delivery", {"delivery": {"timestamp": rules.iso(self.now + 1)}}),
+        ]
+        if len(self.accepted) % 2:
+            bounce = {"bounceType": "Permanent", "bounceSubType": "General"}
+            details.append(("Bounce", {"bounce": bounce | {"timestamp": rules.iso(self.now + 17)}}))
+        self.events += [
+            Event(json.dumps({"eventType": type_, "mail": mail} | detail))
+            for type_, detail in details
+        ]
+
+
+@dataclass(frozen=True)
+class FaultyTable(LedgerTable):
+    """The tracking table, whose writes fail as asked."""
+
+    slow_motion: SlowMotion
+
+    def write(self, request: rules.Put | rules.Update) -> rules.Record | None:
+        """Write, or die, or be unavailable, or lose the answer."""
+        written = request.record if isinstance(request, rules.Put) else request.set
+        at = "SENDING" if written.get("status") == "SENDING" else "write"
+        fault = self.slow_motion.strikes(at)
+        if fault == "dies before":
+            raise Died
+        if fault == "unavailable":
+            raise errors.LedgerUnavailable("as asked")
+        record = super().write(request)
+        if fault == "dies after":
+            raise Died
+        if fault == "answer lost":
+            raise errors.LedgerUnavailable("as asked")
+        return record
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultySes(Ses):
+    """SES, which accepts, refuses or dies as asked."""
+
+    slow_motion: SlowMotion
+
+    def send(self, _email: object, *, tags: Mapping[str, str]) -> str:
+        """Accept the mail, or not."""
+        slow_motion = self.slow_motion
+        fault = slow_motion.strikes("SES")
+        if fault in REFUSALS:
+            raise REFUSALS[fault]("as asked")
+        if fault == "dies before":
+            raise Died
+        assert slow_motion.record()["status"] == "SENDING", (
+            "SES is called before the record says so"
+        )
+        message_id = f"message-{len(slow_motion.accepted) + 1}"
+        slow_motion.accepted.append(message_id)
+        slow_motion.publish_later(message_id, tags)
+        if fault == "dies after":
+            raise Died
+        if fault == "answer lost":
+            raise errors.SendOutcomeUnknown("as asked")
+        return message_id
