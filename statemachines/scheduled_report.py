@@ -110,6 +110,7 @@ class ScheduledReport:
             subject=subject,
             message=sfn.TaskInput.from_text(message),
             result_path=sfn.JsonPath.DISCARD,
+            task_timeout=sfn.Timeout.duration(Duration.seconds(limits.ALERT_TIMEOUT)),
         )
         publication.add_retry(
             errors=["States.ALL"],

@@ -87,10 +87,8 @@ IN_DOUBT_GRACE_MAX = 12 * 60 * 60
 
 DISPATCHER_BATCH = 10
 PACING_BUDGET = 60
-"""How long a mail may wait in a dispatcher for its sending slot: five batches at one mail a second."""
-
-RESERVATION_WRITES = 2
-"""To start a line of sending slots, or to go on with it."""
+"""How long a mail may wait in a dispatcher for its sending slot, the slot's reservation included: five
+batches at one mail a second."""
 
 WORKFLOW_CONNECT_TIMEOUT = 2
 WORKFLOW_READ_TIMEOUT = MACHINE_TIMEOUT + 5
@@ -98,7 +96,6 @@ WORKFLOW_CALL = WORKFLOW_CONNECT_TIMEOUT + WORKFLOW_READ_TIMEOUT
 
 DISPATCHER_TIMEOUT = (
     SES_CALL  # GetAccount
-    + RESERVATION_WRITES * LEDGER_CALL
     + PACING_BUDGET
     + WORKFLOW_CALL
     + QUEUE_CALL
@@ -157,8 +154,16 @@ REPORT_RETRIES = 2
 REPORT_RETRY_INTERVAL = 5
 REPORT_RETRY_BACKOFF = 3.0
 
-REPORT_MACHINE_TIMEOUT = 45 * 60
-"""Four tasks in a row with all their retries, and the alert; the next run is an hour away."""
+ALERT_TIMEOUT = 30
+"""One publication to the alerts topic, by Step Functions itself."""
+
+_RETRY_WAITS = sum(REPORT_RETRY_INTERVAL * REPORT_RETRY_BACKOFF**i for i in range(REPORT_RETRIES))
+REPORT_MACHINE_TIMEOUT = round(
+    4 * ((1 + REPORT_RETRIES) * REPORT_TASK_TIMEOUT + _RETRY_WAITS)
+    + ((1 + REPORT_RETRIES) * ALERT_TIMEOUT + _RETRY_WAITS)
+)
+"""The sources, the report, the pause and the keeping, each with all its retries, and the alert. It must
+end before the next run, an hour later."""
 
 COST_REPORT_TTL = 400 * DAY
 REPUTATION_REPORT_TTL = 90 * DAY

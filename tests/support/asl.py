@@ -13,8 +13,17 @@ from typing import Any
 
 from steps.contract.state import FailureEnd
 
-ORDER_WORKFLOW = Path("statemachines/order_workflow.asl.json")
-STATES: dict[str, Any] = json.loads(ORDER_WORKFLOW.read_text())["States"]
+FOLDER = Path("statemachines")
+ORDER_WORKFLOW = FOLDER / "order_workflow.asl.json"
+
+
+def states_of(machine: str) -> dict[str, Any]:
+    """Return the states of a workflow, such as `cost_analysis`."""
+    states: dict[str, Any] = json.loads((FOLDER / f"{machine}.asl.json").read_text())["States"]
+    return states
+
+
+STATES = states_of("order_workflow")
 
 
 def retrier(state: str, error: str) -> dict[str, Any]:
