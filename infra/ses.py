@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from infra.config import Config
+    from infra.stack import StackOptions
 
 
 class SesStack(Stack):
@@ -25,8 +26,10 @@ class SesStack(Stack):
     and outlives any deployment.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, config: Config, **kwargs: Any) -> None:
-        super().__init__(scope, id_, **kwargs)
+    def __init__(
+        self, scope: Construct, id_: str, *, config: Config, **options: Unpack[StackOptions]
+    ) -> None:
+        super().__init__(scope, id_, **options)
         self.key = _customer_managed_key(self) if config.customer_managed_key else None
 
         self.events = sns.Topic(

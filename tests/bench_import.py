@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infra.bundling import ROOT, bundle, laptop
+from infra.bundling import ROOT, build_bundle, laptop
 
 ROUNDS = 9
 HANDLERS = ("validate", "dedup", "render", "send", "record", "dispatch", "feedback")
@@ -53,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         bootstrap = Path(scratch) / "bootstrap"
         bootstrap.write_text("#!/bin/sh\n")
-        asset = bundle(laptop(bootstrap), Path(scratch) / "asset")
+        asset = build_bundle(laptop(bootstrap), Path(scratch) / "asset").directory
         codes = {"boto3 client alone": BASELINE} | {
             name: f"import steps.{name}"
             + (f"; import steps.aws; {CLIENTS[name]}" if name in CLIENTS else "")
