@@ -22,6 +22,5 @@ class TapStack(Stack):
         self, scope: Construct, id_: str, *, config: Config, **options: Unpack[StackOptions]
     ) -> None:
         super().__init__(scope, id_, **options)
-        alarms = f"arn:aws:cloudwatch:{config.region}:{config.account}:alarm:"
-        dashboards.notifications(self, config, alarms)
+        dashboards.notifications(self, config)
         dashboards.costs(self, config)
