@@ -12,10 +12,11 @@ from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags
 
 from infra import nag
 from infra.bundling import AWS_LAMBDA, build_bundle, laptop
-from infra.config import Config, ConfigError
+from infra.config import Config
 from infra.monitoring import MonitoringStack
 from infra.notifications import NotificationsStack
 from infra.ses import SesStack
+from infra.setting import ConfigError
 from infra.stack import StackOptions
 from infra.tap import TapStack
 

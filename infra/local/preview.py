@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from infra import mail
-from infra.config import Config, ConfigError
+from infra.config import Config
+from infra.setting import ConfigError
 from steps import aws, kinds, localise, model, render
 
 if TYPE_CHECKING:

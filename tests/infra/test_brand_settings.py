@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from infra.config import Config, ConfigError
+from infra.config import Config
+from infra.setting import ConfigError
 from steps.brand import Brand
 
 SHOP = {
