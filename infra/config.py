@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOCAL_ACCOUNT, LOCAL_REGION, LOCAL_SENDER = "000000000000", "us-east-1", "orders@example.com"
 LOCAL_BRAND = Brand(name="Example Shop", support_email=LOCAL_SENDER)
 
-BRAND = {
+BRAND_SETTINGS = {
     "name": Setting(
         "BRAND_NAME",
         "the shop's name in the mails",
@@ -74,7 +74,7 @@ BRAND = {
         default=Brand.unsubscribe_url,
     ),
 }
-"""The settings of the letterhead, by the fields of `Brand`."""
+"""By the fields of `Brand`."""
 
 
 def _grace(least: int) -> Format[int]:
@@ -153,7 +153,7 @@ class Config:
         # The laptop's events are quick, and its users do not want to wait for a re-send.
         laptop_takes=_grace(limits.STEP_TASK_TIMEOUT),
     )
-    brand: Brand = group(Brand, BRAND)
+    brand: Brand = group(Brand, BRAND_SETTINGS)
 
     @property
     def domain(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.config import BRAND, Config, settings_table
+from infra.config import BRAND_SETTINGS, Config, settings_table
 from infra.setting import ConfigError
 from steps.brand import Brand
 
@@ -67,7 +67,7 @@ def test_all_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "held"),
+    ("variable", "value"),
     [
         ("CDK_DEFAULT_ACCOUNT", "12345"),
         ("CDK_DEFAULT_REGION", "Frankfurt"),
@@ -85,11 +85,11 @@ def test_all_settings() -> None:
         ("IN_DOUBT_GRACE_SECONDS", "5 min"),
     ],
 )
-def test_a_wrong_value_is_named(variable: str, held: str) -> None:
+def test_a_wrong_value_is_named(variable: str, value: str) -> None:
     with pytest.raises(ConfigError) as error:
-        Config.from_environment(AWS | {variable: held}, local=False)
+        Config.from_environment(AWS | {variable: value}, local=False)
     message = str(error.value)
-    assert message.startswith(f'{variable} is "{held}": it takes ')
+    assert message.startswith(f'{variable} is "{value}": it takes ')
     assert "\n" not in message
 
 
@@ -106,7 +106,7 @@ def test_the_laptop_may_be_less_patient_with_mails_in_doubt() -> None:
 
 def test_every_field_is_a_row_of_the_table_and_every_row_a_field() -> None:
     assert set(Config.rows().rows) == {field.name for field in fields(Config)}
-    assert set(BRAND) == {field.name for field in fields(Brand)}
+    assert set(BRAND_SETTINGS) == {field.name for field in fields(Brand)}
     assert len(SETTINGS) == len(fields(Config)) - 1 + len(fields(Brand))
     assert len({setting.variable for setting in SETTINGS}) == len(SETTINGS)
 
