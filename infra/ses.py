@@ -32,20 +32,7 @@ class SesStack(Stack):
         super().__init__(scope, id_, **options)
         self.key = _customer_managed_key(self) if config.customer_managed_key else None
 
-        self.events = sns.Topic(
-            self,
-            "events",
-            topic_name=config.name("email-ses-events"),
-            enforce_ssl=True,
-            master_key=self.key,
-        )
-        if not self.key:
-            acknowledge(
-                self.events,
-                {"AwsSolutions-SNS2": "SES cannot publish to a topic under alias/aws/sns; "
-                 "CUSTOMER_MANAGED_KEY=true encrypts it."},
-            )  # fmt: skip
-
+        self.events = self._events_topic(config)
         self.configuration_set = ses.ConfigurationSet(
             self,
             "configuration-set",
@@ -67,6 +54,22 @@ class SesStack(Stack):
                 ses.EmailSendingEvent.RENDERING_FAILURE,
             ],
         )
+
+    def _events_topic(self, config: Config) -> sns.Topic:
+        topic = sns.Topic(
+            self,
+            "events",
+            topic_name=config.name("email-ses-events"),
+            enforce_ssl=True,
+            master_key=self.key,
+        )
+        if not self.key:
+            acknowledge(
+                topic,
+                {"AwsSolutions-SNS2": "SES cannot publish to a topic under alias/aws/sns; "
+                 "CUSTOMER_MANAGED_KEY=true encrypts it."},
+            )  # fmt: skip
+        return topic
 
 
 def _customer_managed_key(scope: Construct) -> kms.Key:
