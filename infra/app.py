@@ -6,73 +6,56 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags
 
 from infra import nag
-from infra.bundling import AWS_LAMBDA, bundle, laptop
-from infra.config import Config, ConfigError
+from infra.bundling import AWS_LAMBDA, build_bundle, laptop
+from infra.config import Config
 from infra.monitoring import MonitoringStack
 from infra.notifications import NotificationsStack
 from infra.ses import SesStack
+from infra.setting import ConfigError
+from infra.stack import StackOptions
 from infra.tap import TapStack
 
+if TYPE_CHECKING:
+    from infra.bundling import Bundle
 
-def build(app: App, config: Config, asset: Path, *, local: Path | None = None) -> TapStack:
-    """Compose the stacks. `local` is the laptop's Lambda bootstrap; None means AWS."""
-    target = laptop(local) if local else AWS_LAMBDA
-    common: dict[str, Any] = {"env": Environment(account=config.account, region=config.region)}
-    if local:
+
+def build(app: App, config: Config, bundle: Bundle) -> None:
+    """Put the stacks into the app; the bundle's target decides whether they are for AWS or the laptop."""
+    options = StackOptions(
+        env=Environment(account=config.account, region=config.region),
         # The laptop's AWS refuses the bootstrap roles' conditions and has but one user anyway.
-        common["synthesizer"] = CliCredentialsStackSynthesizer()
-
-    ses_name, notifications_name, monitoring_name = (
-        config.name("ses-configuration"),
-        config.name("email-notifications"),
-        config.name("cost-monitoring"),
+        synthesizer=CliCredentialsStackSynthesizer() if bundle.target.on_laptop else None,
     )
-    ses = SesStack(app, ses_name, stack_name=ses_name, config=config, **common)
+    ses = SesStack(app, config.name("ses-configuration"), config=config, **options)
     notifications = NotificationsStack(
-        app,
-        notifications_name,
-        stack_name=notifications_name,
-        config=config,
-        target=target,
-        asset=asset,
-        ses=ses,
-        **common,
+        app, config.name("email-notifications"), config=config, bundle=bundle, ses=ses, **options
     )
     monitoring = MonitoringStack(
-        app,
-        monitoring_name,
-        stack_name=monitoring_name,
-        config=config,
-        target=target,
-        asset=asset,
-        ses=ses,
-        **common,
+        app, config.name("cost-monitoring"), config=config, bundle=bundle, ses=ses, **options
     )
-    tap = TapStack(app, f"TapStack{config.env}", config=config, **common)
+    tap = TapStack(app, f"TapStack{config.env}", config=config, **options)
     tap.add_stack_dependency(notifications)
     tap.add_stack_dependency(monitoring)
     Tags.of(app).add("app", config.name("order-mail"))
     nag.check(app)
-    return tap
 
 
 def main() -> None:
     """Synthesise. A wrong setting ends with one line and exit status 1."""
     app = App()
     laptop_folder = app.node.try_get_context("laptop")
-    local = Path(laptop_folder) / "bootstrap" if laptop_folder else None
+    target = laptop(Path(laptop_folder) / "bootstrap") if laptop_folder else AWS_LAMBDA
     try:
-        config = Config.from_environment(os.environ, local=bool(local))
+        config = Config.from_environment(os.environ, local=target.on_laptop)
     except ConfigError as error:
         sys.exit(str(error))
     with tempfile.TemporaryDirectory() as scratch:
-        asset = bundle(laptop(local) if local else AWS_LAMBDA, Path(scratch) / "asset")
-        build(app, config, asset, local=local)
+        build(app, config, build_bundle(target, Path(scratch) / "bundle"))
         app.synth()
 
 

@@ -1,11 +1,10 @@
-"""The Lambda asset: the steps and their dependencies, built by uv without Docker.
+"""The bundle: the steps and their dependencies, built by uv without Docker.
 
-One asset serves every function. boto3 is not in it: it comes with the runtime.
+One bundle serves every function. boto3 is not in it: it comes with the runtime.
 """
 
 from __future__ import annotations
 
-import functools
 import platform
 import shutil
 import subprocess
@@ -22,13 +21,26 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where the asset is to run. `bootstrap` starts the runtime client where AWS's image does not."""
+    """Where a bundle is to run. `bootstrap` starts the runtime client where AWS's image does not."""
 
     runtime: lambda_.Runtime
     architecture: lambda_.Architecture
     python_version: str
     python_platform: str | None
     bootstrap: Path | None = None
+
+    @property
+    def on_laptop(self) -> bool:
+        """Whether the functions run on the laptop instead of on AWS."""
+        return self.bootstrap is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A directory with all that a function's code needs, and the target that it was built for."""
+
+    directory: Path
+    target: Target
 
 
 AWS_LAMBDA = Target(
@@ -51,9 +63,8 @@ def laptop(bootstrap: Path) -> Target:
     )
 
 
-@functools.cache
-def bundle(target: Target, directory: Path) -> Path:
-    """Build the asset for `target` in `directory`, from the lock file, and return the directory.
+def build_bundle(target: Target, directory: Path) -> Bundle:
+    """Build the bundle for `target` in `directory`, from the lock file.
 
     Raises:
         subprocess.CalledProcessError: uv could not install the locked wheels; its message is shown.
@@ -75,4 +86,4 @@ def bundle(target: Target, directory: Path) -> Path:
     mail.build(directory / "steps" / "mail" / "built")
     if target.bootstrap:
         shutil.copy(target.bootstrap, directory / "bootstrap")
-    return directory
+    return Bundle(directory=directory, target=target)

@@ -1,28 +1,28 @@
-"""The two dashboards: widgets in the order in which an operator asks questions."""
+"""The two dashboards: rows of widgets, in the order in which an operator asks questions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infra.alarms import LAMBDA, SES, SQS, STATES, alarms
-from steps.contract.metrics import NAMESPACE
+from statemachines.order_workflow import Steps
+from steps.contract.metrics import NAMESPACE, Metric
 from steps.reports import reputation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from constructs import Construct
 
     from infra.config import Config
 
 FUNCTIONS = (
     "email-processor",
-    "email-validate",
-    "email-dedup",
-    "email-render",
-    "email-send",
-    "email-record",
+    *(f"email-{step.name}" for step in fields(Steps)),
     "email-feedback",
 )
 
@@ -38,160 +38,32 @@ orders; a cheaper plan may fit (the report's `plans`). Anything else that grows 
 retries or logs too much. One day's report: `aws dynamodb get-item --table-name {table} --key \
 '{{"kind":{{"S":"cost"}},"date":{{"S":"2026-11-24"}}}}'`"""
 
+ORANGE, RED = "#ff7f0e", "#d62728"
+HOUR, DAY = Duration.hours(1), Duration.days(1)
+WHOLE, HALF, THIRD = 24, 12, 8
+"""Widths. CloudWatch's grid has 24 columns."""
 
-def notifications(scope: Construct, config: Config, monitoring_arn: str) -> cloudwatch.Dashboard:
-    """Make `email-notifications-{env}`; alarms' ARNs begin with `monitoring_arn`."""
-    sent, delivered = _ours("EmailSent"), _ours("EmailDelivered")
-    bounced, complained = _ours("EmailBounced"), _ours("EmailComplaint")
-    queue = config.name("email-order-queue")
-    machine = f"arn:aws:states:{config.region}:{config.account}:stateMachine:" + config.name(
-        "email-order-workflow"
-    )
 
-    def states(name: str, label: str, statistic: str = "Sum") -> cloudwatch.Metric:
-        return _metric(STATES, name, statistic, label, StateMachineArn=machine)
-
-    def orders(name: str, label: str) -> cloudwatch.Metric:
-        return _metric(SQS, name, "Maximum", label, QueueName=queue)
-
-    def per_function(name: str, statistic: str) -> list[cloudwatch.IMetric]:
-        return [
-            _metric(LAMBDA, name, statistic, base, FunctionName=config.name(base))
-            for base in FUNCTIONS
-        ]
-
-    def rate(kind: str, events: cloudwatch.Metric) -> cloudwatch.GraphWidget:
-        warn, critical = (100 * threshold for threshold in reputation.THRESHOLDS[kind])
-        return _graph(
-            f"Too many {kind}s? (% of the mails sent)",
-            [
-                cloudwatch.MathExpression(
-                    expression="100 * events / sent",
-                    using_metrics={"events": events, "sent": sent},
-                    label=f"{kind} rate, an hour",
-                    period=Duration.hours(1),
-                ),
-                cloudwatch.MathExpression(
-                    expression="100 * account",
-                    using_metrics={
-                        "account": _metric(SES, f"Reputation.{kind.capitalize()}Rate", "Average")
-                    },
-                    label="as SES sees the account",
-                    period=Duration.hours(1),
-                ),
-            ],
-            lines=[(warn, "SES reviews", "#ff7f0e"), (critical, "SES may pause", "#d62728")],
-            width=12,
-        )
-
+def notifications(scope: Construct, config: Config) -> cloudwatch.Dashboard:
+    """Make `email-notifications-{env}`."""
     return cloudwatch.Dashboard(
         scope,
         "notifications",
         dashboard_name=config.name("email-notifications"),
-        default_interval=Duration.days(1),
+        default_interval=DAY,
         widgets=[
-            [
-                cloudwatch.TextWidget(markdown=NOTIFICATIONS_HELP, width=12, height=4),
-                cloudwatch.AlarmStatusWidget(
-                    title="Is anything wrong?",
-                    width=12,
-                    height=4,
-                    alarms=[
-                        cloudwatch.Alarm.from_alarm_arn(
-                            scope, watched.name, f"{monitoring_arn}{config.name(watched.name)}"
-                        )
-                        for watched in alarms(config)
-                    ],
-                ),
-            ],
-            [
-                _graph("Are mails going out, and arriving?", [sent, delivered], width=12),
-                _graph(
-                    "Delivered, % of sent",
-                    [
-                        cloudwatch.MathExpression(
-                            expression="100 * delivered / sent",
-                            using_metrics={"delivered": delivered, "sent": sent},
-                            label="delivery rate, an hour",
-                            period=Duration.hours(1),
-                        )
-                    ],
-                    width=12,
-                ),
-            ],
-            [rate("bounce", bounced), rate("complaint", complained)],
-            [
-                _graph(
-                    "What was not sent, or not for sure?",
-                    [
-                        _ours(name)
-                        for name in ("EmailDuplicate", "EmailRejected", "EmailFailed", "EmailInDoubt")
-                    ],
-                    width=8,
-                ),
-                _graph(
-                    "Do orders wait?",
-                    [
-                        orders(f"ApproximateNumberOfMessages{which}", label)
-                        for which, label in (("Visible", "to take up"), ("NotVisible", "waiting"))
-                    ],
-                    right=[orders("ApproximateAgeOfOldestMessage", "oldest, s")],
-                    width=8,
-                ),
-                _graph(
-                    "Dead letters",
-                    [
-                        _metric(
-                            SQS,
-                            "ApproximateNumberOfMessagesVisible",
-                            "Maximum",
-                            label,
-                            QueueName=config.name(name),
-                        )
-                        for name, label in (
-                            ("email-order-dlq", "orders"),
-                            ("email-feedback-dlq", "SES events"),
-                            ("email-watch-dlq", "schedules"),
-                        )
-                    ],
-                    width=8,
-                ),
-            ],
-            [
-                _graph(
-                    "Order workflow (a failed execution waits and comes back)",
-                    [states("ExecutionsStarted", "started"), states("ExecutionsFailed", "failed")],
-                    right=[
-                        states("ExecutionTime", "median, ms", "p50"),
-                        states("ExecutionTime", "p99, ms", "p99"),
-                    ],
-                    width=12,
-                ),
-                _graph("Lambda errors (a throttled send is one)", per_function("Errors", "Sum"), width=12),
-            ],
-            [
-                _graph("Lambda duration, p99, ms", per_function("Duration", "p99"), width=12),
-                _graph("Lambda throttles", per_function("Throttles", "Sum"), width=12),
-            ],
+            _is_anything_wrong(scope, config),
+            _do_mails_arrive(),
+            _do_too_many_bounce_or_complain(),
+            _what_was_not_sent(config),
+            _does_the_workflow_fail(config),
+            _are_functions_slow(config),
         ],
-    )  # fmt: skip
+    )
 
 
 def costs(scope: Construct, config: Config) -> cloudwatch.Dashboard:
     """Make `email-costs-{env}`."""
-    day = Duration.days(1)
-    logs = [f"/aws/lambda/{config.name('cost-monitoring')}"]
-
-    def query(title: str, view: cloudwatch.LogQueryVisualizationType, *lines: str) -> Any:
-        return cloudwatch.LogQueryWidget(
-            title=title,
-            log_group_names=logs,
-            query_lines=list(lines),
-            view=view,
-            width=12,
-            height=7,
-        )
-
     return cloudwatch.Dashboard(
         scope,
         "costs",
@@ -201,45 +73,206 @@ def costs(scope: Construct, config: Config) -> cloudwatch.Dashboard:
             [
                 cloudwatch.TextWidget(
                     markdown=COSTS_HELP.format(table=config.name("email-reports")),
-                    width=24,
+                    width=WHOLE,
                     height=3,
                 )
             ],
-            [
-                _graph(
-                    "Are we within the budget? (USD, month to date)",
-                    [_metric(NAMESPACE, "TotalCost", "Maximum", "total").with_(period=day)],
-                    lines=[(float(config.cost_budget), "budget", "#d62728")],
-                    width=12,
-                ),
-                _graph(
-                    "What does a mail cost? (USD)",
-                    [_metric(NAMESPACE, "CostPerEmail", "Maximum", "per mail").with_(period=day)],
-                    width=12,
-                ),
-            ],
-            [
-                query(
-                    "Which service? (USD, month to date)",
-                    cloudwatch.LogQueryVisualizationType.BAR,
-                    'filter message = "service cost"',
-                    "stats latest(usd) by aws_service",
-                ),
-                query(
-                    "Where will the month end?",
-                    cloudwatch.LogQueryVisualizationType.TABLE,
-                    'filter message = "cost report"',
-                    "fields day, total, forecast, budget",
-                    "sort @timestamp desc",
-                    "limit 31",
-                ),
-            ],
-            [_graph("Mails sent a day", [_ours("EmailSent").with_(period=day)], width=24)],
+            _are_we_within_the_budget(config),
+            _what_costs_most_and_where_will_it_end(config),
+            [_graph("Mails sent a day", [_own_metric(Metric.SENT).with_(period=DAY)], width=WHOLE)],
         ],
     )
 
 
-def _ours(name: str) -> cloudwatch.Metric:
+# --- rows of email-notifications ------------------------------------------------------------------
+
+
+def _is_anything_wrong(scope: Construct, config: Config) -> list[cloudwatch.IWidget]:
+    arn = f"arn:aws:cloudwatch:{config.region}:{config.account}:alarm:"
+    return [
+        cloudwatch.TextWidget(markdown=NOTIFICATIONS_HELP, width=HALF, height=4),
+        cloudwatch.AlarmStatusWidget(
+            title="Is anything wrong?",
+            width=HALF,
+            height=4,
+            alarms=[
+                cloudwatch.Alarm.from_alarm_arn(
+                    scope, alarm.name, f"{arn}{config.name(alarm.name)}"
+                )
+                for alarm in alarms(config)
+            ],
+        ),
+    ]
+
+
+def _do_mails_arrive() -> list[cloudwatch.IWidget]:
+    sent, delivered = _own_metric(Metric.SENT), _own_metric(Metric.DELIVERED)
+    rate = cloudwatch.MathExpression(
+        expression="100 * delivered / sent",
+        using_metrics={"delivered": delivered, "sent": sent},
+        label="delivery rate, an hour",
+        period=HOUR,
+    )
+    return [
+        _graph("Are mails going out, and arriving?", [sent, delivered], width=HALF),
+        _graph("Delivered, % of sent", [rate], width=HALF),
+    ]
+
+
+def _do_too_many_bounce_or_complain() -> list[cloudwatch.IWidget]:
+    return [
+        _rate("bounce", _own_metric(Metric.BOUNCED)),
+        _rate("complaint", _own_metric(Metric.COMPLAINT)),
+    ]
+
+
+def _rate(kind: str, events: cloudwatch.Metric) -> cloudwatch.GraphWidget:
+    """Draw our own rate and SES's, and the thresholds that SES judges the account by."""
+    warn, critical = (100 * threshold for threshold in reputation.THRESHOLDS[kind])
+    own = cloudwatch.MathExpression(
+        expression="100 * events / sent",
+        using_metrics={"events": events, "sent": _own_metric(Metric.SENT)},
+        label=f"{kind} rate, an hour",
+        period=HOUR,
+    )
+    account = cloudwatch.MathExpression(
+        expression="100 * account",
+        using_metrics={"account": _metric(SES, f"Reputation.{kind.capitalize()}Rate", "Average")},
+        label="as SES sees the account",
+        period=HOUR,
+    )
+    return _graph(
+        f"Too many {kind}s? (% of the mails sent)",
+        [own, account],
+        lines=[(warn, "SES reviews", ORANGE), (critical, "SES may pause", RED)],
+        width=HALF,
+    )
+
+
+def _what_was_not_sent(config: Config) -> list[cloudwatch.IWidget]:
+    def queue(base: str, name: str, label: str) -> cloudwatch.Metric:
+        return _metric(SQS, name, "Maximum", label, QueueName=config.name(base))
+
+    visible = "ApproximateNumberOfMessagesVisible"
+    not_sent = (Metric.DUPLICATE, Metric.REJECTED, Metric.FAILED, Metric.IN_DOUBT)
+    return [
+        _graph(
+            "What was not sent, or not for sure?",
+            [_own_metric(name) for name in not_sent],
+            width=THIRD,
+        ),
+        _graph(
+            "Do orders wait?",
+            [
+                queue("email-order-queue", visible, "to take up"),
+                queue("email-order-queue", "ApproximateNumberOfMessagesNotVisible", "waiting"),
+            ],
+            right=[queue("email-order-queue", "ApproximateAgeOfOldestMessage", "oldest, s")],
+            width=THIRD,
+        ),
+        _graph(
+            "Dead letters",
+            [
+                queue("email-order-dlq", visible, "orders"),
+                queue("email-feedback-dlq", visible, "SES events"),
+                queue("email-watch-dlq", visible, "schedules"),
+            ],
+            width=THIRD,
+        ),
+    ]
+
+
+def _does_the_workflow_fail(config: Config) -> list[cloudwatch.IWidget]:
+    workflow = config.name("email-order-workflow")
+    arn = f"arn:aws:states:{config.region}:{config.account}:stateMachine:{workflow}"
+
+    def executions(name: str, label: str, statistic: str = "Sum") -> cloudwatch.Metric:
+        return _metric(STATES, name, statistic, label, StateMachineArn=arn)
+
+    return [
+        _graph(
+            "Order workflow (a failed execution waits and comes back)",
+            [executions("ExecutionsStarted", "started"), executions("ExecutionsFailed", "failed")],
+            right=[
+                executions("ExecutionTime", "median, ms", "p50"),
+                executions("ExecutionTime", "p99, ms", "p99"),
+            ],
+            width=HALF,
+        ),
+        _per_function(config, "Lambda errors (a throttled send is one)", "Errors", "Sum"),
+    ]
+
+
+def _are_functions_slow(config: Config) -> list[cloudwatch.IWidget]:
+    return [
+        _per_function(config, "Lambda duration, p99, ms", "Duration", "p99"),
+        _per_function(config, "Lambda throttles", "Throttles", "Sum"),
+    ]
+
+
+def _per_function(config: Config, title: str, name: str, statistic: str) -> cloudwatch.GraphWidget:
+    return _graph(
+        title,
+        [
+            _metric(LAMBDA, name, statistic, base, FunctionName=config.name(base))
+            for base in FUNCTIONS
+        ],
+        width=HALF,
+    )
+
+
+# --- rows of email-costs --------------------------------------------------------------------------
+
+
+def _are_we_within_the_budget(config: Config) -> list[cloudwatch.IWidget]:
+    total = _metric(NAMESPACE, Metric.TOTAL_COST, "Maximum", "total").with_(period=DAY)
+    per_mail = _metric(NAMESPACE, Metric.COST_PER_EMAIL, "Maximum", "per mail").with_(period=DAY)
+    return [
+        _graph(
+            "Are we within the budget? (USD, month to date)",
+            [total],
+            lines=[(float(config.cost_budget), "budget", RED)],
+            width=HALF,
+        ),
+        _graph("What does a mail cost? (USD)", [per_mail], width=HALF),
+    ]
+
+
+def _what_costs_most_and_where_will_it_end(config: Config) -> list[cloudwatch.IWidget]:
+    def query(
+        title: str, view: cloudwatch.LogQueryVisualizationType, *lines: str
+    ) -> cloudwatch.LogQueryWidget:
+        return cloudwatch.LogQueryWidget(
+            title=title,
+            log_group_names=[f"/aws/lambda/{config.name('cost-monitoring')}"],
+            query_lines=list(lines),
+            view=view,
+            width=HALF,
+            height=7,
+        )
+
+    return [
+        query(
+            "Which service? (USD, month to date)",
+            cloudwatch.LogQueryVisualizationType.BAR,
+            'filter message = "service cost"',
+            "stats latest(usd) by aws_service",
+        ),
+        query(
+            "Where will the month end?",
+            cloudwatch.LogQueryVisualizationType.TABLE,
+            'filter message = "cost report"',
+            "fields day, total, forecast, budget",
+            "sort @timestamp desc",
+            "limit 31",
+        ),
+    ]
+
+
+# --- what the rows are made of --------------------------------------------------------------------
+
+
+def _own_metric(name: Metric) -> cloudwatch.Metric:
     return _metric(NAMESPACE, name, "Sum", name.removeprefix("Email").lower())
 
 
@@ -258,12 +291,13 @@ def _metric(
 
 def _graph(
     title: str,
-    left: list[Any],
+    left: Sequence[cloudwatch.IMetric],
     *,
     width: int,
-    right: list[Any] | None = None,
-    lines: list[tuple[float, str, str]] | None = None,
+    right: Sequence[cloudwatch.IMetric] | None = None,
+    lines: Sequence[tuple[float, str, str]] = (),
 ) -> cloudwatch.GraphWidget:
+    """Draw `left` and `right` on an axis each, above horizontal `lines` of (value, label, colour)."""
     return cloudwatch.GraphWidget(
         title=title,
         width=width,
@@ -273,7 +307,7 @@ def _graph(
         left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
         right_y_axis=cloudwatch.YAxisProps(min=0, show_units=False) if right else None,
         left_annotations=[
-            cloudwatch.HorizontalAnnotation(value=value, label=label, color=color)
-            for value, label, color in lines or ()
+            cloudwatch.HorizontalAnnotation(value=value, label=label, color=colour)
+            for value, label, colour in lines
         ],
     )

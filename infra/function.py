@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, RemovalPolicy
@@ -15,29 +15,25 @@ from infra.nag import acknowledge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from aws_cdk import aws_kms as kms
     from constructs import Construct
 
-    from infra.bundling import Target
+    from infra.bundling import Bundle
     from infra.config import Config
+
+MEMORY = 256
+"""In MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Functions:
-    """Makes the functions of one stack from the one asset."""
+    """Makes the functions of one stack from the one bundle."""
 
     scope: Construct
     config: Config
-    target: Target
-    asset: Path
+    bundle: Bundle
     key: kms.IKey | None = None
-    _code: lambda_.Code = field(init=False)
-
-    def __post_init__(self) -> None:
-        # A Code object belongs to the first stack that uses it; the folder serves all stacks.
-        object.__setattr__(self, "_code", lambda_.Code.from_asset(str(self.asset)))
 
     def make(
         self,
@@ -45,58 +41,58 @@ class Functions:
         handler: str,
         *,
         timeout: int,
-        memory: int = 256,
         environment: Mapping[str, str] | None = None,
         dead_letters: sqs.Queue | None = None,
     ) -> lambda_.Function:
         """Make the function `base`-`env`, whose role may write its own logs and traces, no more.
 
-        `handler` is a module of `steps`; `timeout` is in seconds, `memory` in MB; `dead_letters`
-        takes the events of a function that is called asynchronously, after its last retry.
+        `handler` is a module of `steps`; `timeout` is in seconds; `dead_letters` takes the events of
+        a function that is called asynchronously, after its last retry.
         """
-        name = self.config.name(base)
-        group = logs.LogGroup(
-            self.scope,
-            f"{base}-logs",
-            log_group_name=f"/aws/lambda/{name}",
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-            encryption_key=self.key,
-        )
-        role = iam.Role(
-            self.scope, f"{base}-role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")
-        )
-        group.grant_write(role)
+        log_group = self._log_group(base)
         function = lambda_.Function(
             self.scope,
             base,
-            function_name=name,
-            runtime=self.target.runtime,
-            architecture=self.target.architecture,
-            code=self._code,
+            function_name=self.config.name(base),
+            runtime=self.bundle.target.runtime,
+            architecture=self.bundle.target.architecture,
+            code=lambda_.Code.from_asset(str(self.bundle.directory)),
             handler=f"steps.{handler}.handler",
-            role=role,
-            log_group=group,
+            role=self._role(base, log_group),
+            log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             # The platform's START, END and REPORT lines would be half of what a mail logs.
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
             timeout=Duration.seconds(timeout),
-            memory_size=memory,
+            memory_size=MEMORY,
             tracing=lambda_.Tracing.ACTIVE,
-            environment=dict(environment or {}),
+            environment=environment,
             environment_encryption=self.key,
             dead_letter_queue=dead_letters,
         )
+        if not dead_letters:
+            reason = "Called synchronously: what fails is the caller's to keep."
+            acknowledge(function, {"Serverless-LambdaDLQ": reason})
+        return function
+
+    def _log_group(self, base: str) -> logs.LogGroup:
+        return logs.LogGroup(
+            self.scope,
+            f"{base}-logs",
+            log_group_name=f"/aws/lambda/{self.config.name(base)}",
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+            encryption_key=self.key,
+        )
+
+    def _role(self, base: str, log_group: logs.LogGroup) -> iam.Role:
+        role = iam.Role(
+            self.scope, f"{base}-role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")
+        )
+        log_group.grant_write(role)
         acknowledge(
             role,
             {"AwsSolutions-IAM5[Resource::*]": "X-Ray's PutTraceSegments takes no resource."},
         )
-        if not dead_letters:
-            acknowledge(
-                function,
-                {
-                    "Serverless-LambdaDLQ": "Called synchronously: what fails is the caller's to keep."
-                },
-            )
-        return function
+        return role

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 VIEW = Path(localise.__file__).with_name("view.py")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
-BRAND = {
+BRAND_PROPERTIES = {
     "accent": "{{ brand.colour }}",
     "on-accent": "{{ brand.on_colour }}",
     "dark-accent": "{{ brand.dark_colour }}",
@@ -41,7 +41,7 @@ BRAND = {
 # --- templates ------------------------------------------------------------------------------------
 
 
-def templates(sources: Path = kinds.FOLDER) -> dict[str, str]:
+def compose_templates(sources: Path = kinds.FOLDER) -> dict[str, str]:
     """Compose every kind's templates; return them by file name: `order.shipped.html`, `.txt`, ..."""
     environment = Environment(
         loader=FileSystemLoader(sources),
@@ -56,7 +56,7 @@ def templates(sources: Path = kinds.FOLDER) -> dict[str, str]:
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - composes templates from templates; mails are escaped when rendered
     )
-    found = {}
+    composed = {}
     for path in sorted(sources.glob("*/mail.html.j2")):
         folder = path.parent.name
         event_type = folder.replace("_", ".", 1)
@@ -65,26 +65,26 @@ def templates(sources: Path = kinds.FOLDER) -> dict[str, str]:
         def compose(part: str, folder: str = folder, words: object = words) -> str:
             return environment.get_template(f"{folder}/{part}").render(words=words)
 
-        found[f"{event_type}.html"] = inline(compose("mail.html.j2"))
-        found[f"{event_type}.txt"] = compose("mail.txt.j2")
-        found[f"{event_type}.subject.txt"] = str(vars(words)["subject"])
-    return found
+        composed[f"{event_type}.html"] = inline_styles(compose("mail.html.j2"))
+        composed[f"{event_type}.txt"] = compose("mail.txt.j2")
+        composed[f"{event_type}.subject.txt"] = str(vars(words)["subject"])
+    return composed
 
 
-_KEPT = re.compile(r"{%.*?%}|{{.*?}}|<style class=\"head\">.*?</style>", re.DOTALL)
+_NOT_FOR_THE_PARSER = re.compile(r"{%.*?%}|{{.*?}}|<style class=\"head\">.*?</style>", re.DOTALL)
 
 
-def inline(template: str) -> str:
+def inline_styles(template: str) -> str:
     """Inline the styles of an HTML template, leaving what is Jinja in it as it is.
 
-    An HTML parser moves text out of a table and rewrites attributes, so each tag of Jinja's travels
-    as something the parser respects there: a comment between elements, a word inside of one. So
-    does the style sheet that stays in the head.
+    An HTML parser moves text out of a table and rewrites attributes. So while it works, something that
+    it leaves alone stands in for each of Jinja's tags: a comment between elements, a word inside of
+    one; and likewise for the style sheet that stays in the head.
     """
     template = _resolve_variables(template)
     tags: list[str] = []
 
-    def hide(match: re.Match[str]) -> str:
+    def stand_in(match: re.Match[str]) -> str:
         before = template[: match.start()]
         inside = before.rfind("<") > before.rfind(">") or before.rfind("<!--") > before.rfind("-->")
         # A statement inside a style sheet or a title would be text there, too; none is.
@@ -93,7 +93,7 @@ def inline(template: str) -> str:
         return f"<!--j{len(tags) - 1}j-->" if as_comment else f"j{len(tags) - 1}j"
 
     html = css_inline.CSSInliner(keep_style_tags=False, load_remote_stylesheets=False).inline(
-        _KEPT.sub(hide, template)
+        _NOT_FOR_THE_PARSER.sub(stand_in, template)
     )
     html = re.sub(r"<!--(j\d+j)-->|(j\d+j)", lambda m: m[1] or m[2], html)
     html = re.sub(r"j(\d+)j", lambda m: tags[int(m[1])], html)
@@ -106,7 +106,9 @@ def inline(template: str) -> str:
 def _resolve_variables(template: str) -> str:
     """Put the values of custom properties in place, since few mail clients know them."""
     template = re.sub(r"/\*.*?\*/\n?", "", template, flags=re.DOTALL)
-    declared = dict(re.findall(r"^\s*--([a-z-]+):\s*(.+?);$", template, re.MULTILINE)) | BRAND
+    declared = (
+        dict(re.findall(r"^\s*--([a-z-]+):\s*(.+?);$", template, re.MULTILINE)) | BRAND_PROPERTIES
+    )
     template = re.sub(r":root {\n(\s*--.*\n)+}\n", "", template)
     return re.sub(r"var\(--([a-z-]+)\)", lambda m: declared[m[1]], template)
 
@@ -114,27 +116,27 @@ def _resolve_variables(template: str) -> str:
 # --- catalogues -----------------------------------------------------------------------------------
 
 
-def messages(sources: Path = kinds.FOLDER) -> dict[str, Catalog]:
-    """Collect what is to be translated, by folder: each kind's own texts, and the common ones in ``."""
+def collect_messages(sources: Path = kinds.FOLDER) -> dict[str, Catalog]:
+    """Collect what is to be translated, by folder: each kind's own texts; the common ones under ""."""
     options = {"silent": "false", "trimmed": "true"}
 
-    def of(text: str, method: str) -> set[str | tuple[str, ...]]:
+    def extracted(text: str, method: str) -> set[str | tuple[str, ...]]:
         keywords = {"_": None, "gettext": None, "ngettext": (1, 2)}
         file = io.BytesIO(text.encode())
         return {
-            tuple(m) if isinstance(m, list | tuple) else m
-            for _, m, _, _ in extract(method, file, keywords=keywords, options=options)
+            tuple(message) if isinstance(message, list | tuple) else message
+            for _, message, _, _ in extract(method, file, keywords=keywords, options=options)
         }
 
     by_kind: dict[str, set[str | tuple[str, ...]]] = {}
-    for name, template in templates(sources).items():
+    for name, template in compose_templates(sources).items():
         folder = re.sub(r"\.(html|txt|subject\.txt)$", "", name).replace(".", "_")
-        by_kind.setdefault(folder, set()).update(of(template, "jinja2.ext:babel_extract"))
-    shared = of(VIEW.read_text("utf-8"), "python")
+        by_kind.setdefault(folder, set()).update(extracted(template, "jinja2.ext:babel_extract"))
+    common = extracted(VIEW.read_text("utf-8"), "python")
     for ids in by_kind.values():
-        shared |= {i for i in ids if sum(i in others for others in by_kind.values()) > 1}
-    found = {"": _catalogue(shared)}
-    return found | {folder: _catalogue(ids - shared) for folder, ids in by_kind.items()}
+        common |= {i for i in ids if sum(i in others for others in by_kind.values()) > 1}
+    own = {folder: _catalogue(ids - common) for folder, ids in by_kind.items()}
+    return {"": _catalogue(common)} | own
 
 
 def _catalogue(ids: Iterable[str | tuple[str, ...]]) -> Catalog:
@@ -150,39 +152,40 @@ def update_catalogues(sources: Path = kinds.FOLDER) -> None:
     A language is there when the common texts have a file for it, which may be an empty one.
     """
     languages = [path.stem for path in (sources / "texts").glob("*.po")]
-    for folder, wanted in messages(sources).items():
+    for folder, wanted in collect_messages(sources).items():
         for language in languages:
             path = sources / folder / "texts" / f"{language}.po"
-            catalogue = Catalog(locale=language)
-            held = read_po(path.open("rb"), locale=language) if path.exists() else Catalog()
+            updated = Catalog(locale=language)
+            current = Catalog()
+            if path.exists():
+                current = read_po(io.BytesIO(path.read_bytes()), locale=language)
             for message in wanted:
                 if message.id:
-                    translated = held.get(message.id)
-                    catalogue.add(message.id, translated.string if translated else None)
+                    translated = current.get(message.id)
+                    updated.add(message.id, translated.string if translated else None)
             path.parent.mkdir(exist_ok=True)
             with path.open("wb") as file:
-                write_po(file, catalogue, omit_header=True, width=0, no_location=True)
+                write_po(file, updated, omit_header=True, width=0, no_location=True)
 
 
-def compiled(sources: Path = kinds.FOLDER) -> dict[str, bytes]:
+def compile_catalogues(sources: Path = kinds.FOLDER) -> dict[str, bytes]:
     """Compile the catalogues, one per language; return them by file name: `de.mo`, ..."""
     merged: dict[str, Catalog] = {}
     for path in sorted(sources.glob("**/texts/*.po")):
         language = path.stem
         # A fixed date: the same sources make the same bundle, and nothing is deployed anew.
-        into = merged.setdefault(
+        catalogue = merged.setdefault(
             language, Catalog(locale=language, creation_date=EPOCH, revision_date=EPOCH)
         )
-        with path.open("rb") as file:
-            for message in read_po(file, locale=language):
-                if message.id:
-                    into.add(message.id, message.string)
-    found = {}
+        for message in read_po(io.BytesIO(path.read_bytes()), locale=language):
+            if message.id:
+                catalogue.add(message.id, message.string)
+    files = {}
     for language, catalogue in merged.items():
         buffer = io.BytesIO()
         write_mo(buffer, catalogue)
-        found[f"{language}.mo"] = buffer.getvalue()
-    return found
+        files[f"{language}.mo"] = buffer.getvalue()
+    return files
 
 
 # --- all of it ------------------------------------------------------------------------------------
@@ -190,13 +193,15 @@ def compiled(sources: Path = kinds.FOLDER) -> dict[str, bytes]:
 
 def build(into: Path = localise.BUILT) -> Path:
     """Write templates and catalogues to the folder `into`, and return it."""
-    files = {name: text.encode() for name, text in templates().items()} | compiled()
+    files = {
+        name: text.encode() for name, text in compose_templates().items()
+    } | compile_catalogues()
     into.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         # Replaced in one go each, since another process may be reading.
-        fresh = into / f".{name}.{os.getpid()}"
-        fresh.write_bytes(content)
-        fresh.replace(into / name)
+        temporary = into / f".{name}.{os.getpid()}"
+        temporary.write_bytes(content)
+        temporary.replace(into / name)
     for path in into.iterdir():
         if path.name not in files and not path.name.startswith("."):
             path.unlink(missing_ok=True)

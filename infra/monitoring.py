@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from aws_cdk import ArnFormat, CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -29,14 +29,13 @@ from steps.cost_monitoring import CostSettings
 from steps.pause import PauseSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from aws_cdk import aws_lambda as lambda_
     from constructs import Construct
 
-    from infra.bundling import Target
+    from infra.bundling import Bundle
     from infra.config import Config
     from infra.ses import SesStack
+    from infra.stack import StackOptions
     from steps.contract.settings import FunctionSettings
 
 
@@ -49,12 +48,11 @@ class MonitoringStack(Stack):
         id_: str,
         *,
         config: Config,
-        target: Target,
-        asset: Path,
+        bundle: Bundle,
         ses: SesStack,
-        **kwargs: Any,
+        **options: Unpack[StackOptions],
     ) -> None:
-        super().__init__(scope, id_, **kwargs)
+        super().__init__(scope, id_, **options)
         self._config = config
         self._key = ses.key
         self._configuration_set = ses.configuration_set.configuration_set_name
@@ -70,7 +68,7 @@ class MonitoringStack(Stack):
             sort_key="date",
         )
         self._dead_letters = queue(self, "email-watch-dlq", config=config, key=ses.key)
-        functions = Functions(scope=self, config=config, target=target, asset=asset, key=ses.key)
+        functions = Functions(scope=self, config=config, bundle=bundle, key=ses.key)
 
         cost = self._reporting(
             functions,

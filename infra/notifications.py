@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -32,13 +32,12 @@ from steps.render import RenderSettings
 from steps.send import SendSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from constructs import Construct
 
-    from infra.bundling import Target
+    from infra.bundling import Bundle
     from infra.config import Config
     from infra.ses import SesStack
+    from infra.stack import StackOptions
     from steps.contract.settings import FunctionSettings
 
 
@@ -51,12 +50,11 @@ class NotificationsStack(Stack):
         id_: str,
         *,
         config: Config,
-        target: Target,
-        asset: Path,
+        bundle: Bundle,
         ses: SesStack,
-        **kwargs: Any,
+        **options: Unpack[StackOptions],
     ) -> None:
-        super().__init__(scope, id_, **kwargs)
+        super().__init__(scope, id_, **options)
         self._config = config
         self._key = ses.key
 
@@ -65,7 +63,7 @@ class NotificationsStack(Stack):
         self.queue = self._queue("email-order-queue", self.dead_letters)
         self.orders = self._orders_topic()
 
-        functions = Functions(scope=self, config=config, target=target, asset=asset, key=ses.key)
+        functions = Functions(scope=self, config=config, bundle=bundle, key=ses.key)
         steps = self._steps(functions, ses)
         self.workflow = machine(
             self,

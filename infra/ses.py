@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from infra.config import Config
+    from infra.stack import StackOptions
 
 
 class SesStack(Stack):
@@ -25,24 +26,13 @@ class SesStack(Stack):
     and outlives any deployment.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, config: Config, **kwargs: Any) -> None:
-        super().__init__(scope, id_, **kwargs)
+    def __init__(
+        self, scope: Construct, id_: str, *, config: Config, **options: Unpack[StackOptions]
+    ) -> None:
+        super().__init__(scope, id_, **options)
         self.key = _customer_managed_key(self) if config.customer_managed_key else None
 
-        self.events = sns.Topic(
-            self,
-            "events",
-            topic_name=config.name("email-ses-events"),
-            enforce_ssl=True,
-            master_key=self.key,
-        )
-        if not self.key:
-            acknowledge(
-                self.events,
-                {"AwsSolutions-SNS2": "SES cannot publish to a topic under alias/aws/sns; "
-                 "CUSTOMER_MANAGED_KEY=true encrypts it."},
-            )  # fmt: skip
-
+        self.events = self._events_topic(config)
         self.configuration_set = ses.ConfigurationSet(
             self,
             "configuration-set",
@@ -64,6 +54,22 @@ class SesStack(Stack):
                 ses.EmailSendingEvent.RENDERING_FAILURE,
             ],
         )
+
+    def _events_topic(self, config: Config) -> sns.Topic:
+        topic = sns.Topic(
+            self,
+            "events",
+            topic_name=config.name("email-ses-events"),
+            enforce_ssl=True,
+            master_key=self.key,
+        )
+        if not self.key:
+            acknowledge(
+                topic,
+                {"AwsSolutions-SNS2": "SES cannot publish to a topic under alias/aws/sns; "
+                 "CUSTOMER_MANAGED_KEY=true encrypts it."},
+            )  # fmt: skip
+        return topic
 
 
 def _customer_managed_key(scope: Construct) -> kms.Key:

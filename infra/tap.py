@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from aws_cdk import Stack
 
@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from infra.config import Config
+    from infra.stack import StackOptions
 
 
 class TapStack(Stack):
     """What spans the other stacks: the operators' dashboards."""
 
-    def __init__(self, scope: Construct, id_: str, *, config: Config, **kwargs: Any) -> None:
-        super().__init__(scope, id_, **kwargs)
-        alarms = f"arn:aws:cloudwatch:{config.region}:{config.account}:alarm:"
-        dashboards.notifications(self, config, alarms)
+    def __init__(
+        self, scope: Construct, id_: str, *, config: Config, **options: Unpack[StackOptions]
+    ) -> None:
+        super().__init__(scope, id_, **options)
+        dashboards.notifications(self, config)
         dashboards.costs(self, config)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from infra import mail
-from infra.config import Config, ConfigError
+from infra.config import Config
+from infra.setting import ConfigError
 from steps import kinds, render
 from steps.aws.ses import from_field
 from steps.contract.order_event import DEFAULT_EVENT_TYPE

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self, TypedDict
 
-from infra.config import LOCAL_ACCOUNT, LOCAL_REGION, Config, ConfigError
+from infra.config import LOCAL_ACCOUNT, LOCAL_REGION, Config
+from infra.setting import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infra.bundling import ROOT, bundle, laptop
+from infra.bundling import ROOT, build_bundle, laptop
 from statemachines.order_workflow import Steps
 
 ROUNDS = 9
@@ -55,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         bootstrap = Path(scratch) / "bootstrap"
         bootstrap.write_text("#!/bin/sh\n")
-        asset = bundle(laptop(bootstrap), Path(scratch) / "asset")
+        asset = build_bundle(laptop(bootstrap), Path(scratch) / "asset").directory
         codes = {"boto3 client alone": BASELINE} | {
             name: f"import steps.{name}"
             + "".join(f"; steps.aws.{client}()" for client in CLIENTS.get(name, "").split())

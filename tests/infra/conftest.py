@@ -10,6 +10,7 @@ import pytest
 from aws_cdk import App
 
 from infra.app import build
+from infra.bundling import AWS_LAMBDA, Bundle
 from infra.config import Config
 
 AWS = {
@@ -27,10 +28,11 @@ def synth(out: Path, **settings: str) -> Templates:
     """Synthesise into `out`; findings of cdk-nag raise. Returns each stack's template by its name."""
     context = json.loads(Path("cdk.json").read_text())
     app = App(outdir=str(out), context=context["context"])
-    asset = out.parent / "asset"
-    asset.mkdir(exist_ok=True)
-    (asset / "steps.txt").write_text("stands in for the bundle, which has a test of its own")
-    build(app, Config.from_environment(AWS | settings, local=False), asset)
+    directory = out.parent / "bundle"
+    directory.mkdir(exist_ok=True)
+    (directory / "steps.txt").write_text("stands in for the bundle, which has a test of its own")
+    bundle = Bundle(directory=directory, target=AWS_LAMBDA)
+    build(app, Config.from_environment(AWS | settings, local=False), bundle)
     assembly = app.synth()
     return {s.stack_name: s.template for s in assembly.stacks}
 

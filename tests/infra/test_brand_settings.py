@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from infra.config import Config, ConfigError
+from infra.config import Config
+from infra.setting import ConfigError
 from steps.mail.brand import Brand
 
 SHOP = {
@@ -49,7 +50,7 @@ def test_on_aws_the_sender_is_the_brand_until_it_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "held"),
+    ("variable", "value"),
     [
         ("BRAND_NAME", "Shop\r\nBcc: eve@evil.example"),
         ("BRAND_NAME", "x" * 81),
@@ -66,7 +67,7 @@ def test_on_aws_the_sender_is_the_brand_until_it_is_named() -> None:
         ("LIST_UNSUBSCRIBE_URL", "https://shop.example/>,<mailto:x@evil.example"),
     ],
 )
-def test_a_wrong_value_is_named(variable: str, held: str) -> None:
+def test_a_wrong_value_is_named(variable: str, value: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{variable} is ") as caught:
-        Config.from_environment({variable: held}, local=True)
+        Config.from_environment({variable: value}, local=True)
     assert "it takes" in str(caught.value)

@@ -1,18 +1,28 @@
-"""A wrong setting stops the synth with one line: the variable, what it held, what it takes."""
+"""The settings: a wrong one stops the synth with one line, and all of them stand in one table."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import fields
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.config import Config, ConfigError
+from infra.config import BRAND_SETTINGS, Config, settings_table
+from infra.setting import ConfigError
+from steps.mail.brand import Brand
+
+if TYPE_CHECKING:
+    from infra.setting import Setting
 
 AWS = {
     "CDK_DEFAULT_ACCOUNT": "123456789012",
     "CDK_DEFAULT_REGION": "eu-west-1",
     "VERIFIED_DOMAIN": "shop.example",
 }
+SETTINGS = list(Config.rows().settings())
 
 
 def test_on_aws() -> None:
@@ -57,7 +67,7 @@ def test_all_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "held"),
+    ("variable", "value"),
     [
         ("CDK_DEFAULT_ACCOUNT", "12345"),
         ("CDK_DEFAULT_REGION", "Frankfurt"),
@@ -75,11 +85,11 @@ def test_all_settings() -> None:
         ("IN_DOUBT_GRACE_SECONDS", "5 min"),
     ],
 )
-def test_a_wrong_value_is_named(variable: str, held: str) -> None:
+def test_a_wrong_value_is_named(variable: str, value: str) -> None:
     with pytest.raises(ConfigError) as error:
-        Config.from_environment(AWS | {variable: held}, local=False)
+        Config.from_environment(AWS | {variable: value}, local=False)
     message = str(error.value)
-    assert message.startswith(f'{variable} is "{held}": it takes ')
+    assert message.startswith(f'{variable} is "{value}": it takes ')
     assert "\n" not in message
 
 
@@ -92,3 +102,42 @@ def test_on_aws_these_must_be_given(variable: str) -> None:
 def test_the_laptop_may_be_less_patient_with_mails_in_doubt() -> None:
     read = {"IN_DOUBT_GRACE_SECONDS": "25"}
     assert Config.from_environment(read, local=True).in_doubt_grace == 25
+
+
+def test_every_field_is_a_row_of_the_table_and_every_row_a_field() -> None:
+    assert set(Config.rows().rows) == {field.name for field in fields(Config)}
+    assert set(BRAND_SETTINGS) == {field.name for field in fields(Brand)}
+    assert len(SETTINGS) == len(fields(Config)) - 1 + len(fields(Brand))
+    assert len({setting.variable for setting in SETTINGS}) == len(SETTINGS)
+
+
+@pytest.mark.parametrize("local", [True, False], ids=["laptop", "aws"])
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
+@pytest.mark.parametrize("wrong", ["\a", "<\n>"], ids=["bell", "two-lines"])
+def test_every_setting_refuses_what_it_does_not_take_with_one_line(
+    wrong: str, setting: Setting[object], *, local: bool
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{setting.variable} is .*: it takes .") as error:
+        Config.from_environment(AWS | {setting.variable: wrong}, local=local)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_table_has_a_line_for_each_setting() -> None:
+    head, rule, *rows = settings_table().splitlines()
+    assert (head, rule) == ("| variable | meaning | default |", "|---|---|---|")
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [row[0] for row in cells] == [f"`{setting.variable}`" for setting in SETTINGS]
+    assert all(len(row) == 3 and all(row) for row in cells)
+    defaults = {row[0].strip("`"): row[2] for row in cells}
+    assert defaults["VERIFIED_DOMAIN"] == "must be given; on the laptop `orders@example.com`"
+    assert defaults["COST_BUDGET_THRESHOLD"] == "`100`"
+    assert defaults["CUSTOMER_MANAGED_KEY"] == "`false`"
+    assert defaults["NOTIFICATION_EMAILS"] == "none"
+    assert defaults["SUPPORT_EMAIL"] == "the sender"
+
+
+def test_the_table_is_printed_on_demand() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "infra.config"], check=True, capture_output=True, text=True
+    )
+    assert printed.stdout == f"{settings_table()}\n"

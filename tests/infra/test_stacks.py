@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.bundling import AWS_LAMBDA, bundle
+from infra.bundling import AWS_LAMBDA, build_bundle
 from statemachines.__main__ import asl
 from steps.contract import limits
 from tests.infra.conftest import Templates, resources, synth
@@ -264,7 +264,7 @@ def test_the_templates_are_valid(template_files: list[Path]) -> None:
 
 
 def test_the_bundle_holds_the_steps_and_their_wheels_for_lambda(tmp_path: Path) -> None:
-    asset = bundle(AWS_LAMBDA, tmp_path / "asset")
+    asset = build_bundle(AWS_LAMBDA, tmp_path / "asset").directory
     assert (asset / "steps" / "validate.py").is_file()
     assert not list(asset.glob("boto*"))
     (core,) = asset.glob("pydantic_core/*.so")

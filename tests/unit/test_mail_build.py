@@ -16,7 +16,7 @@ from steps.mail import localise
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEMPLATES = mail.templates()
+TEMPLATES = mail.compose_templates()
 CATALOGUES = sorted(kinds.FOLDER.glob("**/texts/*.po"))
 
 
@@ -27,7 +27,7 @@ def test_inlining_leaves_the_templates_tags_where_they_are() -> None:
         '<tr><td colspan="{{ 4 if p else 3 }}"><a href="{{ url }}?a=1&amp;b">&lt;</a></td></tr>'
         "</table></body></html>"
     )
-    assert mail.inline(source) == (
+    assert mail.inline_styles(source) == (
         "<html><head></head><body><table>\n"
         '{% for x in xs %}<tr><td class="a" align="{{ end }}" style="color: red;">{{ x }}</td></tr>'
         "{% endfor %}\n"
@@ -71,13 +71,15 @@ def test_every_field_used_is_one_of_the_kinds(name: str) -> None:
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda p: f"{p.parent.parent.name}-{p.stem}")
 def test_every_text_is_translated_with_the_same_placeholders(path: Path) -> None:
-    wanted = mail.messages()["" if path.parent.parent == kinds.FOLDER else path.parent.parent.name]
+    messages = mail.collect_messages()[
+        "" if path.parent.parent == kinds.FOLDER else path.parent.parent.name
+    ]
     with path.open("rb") as file:
-        held = read_po(file, locale=path.stem)
-    assert {m.id for m in held if m.id} == {m.id for m in wanted if m.id}, (
+        catalogue = read_po(file, locale=path.stem)
+    assert {m.id for m in catalogue if m.id} == {m.id for m in messages if m.id}, (
         "run: python -m infra.mail"
     )
-    for message in held:
+    for message in catalogue:
         if not message.id:
             continue
         forms = message.string if isinstance(message.string, tuple) else (message.string,)
@@ -85,7 +87,7 @@ def test_every_text_is_translated_with_the_same_placeholders(path: Path) -> None
         for form in forms:
             assert form, f"{message.id} is not translated"
             assert _placeholders(str(form)) == _placeholders(str(original))
-        assert len(forms) == (held.num_plurals if isinstance(message.id, tuple) else 1)
+        assert len(forms) == (catalogue.num_plurals if isinstance(message.id, tuple) else 1)
 
 
 def test_every_kind_has_every_language() -> None:
@@ -112,6 +114,6 @@ def test_the_inliner_mends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def tags(html: str) -> list[str]:
         return [t for t in re.findall(r"<(/?[a-z][a-z0-9]*)", html) if t not in ("style", "/style")]
 
-    monkeypatch.setattr(mail, "inline", str)
-    for name, source in mail.templates().items():
+    monkeypatch.setattr(mail, "inline_styles", str)
+    for name, source in mail.compose_templates().items():
         assert tags(source) == tags(TEMPLATES[name]), name

@@ -1,0 +1,114 @@
+"""What settings take: each format in words, and the function that reads it."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+from email_validator import validate_email
+
+from infra.setting import Format
+
+LINKS_MAX = 6
+"""A footer, not a site map; and all of a Lambda's environment is at most 4 KB."""
+
+
+def matching(pattern: str, words: str) -> Format[str]:
+    """Return the format of a text that matches the whole of a regular expression."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(text)
+        return text
+
+    return Format(words, parse)
+
+
+def line(longest: int, words: str) -> Format[str]:
+    """Return the format of a printable text; its words go on: "at most `longest` characters"."""
+
+    def parse(text: str) -> str:
+        if len(text) > longest or not text.isprintable():
+            raise ValueError(text)
+        return text
+
+    return Format(f"{words} at most {longest} characters", parse)
+
+
+def whole_number(least: int, most: int, words: str = "a whole number") -> Format[int]:
+    """Return the format of a whole number; its words go on: "from `least` to `most`"."""
+
+    def parse(text: str) -> int:
+        if not least <= (number := int(text)) <= most:
+            raise ValueError(text)
+        return number
+
+    return Format(f"{words} from {least} to {most}", parse)
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _usd(text: str) -> Decimal:
+    amount = Decimal(text)
+    if not (amount.is_finite() and amount > 0):
+        raise ValueError(text)
+    return amount
+
+
+def _address(text: str) -> str:
+    return validate_email(text, check_deliverability=False, allow_smtputf8=False).normalized
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _sender(text: str) -> str:
+    return _address(text if "@" in text else f"orders@{text}")
+
+
+def _web_link(text: str) -> str:
+    # Printable ASCII without brackets: it also stands in a header field (RFC 2369).
+    if not re.fullmatch(r"https://[!-;=?-~]{1,500}", text) or not urlsplit(text).hostname:
+        raise ValueError(text)
+    return text
+
+
+def _links(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for part in text.split(","):
+        label, separator, url = part.strip().partition("=")
+        if not (separator and label.strip()):
+            raise ValueError(text)
+        pairs.append((_LABEL.parse(label.strip()), _web_link(url.strip())))
+    if len(pairs) > LINKS_MAX:
+        raise ValueError(text)
+    return tuple(pairs)
+
+
+_LABEL = line(40, "a label of")
+
+SWITCH = Format("true or false", _switch)
+USD_A_MONTH = Format("US dollars a month, such as 100", _usd)
+
+ACCOUNT = matching(r"\d{12}", "the 12 digits of an AWS account")
+REGION = matching(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as us-east-1")
+ENVIRONMENT = matching(
+    r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", "1 to 20 of a-z, 0-9 and -, such as dev or prod"
+)
+
+SENDER = Format(
+    "a sender that SES has verified: an address (orders@shop.example) or a domain", _sender
+)
+ADDRESSES = Format("addresses separated by commas", _addresses)
+SUPPORT_ADDRESS = Format("the address that customers write to", _address)
+
+COLOUR = matching("#[0-9a-fA-F]{6}", "a colour such as #1f5a43")
+WEB_LINK = Format("a link that begins with https://", _web_link)
+UNSUBSCRIBE_LINK = Format(f"{WEB_LINK.words} and may hold {{notificationId}}", _web_link)
+LINKS = Format("up to six links for the footer: Help=https://..., Returns=https://...", _links)
