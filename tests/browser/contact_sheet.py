@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 from infra import mail
 from infra.local.preview import in_scheme
 from steps import kinds, localise
-from tests.browser.conftest import FLAGS, chromium
+from tests.browser import chromium
 from tests.golden.mails import FOLDER
 from tests.mails import email
 
@@ -56,7 +56,7 @@ def main() -> None:
     ]
     body = "".join(f'<div class="row">{"".join(row)}</div>' for row in rows)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        browser = chromium.launch(playwright.chromium)
         page = browser.new_page(viewport={"width": 1416, "height": 900})
         page.set_content(f"<style>{STYLE}</style>{body}")
         page.wait_for_timeout(500)
