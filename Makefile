@@ -25,7 +25,7 @@ $(VENV)/laptop.done: $(LOCKS)/laptop.txt | $(BIN)/uv
 
 infra/node_modules/.done: infra/package-lock.json $(VENV)/laptop.done
 	@echo "· installing the CDK CLI and the other Node tools"
-	@cd infra && npm ci --silent --no-fund --no-audit
+	@cd infra && npm ci --omit=dev --silent --no-fund --no-audit
 	@touch $@
 
 # MiniStack pins botocore, and Lambda's image holds little: each has an environment of its own.
@@ -35,7 +35,12 @@ infra/node_modules/.done: infra/package-lock.json $(VENV)/laptop.done
 	@$(BIN)/uv pip sync --quiet --require-hashes --python .local/$*/bin/python $<
 	@touch $@
 
-setup: $(VENV)/laptop.done infra/node_modules/.done .local/emulator/.done .local/lambda-image/.done ## installs everything
+setup: $(VENV)/laptop.done infra/node_modules/.done .local/emulator/.done .local/lambda-image/.done ## installs everything but a browser for the tests
+
+.local/browser.done: infra/node_modules/.done
+	@rm -rf .local/chromium
+	@$(BIN)/python -m tests.browser.chromium
+	@touch $@
 
 # --- the laptop's AWS -----------------------------------------------------------------------------
 up: setup ## starts the local stack, deploys to it and leaves it running
@@ -60,7 +65,7 @@ costs: $(VENV)/laptop.done ## prints what the system costs at list price, from u
 	@$(BIN)/python -m infra.local.costs $(if $(COUNT),count $(COUNT))
 
 # --- checks ---------------------------------------------------------------------------------------
-test: setup lint ## runs every test, the fast ones first
+test: setup .local/browser.done lint ## runs every test, the fast ones first
 	@$(BIN)/python -m pytest
 
 lint: $(VENV)/laptop.done ## format, lint, types, import directions
@@ -85,4 +90,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup costs up down status demo chaos test lint format lock deploy destroy
+.PHONY: help setup up down status demo chaos preview costs test lint format lock deploy destroy

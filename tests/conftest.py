@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import pytest
 from infra import mail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.local_stack import LocalStack
 
@@ -44,7 +43,22 @@ def order() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Print a line at once, past pytest's capture, for what takes longer than a test."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    terminal = pytestconfig.pluginmanager.getplugin("terminalreporter")
+
+    def say(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            terminal.write_line(line, flush=True)
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]
+) -> Iterator[LocalStack]:
     """The local stack with the app deployed to it, on ports of its own, once for all tests."""
     from infra.local.settings import Settings, free_ports  # noqa: PLC0415 - only where it is needed
     from infra.local.stack import running  # noqa: PLC0415
@@ -58,5 +72,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
         console_port=console_port,
         state_dir=tmp_path_factory.mktemp("local") / "stack",
     )
-    with running(settings, say=lambda line: print(line, file=sys.__stderr__, flush=True)) as plan:
+    with running(settings, say=say) as plan:
         yield LocalStack(plan)

@@ -14,7 +14,7 @@ from infra.local.preview import in_scheme
 from steps import kinds
 from steps.contract.order_event import DEFAULT_EVENT_TYPE
 from steps.mail import localise
-from tests.browser.conftest import FLAGS, chromium
+from tests.browser import chromium
 from tests.golden.mails import FOLDER
 from tests.support.sample_mails import email
 
@@ -58,7 +58,7 @@ def main() -> None:
     ]
     body = "".join(f'<div class="row">{"".join(row)}</div>' for row in rows)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        browser = chromium.launch(playwright.chromium)
         page = browser.new_page(viewport={"width": 1416, "height": 900})
         page.set_content(f"<style>{STYLE}</style>{body}")
         page.wait_for_timeout(500)

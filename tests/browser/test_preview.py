@@ -3,43 +3,76 @@
 from __future__ import annotations
 
 import json
-import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local.preview import Mails, server
-from steps import kinds
+from infra.local.settings import free_ports
 from tests.conftest import load_event
-from tests.support.sample_mails import BRAND, pairs
+from tests.support.sample_mails import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
 
+ROOT = Path(__file__).parents[2]
 
-def serve(browser: Browser, event: dict[str, Any] | None = None) -> Iterator[Page]:
-    httpd = server(Mails(BRAND, event), "orders@shop.example", 0)
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
-    thread.start()
-    page = browser.new_page(viewport={"width": 1400, "height": 900})
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code, whose templates may be edited."""
+    folder = tmp_path_factory.mktemp("checkout")
+    ignore = shutil.ignore_patterns("node_modules", "built", "__pycache__")
+    for package in ("steps", "infra"):
+        shutil.copytree(ROOT / package, folder / package, ignore=ignore)
+    return folder
+
+
+def opened(browser: Browser, url: str) -> Iterator[Page]:
+    """Open the page; nothing may go wrong on it."""
     complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    page.goto(f"http://127.0.0.1:{httpd.server_port}/")
-    page.locator(".frames").wait_for()
-    yield page
-    page.close()
-    httpd.shutdown()
-    httpd.server_close()
+    with closing(browser.new_page(viewport={"width": 1400, "height": 900})) as page:
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.goto(url)
+        page.locator(".frames").wait_for()
+        yield page
     assert complaints == []
 
 
+@contextmanager
+def previews(browser: Browser, checkout: Path, *arguments: str) -> Iterator[Page]:
+    """Run the preview as `make preview` does, and open its page."""
+    (port,) = free_ports(1)
+    settings = {
+        "LOCAL_PREVIEW_PORT": str(port),
+        "BRAND_NAME": "Northwind Home",
+        "VERIFIED_DOMAIN": "orders@shop.example",
+    }
+    command = [sys.executable, "-u", "-m", "infra.local.preview", *arguments]
+    environment = os.environ | settings
+    with subprocess.Popen(
+        command, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True
+    ) as program:
+        try:
+            assert program.stdout is not None
+            assert str(port) in program.stdout.readline()
+            yield from opened(browser, f"http://127.0.0.1:{port}/")
+        finally:
+            program.terminate()
+
+
 @pytest.fixture
-def preview(browser: Browser) -> Iterator[Page]:
-    yield from serve(browser)
+def preview(browser: Browser, checkout: Path) -> Iterator[Page]:
+    with previews(browser, checkout) as page:
+        yield page
 
 
 def test_every_mail_in_every_view(preview: Page) -> None:
@@ -60,23 +93,21 @@ def test_every_mail_in_every_view(preview: Page) -> None:
     assert preview.locator(".thumb").count() == len(pairs())
 
 
-def test_it_follows_what_is_edited(preview: Page) -> None:
-    words = kinds.folder("order.confirmed") / "words.j2"
+def test_it_follows_what_is_edited(preview: Page, checkout: Path) -> None:
+    words = checkout / "steps" / "kinds" / "order_confirmed" / "words.j2"
     before = words.read_text("utf-8")
-    try:
-        words.write_text(before.replace("Thank you, ", "Many thanks, "), "utf-8")
-        preview.frame_locator("iframe").first.get_by_text("Many thanks, Maya").wait_for()
-        words.write_text(before.replace("{{ _(", "{{ _((", 1), "utf-8")
-        preview.locator(".error", has_text="TemplateSyntaxError").wait_for()
-    finally:
-        words.write_text(before, "utf-8")
-    with suppress(StopIteration):
-        preview.frame_locator("iframe").first.get_by_text("Thank you, Maya").wait_for()
+    mail = preview.frame_locator("iframe").first
+    words.write_text(before.replace("Thank you, ", "Many thanks, "), "utf-8")
+    mail.get_by_text("Many thanks, Maya").wait_for()
+    words.write_text(before.replace("{{ _(", "{{ _((", 1), "utf-8")
+    preview.locator(".error", has_text="TemplateSyntaxError").wait_for()
+    words.write_text(before, "utf-8")
+    mail.get_by_text("Thank you, Maya").wait_for()
 
 
-def test_an_event_of_ones_own(browser: Browser) -> None:
+def test_an_event_of_ones_own(browser: Browser, checkout: Path, tmp_path: Path) -> None:
     event = load_event("order") | {"locale": "de-AT", "eventType": "order.confirmed"}
-    pages = serve(browser, json.loads(json.dumps(event)))
-    page = next(pages)
-    page.frame_locator("iframe").first.get_by_text("Vielen Dank, John Doe").wait_for()
-    assert next(pages, None) is None
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps(event))
+    with previews(browser, checkout, str(file)) as page:
+        page.frame_locator("iframe").first.get_by_text("Vielen Dank, John Doe").wait_for()
