@@ -1,0 +1,32 @@
+"""The console shows an order's way through the workflow: every state, and the path that was taken."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING
+
+from tests.browser.workflow_picture import graph_of, picture
+from tests.conftest import load_event
+from tests.local_stack import until
+from tests.support.asl import STATES
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.local_stack import LocalStack
+
+
+def test_the_graph_of_an_order(browser: Browser, stack: LocalStack) -> None:
+    order_id = f"CONSOLE-{secrets.token_hex(3)}"
+    stack.publish(json.dumps(load_event("order") | {"orderId": order_id}))
+    until(lambda: stack.executions(order_id), what="the execution")
+
+    machine = stack.name("email-order-workflow")
+    page = browser.new_page()
+    graph = graph_of(page, stack.settings.console_url, machine, order_id)
+    shown = graph.text_content() or ""
+    page.close()
+    assert [name for name in STATES if name not in shown] == []
+    png = picture(browser, stack.settings.console_url, machine, order_id)
+    assert png.startswith(b"\x89PNG")
