@@ -55,112 +55,15 @@ class AlarmSpec:
 
 def alarms(config: Config) -> list[AlarmSpec]:
     """Return all alarms of an environment."""
-
-    def queue(name: str) -> dict[str, str]:
-        return {"QueueName": config.name(name)}
-
-    def dead_letters(name: str, queue_name: str, description: str) -> AlarmSpec:
-        return AlarmSpec(
-            name=name,
-            namespace=SQS,
-            metric="ApproximateNumberOfMessagesVisible",
-            dimensions=queue(queue_name),
-            statistic="Maximum",
-            minutes=5,
-            comparison=_FROM,
-            threshold=1,
-            missing=_STAYS,
-            description=description,
-        )
-
-    def rate(kind: str, advice: str) -> AlarmSpec:
-        warn, _ = reputation.THRESHOLDS[kind]
-        return AlarmSpec(
-            name=f"email-{kind}-rate",
-            namespace=SES,
-            metric=f"Reputation.{kind.capitalize()}Rate",
-            statistic="Average",
-            minutes=60,
-            comparison=_ABOVE,
-            threshold=warn,
-            missing=_STAYS,
-            description=(
-                f"SES sees a {kind} rate above {warn:.1%} and may review or pause the whole account. "
-                f"{advice} Where few mails are sent one event may be enough: the hourly check "
-                "(bounce-rate-check) tells the counts and its verdict."
-            ),
-        )
-
     return [
-        rate("bounce", "First: look for what the bounced orders' addresses have in common."),
-        rate("complaint", "First: find out whether someone else sends from this account."),
-        AlarmSpec(
-            name="email-no-mail-out",
-            namespace=NAMESPACE,
-            metric=Metric.SENT,
-            statistic="Sum",
-            minutes=15,
-            periods=2,
-            comparison=_BELOW,
-            threshold=1,
-            # The dispatcher counts 0 for an order that has to wait, so no data means no orders.
-            missing=_STAYS,
-            description=(
-                "Orders came in for half an hour and no mail went out; they wait on the queue. First: "
-                "is SES paused, the quota used up or the sender unverified (aws sesv2 get-account)? "
-                "Then: the reasons in the log of the dispatcher."
-            ),
-        ),
-        AlarmSpec(
-            name="email-queue-age",
-            namespace=SQS,
-            metric="ApproximateAgeOfOldestMessage",
-            dimensions=queue("email-order-queue"),
-            statistic="Maximum",
-            minutes=5,
-            periods=3,
-            comparison=_ABOVE,
-            threshold=15 * 60,
-            missing=_FINE,
-            description=(
-                "An order has waited for 15 minutes without being taken up (waiting for SES does not "
-                "count). First: is the dispatcher's event source mapping enabled? Then: do more orders "
-                "come in than SES's send rate and DISPATCHER_CONCURRENCY allow?"
-            ),
-        ),
-        AlarmSpec(
-            name="email-lambda-errors",
-            namespace=LAMBDA,
-            metric="Errors",
-            dimensions={"FunctionName": config.name("email-processor")},
-            statistic="Sum",
-            minutes=5,
-            periods=2,
-            of=3,
-            comparison=_FROM,
-            threshold=1,
-            missing=_FINE,
-            description=(
-                "The dispatcher crashed or timed out repeatedly; its batches come back after "
-                f"{limits.QUEUE_VISIBILITY // 60} minutes. First: its log. A step's errors are "
-                "retried and are not counted here."
-            ),
-        ),
-        AlarmSpec(
-            name="email-workflow-failures",
-            namespace=NAMESPACE,
-            metric=Metric.FAILED,
-            statistic="Sum",
-            minutes=5,
-            comparison=_FROM,
-            threshold=1,
-            missing=_FINE,
-            description=(
-                "The order workflow gave an order up: its mail was not sent, the event is in the "
-                "dead-letter queue with its reason and execution. First: open that execution."
-            ),
-        ),
-        dead_letters(
+        _rate("bounce", "First: look for what the bounced orders' addresses have in common."),
+        _rate("complaint", "First: find out whether someone else sends from this account."),
+        _no_mail_out(),
+        _queue_age(config),
+        _dispatcher_errors(config),
+        _given_up(),
+        _dead_letters(
+            config,
             "email-dead-letters",
             "email-order-dlq",
             (
@@ -168,7 +71,8 @@ def alarms(config: Config) -> list[AlarmSpec]:
                 "read the attribute `reason` of the messages; mend the cause; then redrive the queue."
             ),
         ),
-        dead_letters(
+        _dead_letters(
+            config,
             "email-feedback-dead-letters",
             "email-feedback-dlq",
             (
@@ -176,7 +80,8 @@ def alarms(config: Config) -> list[AlarmSpec]:
                 "behind. First: the log of email-feedback; mend the cause; then redrive the queue."
             ),
         ),
-        dead_letters(
+        _dead_letters(
+            config,
             "email-watch-dead-letters",
             "email-watch-dlq",
             (
@@ -184,22 +89,138 @@ def alarms(config: Config) -> list[AlarmSpec]:
                 "First: the message's attributes ERROR_CODE and ERROR_MESSAGE, then the schedule's role."
             ),
         ),
-        AlarmSpec(
-            name="email-cost-budget",
-            namespace=NAMESPACE,
-            metric=Metric.TOTAL_COST,
-            statistic="Maximum",
-            minutes=24 * 60,
-            comparison=_ABOVE,
-            threshold=float(config.cost_budget),
-            missing=_STAYS,
-            description=(
-                f"The month's cost is above the budget of USD {config.cost_budget} "
-                "(COST_BUDGET_THRESHOLD). First: read the cost analysis' own alert, which names the "
-                "largest service and what changed."
-            ),
-        ),
+        _cost_budget(config),
     ]
+
+
+def _rate(kind: str, advice: str) -> AlarmSpec:
+    warn, _ = reputation.THRESHOLDS[kind]
+    return AlarmSpec(
+        name=f"email-{kind}-rate",
+        namespace=SES,
+        metric=f"Reputation.{kind.capitalize()}Rate",
+        statistic="Average",
+        minutes=60,
+        comparison=_ABOVE,
+        threshold=warn,
+        missing=_STAYS,
+        description=(
+            f"SES sees a {kind} rate above {warn:.1%} and may review or pause the whole account. "
+            f"{advice} Where few mails are sent one event may be enough: the hourly check "
+            "(bounce-rate-check) tells the counts and its verdict."
+        ),
+    )
+
+
+def _no_mail_out() -> AlarmSpec:
+    return AlarmSpec(
+        name="email-no-mail-out",
+        namespace=NAMESPACE,
+        metric=Metric.SENT,
+        statistic="Sum",
+        minutes=15,
+        periods=2,
+        comparison=_BELOW,
+        threshold=1,
+        # The dispatcher counts 0 for an order that has to wait, so no data means no orders.
+        missing=_STAYS,
+        description=(
+            "Orders came in for half an hour and no mail went out; they wait on the queue. First: "
+            "is SES paused, the quota used up or the sender unverified (aws sesv2 get-account)? "
+            "Then: the reasons in the log of the dispatcher."
+        ),
+    )
+
+
+def _queue_age(config: Config) -> AlarmSpec:
+    return AlarmSpec(
+        name="email-queue-age",
+        namespace=SQS,
+        metric="ApproximateAgeOfOldestMessage",
+        dimensions={"QueueName": config.name("email-order-queue")},
+        statistic="Maximum",
+        minutes=5,
+        periods=3,
+        comparison=_ABOVE,
+        threshold=15 * 60,
+        missing=_FINE,
+        description=(
+            "An order has waited for 15 minutes without being taken up (waiting for SES does not "
+            "count). First: is the dispatcher's event source mapping enabled? Then: do more orders "
+            "come in than SES's send rate and DISPATCHER_CONCURRENCY allow?"
+        ),
+    )
+
+
+def _dispatcher_errors(config: Config) -> AlarmSpec:
+    return AlarmSpec(
+        name="email-lambda-errors",
+        namespace=LAMBDA,
+        metric="Errors",
+        dimensions={"FunctionName": config.name("email-processor")},
+        statistic="Sum",
+        minutes=5,
+        periods=2,
+        of=3,
+        comparison=_FROM,
+        threshold=1,
+        missing=_FINE,
+        description=(
+            "The dispatcher crashed or timed out repeatedly; its batches come back after "
+            f"{limits.QUEUE_VISIBILITY // 60} minutes. First: its log. A step's errors are "
+            "retried and are not counted here."
+        ),
+    )
+
+
+def _given_up() -> AlarmSpec:
+    return AlarmSpec(
+        name="email-workflow-failures",
+        namespace=NAMESPACE,
+        metric=Metric.FAILED,
+        statistic="Sum",
+        minutes=5,
+        comparison=_FROM,
+        threshold=1,
+        missing=_FINE,
+        description=(
+            "The order workflow gave an order up: its mail was not sent, the event is in the "
+            "dead-letter queue with its reason and execution. First: open that execution."
+        ),
+    )
+
+
+def _cost_budget(config: Config) -> AlarmSpec:
+    return AlarmSpec(
+        name="email-cost-budget",
+        namespace=NAMESPACE,
+        metric=Metric.TOTAL_COST,
+        statistic="Maximum",
+        minutes=24 * 60,
+        comparison=_ABOVE,
+        threshold=float(config.cost_budget),
+        missing=_STAYS,
+        description=(
+            f"The month's cost is above the budget of USD {config.cost_budget} "
+            "(COST_BUDGET_THRESHOLD). First: read the cost analysis' own alert, which names the "
+            "largest service and what changed."
+        ),
+    )
+
+
+def _dead_letters(config: Config, name: str, queue_name: str, description: str) -> AlarmSpec:
+    return AlarmSpec(
+        name=name,
+        namespace=SQS,
+        metric="ApproximateNumberOfMessagesVisible",
+        dimensions={"QueueName": config.name(queue_name)},
+        statistic="Maximum",
+        minutes=5,
+        comparison=_FROM,
+        threshold=1,
+        missing=_STAYS,
+        description=description,
+    )
 
 
 def metric(spec: AlarmSpec) -> cloudwatch.Metric:

@@ -33,7 +33,7 @@ def machine(
 ) -> sfn.StateMachine:
     """Make the machine `base`-`env`, which calls `functions`; `timeout` is in seconds."""
     name = config.name(base)
-    made = sfn.StateMachine(
+    state_machine = sfn.StateMachine(
         scope,
         base,
         state_machine_name=name,
@@ -54,15 +54,22 @@ def machine(
             include_execution_data=config.log_execution_data,
         ),
     )
+    _acknowledge_role(state_machine, functions)
+    return state_machine
+
+
+def _acknowledge_role(
+    state_machine: sfn.StateMachine, functions: Iterable[lambda_.IFunction]
+) -> None:
+    stack = Stack.of(state_machine)
     acknowledge(
-        made.role,
+        state_machine.role,
         {"AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray actions take no resource."}
         | {
-            f"AwsSolutions-IAM5[Resource::<{Stack.of(scope).get_logical_id(node)}.Arn>:*]": (
+            f"AwsSolutions-IAM5[Resource::<{stack.get_logical_id(node)}.Arn>:*]": (
                 "CDK lets the machine call the function's versions as well as the function."
             )
             for function in functions
             if isinstance(node := function.node.default_child, CfnElement)
         },
     )
-    return made

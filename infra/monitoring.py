@@ -69,20 +69,31 @@ class MonitoringStack(Stack):
         )
         self._dead_letters = queue(self, "email-watch-dlq", config=config, key=ses.key)
         functions = Functions(scope=self, config=config, bundle=bundle, key=ses.key)
+        self._allow_alerts([self._cost_analysis(functions), self._bounce_rate_check(functions)])
+        self._make_alarms()
+        CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
 
-        cost = self._reporting(
+    def _cost_analysis(self, functions: Functions) -> sfn.StateMachine:
+        function = self._reporting(
             functions,
             "cost-monitoring",
             "cost_monitoring",
             grants=("ce:GetCostAndUsage", "cloudwatch:GetMetricData", "ses:GetAccount"),
             settings=CostSettings(
                 reports_table=self._reports.table_name,
-                system=config.name("order-mail"),
-                budget=config.cost_budget,
+                system=self._config.name("order-mail"),
+                budget=self._config.cost_budget,
                 dashboard_url=self._dashboard_url("email-costs"),
             ),
         )
-        reputation = self._reporting(
+        name = "cost-analysis"
+        workflow = self._workflow(name, cost_analysis(self._report(name, function)), [function])
+        # Cost Explorer has most of yesterday by then.
+        self._schedule(name, workflow, scheduler.ScheduleExpression.cron(minute="15", hour="6"))
+        return workflow
+
+    def _bounce_rate_check(self, functions: Functions) -> sfn.StateMachine:
+        function = self._reporting(
             functions,
             "email-bounce-rate",
             "bounce_rate",
@@ -90,33 +101,22 @@ class MonitoringStack(Stack):
             settings=BounceRateSettings(
                 reports_table=self._reports.table_name,
                 configuration_set=self._configuration_set,
-                auto_pause=config.auto_pause_sending,
+                auto_pause=self._config.auto_pause_sending,
                 dashboard_url=self._dashboard_url("email-notifications"),
             ),
         )
-        pause = self._pause(functions) if config.auto_pause_sending else None
+        pause = self._pause(functions) if self._config.auto_pause_sending else None
+        name = "bounce-rate-check"
+        workflow = self._workflow(
+            name,
+            bounce_rate_check(self._report(name, function), pause=pause),
+            [function, *([pause] if pause else [])],
+        )
+        self._schedule(name, workflow, scheduler.ScheduleExpression.rate(Duration.hours(1)))
+        return workflow
 
-        def scheduled(name: str, function: lambda_.IFunction) -> ScheduledReport:
-            return ScheduledReport(scope=self, name=name, function=function, alerts=self.alerts)
-
-        machines = [
-            self._scheduled(
-                "cost-analysis",
-                cost_analysis(scheduled("cost-analysis", cost)),
-                # Cost Explorer has most of yesterday by then.
-                scheduler.ScheduleExpression.cron(minute="15", hour="6"),
-                [cost],
-            ),
-            self._scheduled(
-                "bounce-rate-check",
-                bounce_rate_check(scheduled("bounce-rate-check", reputation), pause=pause),
-                scheduler.ScheduleExpression.rate(Duration.hours(1)),
-                [reputation, *([pause] if pause else [])],
-            ),
-        ]
-        self._who_may_alert(machines)
-        self._make_alarms()
-        CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
+    def _report(self, name: str, function: lambda_.IFunction) -> ScheduledReport:
+        return ScheduledReport(scope=self, name=name, function=function, alerts=self.alerts)
 
     def _dashboard_url(self, dashboard: str) -> str:
         region = self._config.region
@@ -149,7 +149,7 @@ class MonitoringStack(Stack):
             )  # fmt: skip
         return topic
 
-    def _who_may_alert(self, machines: list[sfn.StateMachine]) -> None:
+    def _allow_alerts(self, machines: list[sfn.StateMachine]) -> None:
         """Let this account's alarms publish, and none of its principals but the workflows' roles."""
         self.alerts.add_to_resource_policy(
             iam.PolicyStatement(
@@ -232,14 +232,10 @@ class MonitoringStack(Stack):
         )
         return function
 
-    def _scheduled(
-        self,
-        base: str,
-        chain: sfn.IChainable,
-        schedule: scheduler.ScheduleExpression,
-        functions: list[lambda_.Function],
+    def _workflow(
+        self, base: str, chain: sfn.IChainable, functions: list[lambda_.Function]
     ) -> sfn.StateMachine:
-        made = machine(
+        workflow = machine(
             self,
             base,
             chain,
@@ -251,7 +247,12 @@ class MonitoringStack(Stack):
         )
         if self._key:
             # SNS asks for both of whoever publishes to an encrypted topic.
-            self._key.grant(made, "kms:Decrypt", "kms:GenerateDataKey")
+            self._key.grant(workflow, "kms:Decrypt", "kms:GenerateDataKey")
+        return workflow
+
+    def _schedule(
+        self, base: str, workflow: sfn.StateMachine, when: scheduler.ScheduleExpression
+    ) -> None:
         role = iam.Role(
             self,
             f"{base}-schedule-role",
@@ -266,9 +267,9 @@ class MonitoringStack(Stack):
             self,
             f"{base}-schedule",
             schedule_name=self._config.name(base),
-            schedule=schedule,
+            schedule=when,
             target=targets.StepFunctionsStartExecution(
-                made,
+                workflow,
                 role=role,
                 # The next run comes by itself; a late one would only come beside it.
                 retry_attempts=3,
@@ -276,7 +277,6 @@ class MonitoringStack(Stack):
                 dead_letter_queue=self._dead_letters,
             ),
         )
-        return made
 
     def _make_alarms(self) -> None:
         for spec in alarms(self._config):

@@ -42,15 +42,7 @@ def claim(
     Raises:
         LedgerUnavailable: the table did not answer, or changed under us each time.
     """
-    order = state["order"]
-    put = rules.claim(
-        notification_id=state["notificationId"],
-        order_id=state["orderId"],
-        event_type=order["eventType"],
-        recipient=order["customerEmail"],
-        owner=owner,
-        now=now,
-    )
+    put = _put(state, owner, now)
     request: rules.Put | rules.Update = put
     in_doubt = False
     for _ in range(limits.CLAIM_WRITES):
@@ -75,6 +67,18 @@ def claim(
             case rules.TakeOver(request, in_doubt):
                 pass
     raise LedgerUnavailable("the record changed under the claim each time")
+
+
+def _put(state: State, owner: str, now: float) -> rules.Put:
+    order = state["order"]
+    return rules.claim(
+        notification_id=state["notificationId"],
+        order_id=state["orderId"],
+        event_type=order["eventType"],
+        recipient=order["customerEmail"],
+        owner=owner,
+        now=now,
+    )
 
 
 @step_handler

@@ -57,13 +57,13 @@ def _money(value: object) -> object:
 
 def _address(value: str) -> str:
     try:
-        found = validate_email(value, check_deliverability=False, allow_smtputf8=False)
+        address = validate_email(value, check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as error:
         raise PydanticCustomError(
             "email", "is not an e-mail address: {why}", {"why": str(error)}
         ) from error
     # SES takes ASCII only: an internationalised domain travels as punycode (RFC 5891).
-    return found.ascii_email or found.normalized
+    return address.ascii_email or address.normalized
 
 
 def _currency(value: str) -> str:
