@@ -106,20 +106,20 @@ def _claim(
         )
         .otherwise(delivery)
     )
-    dedup = _step(scope, "Dedup", steps, "dedup", failure, result_path="$.claim").next(claimed)
+    dedup = _step(scope, steps, "dedup", failure, result_path="$.claim").next(claimed)
     valid = (
         sfn.Choice(scope, "Valid?")
         .when(sfn.Condition.is_present("$.rejection"), rejected)
         .otherwise(dedup)
     )
-    return _step(scope, "Validate", steps, "validate", failure, result_path="$").next(valid)
+    return _step(scope, steps, "validate", failure, result_path="$").next(valid)
 
 
 def _delivery(
     scope: Construct, steps: Steps, *, rejected: sfn.IChainable, failure: sfn.IChainable
 ) -> sfn.IChainable:
     """Render, send and record."""
-    send = _task(scope, "Send", steps, "send", result_path="$.receipt")
+    send = _task(scope, steps, "send", result_path="$.receipt")
     send.add_retry(
         errors=list(SEND_AGAIN),
         interval=Duration.seconds(limits.SEND_RETRY_INTERVAL),
@@ -130,18 +130,18 @@ def _delivery(
     send.add_catch(rejected, errors=[SendRejected.__name__], result_path="$.error")
     send.add_catch(_in_doubt(scope, failure), errors=["States.ALL"], result_path="$.error")
     return (
-        sfn.Chain.start(_step(scope, "Render", steps, "render", failure, result_path="$"))
+        sfn.Chain.start(_step(scope, steps, "render", failure, result_path="$"))
         .next(send)
-        .next(_step(scope, "Record", steps, "record", failure, outcome=Outcome.SENT))
+        .next(_step(scope, steps, "record", failure, outcome=Outcome.SENT))
         .next(sfn.Succeed(scope, "Sent", comment="SES accepted the mail."))
     )
 
 
 def _rejection(scope: Construct, steps: Steps, failure: sfn.IChainable) -> sfn.IChainable:
     """Record what is refused for good: an invalid event, or a mail that SES will never take."""
-    return _step(scope, "RecordRejected", steps, "record", failure, outcome=Outcome.REJECTED).next(
-        sfn.Succeed(scope, "Rejected", comment="Kept with its reasons; not retried.")
-    )
+    return _step(
+        scope, steps, "record", failure, state="RecordRejected", outcome=Outcome.REJECTED
+    ).next(sfn.Succeed(scope, "Rejected", comment="Kept with its reasons; not retried."))
 
 
 def _failure(scope: Construct, steps: Steps) -> sfn.IChainable:
@@ -152,7 +152,9 @@ def _failure(scope: Construct, steps: Steps) -> sfn.IChainable:
     failed = _fail(
         scope, FailureEnd.FAILED, "A bug; a few more attempts, then the dead-letter queue."
     )
-    give_up = _step(scope, "RecordFailed", steps, "record", deferred, outcome=Outcome.FAILED).next(
+    give_up = _step(
+        scope, steps, "record", deferred, state="RecordFailed", outcome=Outcome.FAILED
+    ).next(
         _fail(
             scope,
             FailureEnd.GAVE_UP,
@@ -219,16 +221,16 @@ def _fail(scope: Construct, end: FailureEnd, comment: str) -> sfn.Fail:
 
 def _step(
     scope: Construct,
-    name: str,
     steps: Steps,
     step: str,
     failure: sfn.IChainable,
     *,
+    state: str = "",
     result_path: str = sfn.JsonPath.DISCARD,
     outcome: Outcome | None = None,
 ) -> tasks.LambdaInvoke:
-    """Make the state `name` of a step that may be repeated: all but the send step."""
-    task = _task(scope, name, steps, step, result_path=result_path, outcome=outcome)
+    """Make the state of a step that may be repeated, which is any but the send step."""
+    task = _task(scope, steps, step, state=state, result_path=result_path, outcome=outcome)
     retry_what_passes(
         task,
         interval=limits.STEP_RETRY_INTERVAL,
@@ -241,20 +243,21 @@ def _step(
 
 def _task(
     scope: Construct,
-    name: str,
     steps: Steps,
     step: str,
     *,
+    state: str = "",
     result_path: str = sfn.JsonPath.DISCARD,
     outcome: Outcome | None = None,
 ) -> tasks.LambdaInvoke:
+    """Make the state of a step; it is called as the step is, unless `state` says otherwise."""
     payload: dict[str, str | IResolvable] = {
         "execution": sfn.JsonPath.string_at("$$.Execution.Id"),
         "state": sfn.JsonPath.object_at("$"),
     }
     return tasks.LambdaInvoke(
         scope,
-        name,
+        state or step.capitalize(),
         lambda_function=getattr(steps, step),
         payload=sfn.TaskInput.from_object(payload | ({"outcome": outcome} if outcome else {})),
         payload_response_only=True,
