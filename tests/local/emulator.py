@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from infra.local.settings import free_ports
+from infra.local.loopback import free_ports
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"

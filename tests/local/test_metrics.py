@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.metrics import Forwarder, batch, parse
+from infra.local.embedded_metrics import EmbeddedMetrics, batch, parse
 from tests.local.emulator import client, ministack
 
 GROUP = "/aws/lambda/email-send-dev"
@@ -90,7 +90,7 @@ class FakeCloudWatch:
 
 def test_lines_are_counted_once_also_when_equal_or_late() -> None:
     logs, cloudwatch = FakeLogs(), FakeCloudWatch()
-    forwarder = Forwarder(logs, cloudwatch, since=1_000)
+    forwarder = EmbeddedMetrics(logs, cloudwatch, since=1_000)
     logs.write(999, "old", line(EmailSent=100))
     logs.write(2_000, "a", line(EmailSent=1), line(EmailSent=1))
     logs.write(2_000, "b", line(EmailSent=1))
@@ -105,7 +105,7 @@ def test_metrics_arrive_in_the_emulator() -> None:
     with ministack() as endpoint:
         logs, cloudwatch = client("logs", endpoint), client("cloudwatch", endpoint)
         now = int(time.time() * 1000)
-        forwarder = Forwarder(logs, cloudwatch, since=now)
+        forwarder = EmbeddedMetrics(logs, cloudwatch, since=now)
         logs.create_log_group(logGroupName=GROUP)
         logs.create_log_stream(logGroupName=GROUP, logStreamName="s")
         messages = ["START", line(at=now, EmailSent=[1.0]), line(at=now, EmailSent=2)]

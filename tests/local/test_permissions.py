@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.local_stack import LocalStack
+    from infra.local.running_stack import RunningStack
 
 PROBE = """
 import boto3, botocore.exceptions
@@ -86,7 +86,7 @@ ORDERS = (
     ],
 )
 def test_a_function_may_do_its_job_and_nothing_else(
-    stack: LocalStack,
+    stack: RunningStack,
     function: str,
     allowed: list[tuple[str, str, dict[str, Any]]],
     denied: list[tuple[str, str, dict[str, Any]]],

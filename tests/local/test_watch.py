@@ -3,91 +3,61 @@
 from __future__ import annotations
 
 import json
-import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 
-from infra.local import stack
-from infra.local.settings import Settings, free_ports
-from tests.local_stack import until
+from infra.local.running_stack import Json, RunningStack, until
+from infra.local.settings import LocalSettings
+from infra.local.stack import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ACCOUNT = "000000000000"
-SCHEDULED = {"cost-analysis-dev": "cost", "bounce-rate-check-dev": "reputation"}
+    from infra.local.programs import Plan
+
+SCHEDULED = {"cost-analysis": "cost", "bounce-rate-check": "reputation"}
 
 
-class World:
-    """The stack as an operator sees it, with a queue that hears the alerts."""
+class WatchedStack(RunningStack):
+    """A running stack, with a queue that hears the alerts."""
 
-    def __init__(self, settings: Settings) -> None:
-        def client(service: Any) -> Any:
-            return boto3.client(service, **settings.client)
-
-        self.sns, self.sqs, self.states = client("sns"), client("sqs"), client("stepfunctions")
-        self.cloudwatch, self.dynamodb = client("cloudwatch"), client("dynamodb")
-        self.scheduler, self.ses = client("scheduler"), client("sesv2")
-        self.queue = self.sqs.create_queue(QueueName="operator")["QueueUrl"]
-        self.topic = f"arn:aws:sns:{settings.region}:{ACCOUNT}:email-alerts-dev"
-        queue_arn = f"arn:aws:sqs:{settings.region}:{ACCOUNT}:operator"
-        policy = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "sns.amazonaws.com"},
-                    "Action": "sqs:SendMessage",
-                    "Resource": queue_arn,
-                }
-            ],
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.cloudwatch, self.scheduler = self.client("cloudwatch"), self.client("scheduler")
+        self.operator = self.sqs.create_queue(QueueName=self.name("operator"))["QueueUrl"]
+        queue_arn = self.arn("sqs", "operator")
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
         }
-        self.sqs.set_queue_attributes(
-            QueueUrl=self.queue, Attributes={"Policy": json.dumps(policy)}
-        )
-        self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)
-        self._region = settings.region
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.sqs.set_queue_attributes(QueueUrl=self.operator, Attributes={"Policy": policy})
+        topic = self.arn("sns", "email-alerts")
+        self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+        self._alerts: list[Json] = []
 
-    def arn(self, machine: str) -> str:
-        return f"arn:aws:states:{self._region}:{ACCOUNT}:stateMachine:{machine}"
+    def alert(self, words: str) -> Json:
+        """Wait for the alert with these words in its subject; it is the only one so far."""
 
-    def run(self, machine: str) -> dict[str, Any]:
-        """Run a workflow and return its report."""
-        started = self.states.start_execution(stateMachineArn=self.arn(machine), input="{}")
-        return self.ended(started["executionArn"])
+        def matching() -> list[Json]:
+            self._alerts += [json.loads(m["Body"]) for m in self.dead_letters("operator")]
+            return [a for a in self._alerts if words in a["Subject"]]
 
-    def ended(self, execution: str) -> dict[str, Any]:
-        def describe() -> Any:
-            found = self.states.describe_execution(executionArn=execution)
-            return found if found["status"] != "RUNNING" else None
+        (alert,) = until(matching, what=f"an alert: {words}")
+        return alert
 
-        found = until(describe, seconds=60, what="the execution's end")
-        assert found["status"] == "SUCCEEDED", (found.get("error"), found.get("cause"))
-        report: dict[str, Any] = json.loads(found["output"])["report"]
-        return report
+    def is_alarming(self, name: str) -> bool:
+        (alarm,) = self.cloudwatch.describe_alarms(AlarmNames=[self.name(name)])["MetricAlarms"]
+        return bool(alarm["StateValue"] == "ALARM")
 
-    def alerts(self) -> list[dict[str, str]]:
-        """Take the alerts that arrived."""
-        found: list[dict[str, str]] = []
-        while True:
-            messages = self.sqs.receive_message(
-                QueueUrl=self.queue, MaxNumberOfMessages=10, WaitTimeSeconds=1
-            ).get("Messages", [])
-            if not messages:
-                return found
-            for message in messages:
-                found.append(json.loads(message["Body"]))
-                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-
-    def alarm(self, name: str) -> str:
-        (found,) = self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
-        return str(found["StateValue"])
-
-    def publish(self, order_id: str, address: str) -> None:
+    def publish_order(self, order_id: str, address: str) -> None:
         event = {
             "orderId": order_id,
             "customerEmail": address,
@@ -96,123 +66,106 @@ class World:
             "orderTotal": "5.00",
             "orderTimestamp": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        topic = self.topic.replace("email-alerts", "email-order-events")
-        self.sns.publish(TopicArn=topic, Message=json.dumps(event))
+        self.publish(json.dumps(event))
 
-    def statuses(self) -> list[str]:
-        pages = self.dynamodb.get_paginator("scan").paginate(
-            TableName="email-delivery-tracking-dev"
-        )
-        return [
-            item["status"]["S"] for page in pages for item in page["Items"] if "orderId" in item
-        ]
-
-    def ended_mails(self, expected: int) -> bool:
-        return sum(s in ("BOUNCED", "DELIVERED") for s in self.statuses()) == expected
+    def statuses(self) -> Counter[str]:
+        return Counter(record["status"] for record in self.all_records())
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    aws_port, inbox_port, console_port = free_ports(3)
-    return Settings(
-        aws_port=aws_port,
-        inbox_port=inbox_port,
-        console_port=console_port,
-        state_dir=tmp_path_factory.mktemp("watch") / "stack",
-    )
-
-
-@pytest.fixture(scope="module")
-def world(settings: Settings) -> Iterator[World]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedStack]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTO_PAUSE_SENDING", "true")
         patch.setenv("COST_BUDGET_THRESHOLD", "0.01")
-        with stack.running(settings):
-            yield World(settings)
+        folder = tmp_path_factory.mktemp("watch") / "stack"
+        with running(LocalSettings.on_free_ports(folder)) as plan:
+            yield WatchedStack(plan)
 
 
-def test_the_schedulers_own_targets_run_both_workflows(world: World) -> None:
+def test_the_schedulers_own_targets_run_both_workflows(stack: WatchedStack) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=2)).strftime("at(%Y-%m-%dT%H:%M:%S)")
-    for name in SCHEDULED:
-        target = world.scheduler.get_schedule(Name=name)["Target"]
-        world.scheduler.create_schedule(
-            Name=f"{name}-now",
+    for base in SCHEDULED:
+        target = stack.scheduler.get_schedule(Name=stack.name(base))["Target"]
+        stack.scheduler.create_schedule(
+            Name=f"{base}-now",
             ScheduleExpression=soon,
             Target=target,
             FlexibleTimeWindow={"Mode": "OFF"},
         )
-    for name, kind in SCHEDULED.items():
-
-        def started(name: str = name) -> Any:
-            return world.states.list_executions(stateMachineArn=world.arn(name))["executions"]
-
-        (execution,) = until(started, seconds=90, what=f"an execution of {name}")
-        report = world.ended(execution["executionArn"])
-        key = {"kind": {"S": kind}, "date": {"S": report["date"]}}
-        item = world.dynamodb.get_item(TableName="email-reports-dev", Key=key)["Item"]
-        assert json.loads(item["report"]["S"]) == report
+    reports = boto3.resource("dynamodb", **stack.settings.client).Table(stack.name("email-reports"))
+    for base, kind in SCHEDULED.items():
+        report = stack.report_of(only_execution(stack, base))
+        item = reports.get_item(Key={"kind": kind, "date": report["date"]})["Item"]
+        assert json.loads(str(item["report"])) == report
 
 
-def test_a_tiny_budget_alerts_once_and_not_at_every_run(world: World) -> None:
-    report = world.run("cost-analysis-dev")
+def only_execution(stack: WatchedStack, base: str) -> str:
+    machine = stack.arn("states", f"stateMachine:{base}")
+    (execution,) = until(
+        lambda: stack.states.list_executions(stateMachineArn=machine)["executions"],
+        seconds=90,
+        what=f"an execution of {base}",
+    )
+    return str(execution["executionArn"])
+
+
+def test_a_tiny_budget_alerts_once_and_not_at_every_run(stack: WatchedStack) -> None:
+    report = stack.report("cost-analysis")
     assert report["breaches"] == ["OVER_BUDGET"]
     assert "alert" not in report, "the scheduled run before has told"
-    until(
-        lambda: world.alarm("email-cost-budget-dev") == "ALARM",
-        seconds=30,
-        what="the budget's alarm",
-    )
-    alerts = world.alerts()
-    told = [a for a in alerts if a["Subject"].startswith("Order mails: USD")]
-    assert len(told) == 1
-    assert "the budget is 0.01" in told[0]["Subject"]
-    assert "Amazon Simple Email Service: USD" in told[0]["Message"]
-    alarmed = [a for a in alerts if a["Subject"].startswith('ALARM: "email-cost-budget-dev"')]
-    assert len(alarmed) == 1
+    until(lambda: stack.is_alarming("email-cost-budget"), what="the budget's alarm")
+    alert = stack.alert("Order mails: USD")
+    assert "the budget is 0.01" in alert["Subject"]
+    assert "Amazon Simple Email Service: USD" in alert["Message"]
+    stack.alert('ALARM: "email-cost-budget-dev"')
 
 
-def test_bounces_alarm_pause_and_lift(world: World) -> None:
-    for n in range(40):
-        bounces = n % 5 == 0
-        address = f"bounce+{n}@simulator.amazonses.com" if bounces else f"jo{n}@example.com"
-        world.publish(f"ORDER-{n}", address)
-        if n % 8 == 7:  # Not all at once: a loaded laptop starts cold functions slowly.
-            until(
-                partial(world.ended_mails, n + 1),
-                seconds=120,
-                what=f"the first {n + 1} mails' ends",
-            )
-    assert world.statuses().count("BOUNCED") == 8
+def test_bounces_alarm_pause_and_lift(stack: WatchedStack) -> None:
+    send_forty_of_which_eight_bounce(stack)
 
-    def judged() -> Any:
-        report = world.run("bounce-rate-check-dev")
+    def judged() -> Json | None:
+        report = stack.report("bounce-rate-check")
         day = report["windows"]["24 h"]
         return report if (day["sent"], day["bounced"]) == (40, 8) else None
 
-    report = until(judged, seconds=60, what="the metrics of all forty mails")
+    report = until(judged, what="the metrics of all forty mails")
     assert report["verdict"] == "CRITICAL"
-    until(
-        lambda: world.alarm("email-bounce-rate-dev") == "ALARM", seconds=60, what="the bounce alarm"
-    )
-    told = [a for a in world.alerts() if "sending reputation" in a["Subject"]]
-    assert len(told) == 1
-    message = told[0]["Message"]
+    until(lambda: stack.is_alarming("email-bounce-rate"), what="the bounce alarm")
+    message = stack.alert("sending reputation")["Message"]
     assert message.startswith("SENDING IS PAUSED")
     assert "bounces in" in message
     assert "Last 24 h: " in message
-    assert world.run("bounce-rate-check-dev").get("alert") is None
+    assert "alert" not in stack.report("bounce-rate-check")
 
+    before = stack.put_off()
     for n in range(40, 45):
-        world.publish(f"ORDER-{n}", f"jo{n}@example.com")
-    time.sleep(5)
-    assert world.statuses().count("DELIVERED") == 32, "a mail went out while sending is paused"
+        stack.publish_order(f"ORDER-{n}", f"jo{n}@example.com")
+    until(lambda: len(stack.put_off() - before) == 5, what="all to be put off")
+    assert stack.statuses()["DELIVERED"] == 32, "a mail went out while sending is paused"
+    lift(stack, message)
+    until(lambda: stack.statuses()["DELIVERED"] == 37, seconds=120, what="the mails that waited")
+
+
+def send_forty_of_which_eight_bounce(stack: WatchedStack) -> None:
+    def ended(count: int) -> bool:
+        statuses = stack.statuses()
+        return statuses["BOUNCED"] + statuses["DELIVERED"] == count
+
+    for n in range(40):
+        bounces = n % 5 == 0
+        address = f"bounce+{n}@simulator.amazonses.com" if bounces else f"jo{n}@example.com"
+        stack.publish_order(f"ORDER-{n}", address)
+        if n % 8 == 7:  # Not all at once: a loaded laptop starts cold functions slowly.
+            until(partial(ended, n + 1), seconds=120, what=f"the first {n + 1} mails' ends")
+    assert stack.statuses()["BOUNCED"] == 8
+
+
+def lift(stack: WatchedStack, message: str) -> None:
+    """Lift the pause with the command that the alert names."""
     command = next(
         line.split() for line in message.splitlines() if line.endswith("--sending-enabled")
     )
     assert command[:3] == ["aws", "sesv2", "put-configuration-set-sending-options"]
-    world.ses.put_configuration_set_sending_options(
+    stack.client("sesv2").put_configuration_set_sending_options(
         ConfigurationSetName=command[4], SendingEnabled=True
-    )
-    until(
-        lambda: world.statuses().count("DELIVERED") == 37, seconds=120, what="the mails that waited"
     )
