@@ -84,7 +84,7 @@ def serve_ses(port: int, rate: float) -> None:
     """Serve the laptop's SES with no emulator and no inbox behind it."""
     from infra.local.ses.core import Ses  # noqa: PLC0415 - this process alone needs them
     from infra.local.ses.server import Server  # noqa: PLC0415
-    from infra.local.ses.settings import Settings  # noqa: PLC0415
+    from infra.local.ses.settings import SesSettings  # noqa: PLC0415
     from infra.local.ses.upstream import Answer, ConfigurationSet, Upstream  # noqa: PLC0415
 
     class Alone:
@@ -99,7 +99,7 @@ def serve_ses(port: int, rate: float) -> None:
         def configuration_set(self, _name: str | None) -> ConfigurationSet:
             return ConfigurationSet(sending_enabled=True, suppressed_reasons=[], destinations=[])
 
-    ses = Ses(cast("Upstream", Alone()), ("127.0.0.1", 9), Settings(rate=rate, daily_quota=1e6))
+    ses = Ses(cast("Upstream", Alone()), ("127.0.0.1", 9), SesSettings(rate=rate, daily_quota=1e6))
     Server(port, ses).serve_forever()
 
 

@@ -72,8 +72,14 @@ class Plan(BaseModel):
         return None
 
     def save(self) -> None:
-        """Write the plan into the stack's folder."""
-        (self.settings.state_dir / "stack.json").write_text(self.model_dump_json(indent=2))
+        """Lay out the stack's folder: the plan, and what the programs find there."""
+        folder = self.settings.state_dir
+        for name in ("logs", "mails", "lambda", "home", "tmp", "aws", "console"):
+            (folder / name).mkdir(parents=True)
+        (folder / "stack.json").write_text(self.model_dump_json(indent=2))
+        script = self.lambda_dir / "bootstrap"
+        script.write_text(bootstrap(self))
+        script.chmod(0o755)
 
     @property
     def ses_url(self) -> str:

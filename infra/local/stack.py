@@ -27,7 +27,6 @@ from infra.local.programs import (
     TOOLS,
     Plan,
     Program,
-    bootstrap,
     plain_env,
     programs,
 )
@@ -152,13 +151,8 @@ def _start(settings: LocalSettings, say: Say, owner: int | None) -> Plan:
                 f" such as `{name}={port + 1} make up`"
             )
     folder = settings.state_dir
-    for name in ("logs", "mails", "lambda", "home", "tmp", "aws", "console"):
-        (folder / name).mkdir(parents=True)
     plan = Plan.make(settings)
     plan.save()
-    script = plan.lambda_dir / "bootstrap"
-    script.write_text(bootstrap(plan))
-    script.chmod(0o755)
     try:
         with _log(plan, "supervisor").open("wb") as log:
             subprocess.run(

@@ -3,12 +3,14 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local.embedded_metrics import EmbeddedMetrics, batch, parse
-from tests.local.emulator import client, ministack
+from infra.local.programs import aws
+from tests.local.emulator import client, started
 
 GROUP = "/aws/lambda/email-send-dev"
 
@@ -101,8 +103,9 @@ def test_lines_are_counted_once_also_when_equal_or_late() -> None:
     assert (forwarder.poll(), forwarder.poll(), cloudwatch.total) == (1, 0, 5)
 
 
-def test_metrics_arrive_in_the_emulator() -> None:
-    with ministack() as endpoint:
+def test_metrics_arrive_in_the_emulator(tmp_path: Path) -> None:
+    with started(tmp_path, aws) as plan:
+        endpoint = plan.settings.aws_url
         logs, cloudwatch = client("logs", endpoint), client("cloudwatch", endpoint)
         now = int(time.time() * 1000)
         forwarder = EmbeddedMetrics(logs, cloudwatch, since=now)
