@@ -85,4 +85,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup costs up down status demo chaos test lint format lock deploy destroy
+.PHONY: help setup costs up down status demo chaos preview test lint format lock deploy destroy

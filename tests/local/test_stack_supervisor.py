@@ -1,5 +1,6 @@
 """The supervisor, on small programs of its own."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,9 +10,10 @@ import psutil
 import pytest
 
 from infra.local import supervisor
-from infra.local.processes import end, mark, marked
-from infra.local.programs import Program
+from infra.local.processes import MARK, end, mark, marked
+from infra.local.programs import Plan, Program, plain_env, programs
 from infra.local.running_stack import until
+from infra.local.settings import LocalSettings
 from infra.local.supervisor import ProgramStatus, Supervisor, read_status
 
 SLEEP = "import time; time.sleep(60)"
@@ -88,3 +90,20 @@ def test_only_processes_of_this_stack_are_found(tmp_path: Path, start: Start) ->
     assert end(mark(tmp_path)) == 0
     assert [process.pid for process in marked(mark(other))] == [pid]
     assert end(mark(other)) == 1
+
+
+def test_a_stack_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
+    plan = Plan.make(LocalSettings.on_free_ports(tmp_path))
+    plan.save()
+    owner = subprocess.Popen([sys.executable, "-c", SLEEP])
+    subprocess.run(
+        [sys.executable, "-m", "infra.local.supervisor", str(tmp_path), str(owner.pid)],
+        env=plain_env(tmp_path) | {MARK: mark(tmp_path, "supervisor")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    until(lambda: len(read_status(tmp_path)) == len(programs(plan)))
+    owner.kill()
+    owner.wait()
+    until(lambda: not marked(mark(tmp_path)), what="all to end")

@@ -47,7 +47,10 @@ def _failures_as_asked(stack: RunningStack) -> Iterator[None]:
         },
     }
     configure(stack, {"stepfunctions._sfn_mock_config": config, "stepfunctions._SFN_WAIT_SCALE": 0})
+    # SES's events change records, too, at a moment of their own: what is looked at is the workflow's.
+    stack.ses("settings", {"events_lost": 1})
     yield
+    stack.ses("settings", {"events_lost": 0})
     configure(stack, {"stepfunctions._sfn_mock_config": {}, "stepfunctions._SFN_WAIT_SCALE": 1})
 
 
@@ -59,8 +62,8 @@ def configure(stack: RunningStack, settings: dict[str, object]) -> None:
 @pytest.mark.parametrize("scenario", REPEATED, ids=lambda s: s.name)
 def test_path(scenario: Scenario, stack: RunningStack) -> None:
     order_id = f"{scenario.name}-{secrets.token_hex(3)}"
-    if found := seeded(scenario, order_id):
-        stack.table.put_item(Item=found)
+    if record := seeded(scenario, order_id):
+        stack.table.put_item(Item=record)
 
     ended = stack.client("stepfunctions", inject_host_prefix=False).start_sync_execution(
         stateMachineArn=f"{stack.workflow}#{scenario.name}",
@@ -70,10 +73,4 @@ def test_path(scenario: Scenario, stack: RunningStack) -> None:
 
     assert tuple(stack.path(ended["executionArn"])) == scenario.path
     assert (ended["status"], ended.get("error", "")) == (scenario.status, scenario.error)
-    if scenario.record:
-        record = stack.record(order_id)
-        expected = dict(scenario.record)
-        if expected["status"] == "SENT":  # SES may have said more by now.
-            assert record["status"] in ("SENT", "DELIVERED")
-            del expected["status"]
-        assert expected.items() <= record.items()
+    assert scenario.record.items() <= stack.record(order_id).items()
