@@ -66,21 +66,16 @@ _pin_request_origin = app.pin_request_origin
 _enforce_ses_v2 = app._enforce_ses_v2
 
 
-def _pin_loopback_as_secure(source_ip: str, _secure_transport: bool) -> None:  # noqa: FBT001 - its signature
-    _pin_request_origin(source_ip, True)  # noqa: FBT003 - likewise
+def _pin_loopback_as_secure(source_ip: str, *_: bool) -> None:
+    _pin_request_origin(source_ip, secure_transport=True)
 
 
-def _enforce_send_email(  # noqa: PLR0917 - its signature
-    method: str,
-    path: str,
-    headers: dict[str, str],
-    body: bytes,
-    query_params: dict[str, list[str]],
-    request_id: str,
+def _enforce_send_email(
+    method: str, path: str, headers: dict[str, str], body: bytes, *rest: Any
 ) -> Any:
-    rest = (method, path, headers, body, query_params, request_id)
     if (method, path.rstrip("/")) != ("POST", "/v2/email/outbound-emails"):
-        return _enforce_ses_v2(*rest)
+        return _enforce_ses_v2(method, path, headers, body, *rest)
+    query_params, request_id = rest
     mail = json.loads(body)
     name, address = parseaddr(mail.get("FromEmailAddress", ""))
     identity = address if address in ses_v2._identities else address.rpartition("@")[2]

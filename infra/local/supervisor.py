@@ -141,8 +141,8 @@ def _now() -> str:
 
 def main() -> None:
     """Keep the programs of a stack running until SIGTERM, or until the owner is gone."""
-    state_dir, owner = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None  # noqa: PLR2004
-    plan = Plan.load(state_dir)
+    state_dir, *owner = sys.argv[1:]
+    plan = Plan.load(Path(state_dir))
     ended = threading.Event()
 
     def fail(failure: threading.ExceptHookArgs) -> None:
@@ -151,9 +151,9 @@ def main() -> None:
 
     threading.excepthook = fail
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    supervisor = Supervisor(programs(plan), state_dir)
+    supervisor = Supervisor(programs(plan), plan.settings.state_dir)
     supervisor.start()
-    while not ended.wait(1) and (owner is None or psutil.pid_exists(owner)):
+    while not ended.wait(1) and all(psutil.pid_exists(int(pid)) for pid in owner):
         pass
     supervisor.stop()
 

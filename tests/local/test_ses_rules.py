@@ -72,8 +72,8 @@ def shape(value: Any) -> Any:
 def _outcome(to: str, suppressed: str | None = None, *, delayed: bool = False) -> Callable[[], Any]:
     def made() -> dict[str, Any]:
         reasons = {to: suppressed} if suppressed else {}
-        found, _ = events.outcome(accepted(to), reasons, delayed=delayed)
-        return {event.payload["eventType"]: event.payload for event in found}
+        planned, _ = events.outcome(accepted(to), reasons, delayed=delayed)
+        return {event.payload["eventType"]: event.payload for event in planned}
 
     return made
 
@@ -102,9 +102,9 @@ def test_events_have_the_shape_of_the_examples(
     example: str, made: Callable[[], dict[str, Any]], event: str
 ) -> None:
     wanted = json.loads((EXAMPLES / f"{example}.json").read_text())
-    found = json.loads(json.dumps(made()[event]))
-    assert shape(found) == shape(wanted)
-    assert found["eventType"] == wanted["eventType"]
+    payload = json.loads(json.dumps(made()[event]))
+    assert shape(payload) == shape(wanted)
+    assert payload["eventType"] == wanted["eventType"]
 
 
 def test_each_example_is_compared() -> None:
@@ -129,16 +129,16 @@ def test_each_example_is_compared() -> None:
 )
 def test_outcomes(to: str, suppressed: str | None, wanted: list[str], *, in_inbox: bool) -> None:
     reasons = {to: suppressed} if suppressed else {}
-    found, inbox = events.outcome(accepted(to), reasons, delayed=False)
-    assert [event.payload["eventType"] for event in found] == wanted
+    planned, inbox = events.outcome(accepted(to), reasons, delayed=False)
+    assert [event.payload["eventType"] for event in planned] == wanted
     assert inbox == ((to,) if in_inbox else ())
 
 
 def test_a_virus_is_rejected_after_the_send() -> None:
     virus = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
     content = {"Simple": {"Subject": {"Data": "x"}, "Body": {"Text": {"Data": virus}}}}
-    found, inbox = events.outcome(accepted(Content=content), {}, delayed=False)
-    assert [event.payload["eventType"] for event in found] == ["Send", "Reject"]
+    planned, inbox = events.outcome(accepted(Content=content), {}, delayed=False)
+    assert [event.payload["eventType"] for event in planned] == ["Send", "Reject"]
     assert inbox == ()
 
 

@@ -175,8 +175,8 @@ def test_a_lambda_runs_on_awss_image_and_the_exceptions_class_arrives(plan: Plan
         "class ClaimLost(Exception): pass\n"
         "def handler(event, context):\n"
         "    import importlib.util\n"
-        "    found = [n for n in ('boto3', 'pydantic', 'pytest') if importlib.util.find_spec(n)]\n"
-        "    if event: raise ClaimLost(','.join(found))\n"
+        "    packages = [n for n in ('boto3', 'pydantic', 'pytest') if importlib.util.find_spec(n)]\n"
+        "    if event: raise ClaimLost(','.join(packages))\n"
     )
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as content:

@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
     def _ses(self) -> Ses:
         return cast("Server", self.server).ses
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, *_: object) -> None:
         """Stay silent: request lines hold addresses."""
 
     def _serve(self) -> None:
