@@ -14,84 +14,48 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from infra.local.running_stack import Json
 
 GROUPS = "/aws/lambda/"
 # Lines may show up this much later than they are dated, in milliseconds.
 _LATE = 30_000
-# What PutMetricData takes at once: data, and values in one of them.
-_MAX_DATA = 1000
-_MAX_VALUES = 150
 
 _Place = tuple[int, str, int]
 """Timestamp, log stream, and which of the lines with both: the emulator gives no event ids."""
-Datum = tuple[str, str, tuple[tuple[str, str], ...], str, int, int]
-"""Namespace, name, dimensions, unit, storage resolution in seconds, epoch second."""
 
 
-def parse(message: str) -> Iterator[tuple[Datum, float]]:
-    """Read one log line.
-
-    Args:
-        message: the line; anything that is not embedded metrics gives nothing.
+def parse(message: str) -> Iterator[tuple[str, Json]]:
+    """Read one log line; anything that is not embedded metrics gives nothing.
 
     Yields:
-        Each value of each metric in each dimension set.
+        Namespace and `MetricData` entry of each value of each metric in each dimension set.
     """
     if '"CloudWatchMetrics"' not in message:
         return
     try:
         line = json.loads(message)
-        meta = line["_aws"]
-        second = int(meta["Timestamp"]) // 1000
-        for directive in meta["CloudWatchMetrics"]:
+        moment = datetime.fromtimestamp(line["_aws"]["Timestamp"] / 1000, UTC)
+        for directive in line["_aws"]["CloudWatchMetrics"]:
             for names in directive.get("Dimensions") or [[]]:
-                dimensions = tuple((name, str(line[name])) for name in names)
+                dimensions = [{"Name": name, "Value": str(line[name])} for name in names]
                 for metric in directive["Metrics"]:
                     values = line[metric["Name"]]
-                    datum = (
-                        directive["Namespace"],
-                        metric["Name"],
-                        dimensions,
-                        metric.get("Unit", "None"),
-                        metric.get("StorageResolution", 60),
-                        second,
-                    )
                     for value in values if isinstance(values, list) else [values]:
-                        yield datum, float(value)
+                        yield (
+                            directive["Namespace"],
+                            {
+                                "MetricName": metric["Name"],
+                                "Dimensions": dimensions,
+                                "Timestamp": moment,
+                                "Value": float(value),
+                                "Unit": metric.get("Unit", "None"),
+                                "StorageResolution": metric.get("StorageResolution", 60),
+                            },
+                        )
     except (KeyError, TypeError, ValueError) as error:
         print(f"metrics: a line is no valid EMF: {type(error).__name__}", file=sys.stderr)
-
-
-def batch(values: Iterable[tuple[Datum, float]]) -> Iterator[tuple[str, list[Json]]]:
-    """Gather values into PutMetricData calls.
-
-    Yields:
-        Namespace and MetricData; equal values of one metric and second become counts.
-    """
-    gathered: dict[Datum, Counter[float]] = defaultdict(Counter)
-    for datum, value in values:
-        gathered[datum][value] += 1
-    by_namespace: dict[str, list[Json]] = defaultdict(list)
-    for (namespace, name, dimensions, unit, resolution, second), counts in gathered.items():
-        pairs = list(counts.items())
-        by_namespace[namespace] += [
-            {
-                "MetricName": name,
-                "Dimensions": [{"Name": n, "Value": v} for n, v in dimensions],
-                "Timestamp": datetime.fromtimestamp(second, UTC),
-                "Values": [value for value, _ in pairs[start : start + _MAX_VALUES]],
-                "Counts": [float(count) for _, count in pairs[start : start + _MAX_VALUES]],
-                "Unit": unit,
-                "StorageResolution": resolution,
-            }
-            for start in range(0, len(pairs), _MAX_VALUES)
-        ]
-    for namespace, data in by_namespace.items():
-        for start in range(0, len(data), _MAX_DATA):
-            yield namespace, data[start : start + _MAX_DATA]
 
 
 class EmbeddedMetrics:
@@ -108,10 +72,13 @@ class EmbeddedMetrics:
         """Forward what is new; return how many values that was."""
         groups = self._logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=GROUPS)
         names = [group["logGroupName"] for page in groups for group in page["logGroups"]]
-        values = [value for name in names for line in self._new(name) for value in parse(line)]
-        for namespace, data in batch(values):
-            self._cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
-        return len(values)
+        data: dict[str, list[Json]] = defaultdict(list)
+        for message in (message for name in names for message in self._new(name)):
+            for namespace, datum in parse(message):
+                data[namespace].append(datum)
+        for namespace, metric_data in data.items():
+            self._cloudwatch.put_metric_data(Namespace=namespace, MetricData=metric_data)
+        return sum(map(len, data.values()))
 
     def _new(self, group: str) -> list[str]:
         start = max(self._since, self._newest.get(group, 0) - _LATE)

@@ -14,6 +14,7 @@ from infra.local.settings import ROOT, LocalSettings
 EMULATOR = ROOT / ".local" / "emulator" / "bin"
 LAMBDA_IMAGE = ROOT / ".local" / "lambda-image" / "bin"
 TOOLS = ROOT / ".venv" / "bin"
+PYTHON, EMULATOR_PYTHON = str(TOOLS / "python"), str(EMULATOR / "python")
 NODE_MODULES = ROOT / "infra" / "node_modules"
 
 
@@ -122,7 +123,7 @@ def aws(plan: Plan) -> Program:
     return Program(
         name="aws",
         title="AWS API (MiniStack)",
-        argv=(str(EMULATOR / "python"), "-P", str(ROOT / "infra" / "local" / "emulator.py")),
+        argv=(EMULATOR_PYTHON, "-P", str(ROOT / "infra" / "local" / "emulator.py")),
         env={
             "AUTH": "true",
             "BIND_HOST": LOOPBACK,
@@ -165,7 +166,7 @@ def _console(plan: Plan) -> Program:
         name="console",
         title="console (StackPort)",
         argv=(
-            *(str(EMULATOR / "python"), "-P", "-m", "uvicorn", "backend.main:app"),
+            *(EMULATOR_PYTHON, "-P", "-m", "uvicorn", "backend.main:app"),
             *("--host", LOOPBACK, "--port", str(settings.console_port)),
             *("--log-level", "warning"),
         ),
@@ -188,7 +189,7 @@ def _ses(plan: Plan) -> Program:
         name="ses",
         title="laptop's SES",
         argv=(
-            *(str(TOOLS / "python"), "-m", "infra.local.ses", "--port", str(plan.ses_port)),
+            *(PYTHON, "-m", "infra.local.ses", "--port", str(plan.ses_port)),
             *("--aws-endpoint", settings.aws_url, "--smtp", f"{LOOPBACK}:{plan.smtp_port}"),
             *("--account", settings.account, "--region", settings.region),
         ),
@@ -201,10 +202,7 @@ def _metrics(plan: Plan) -> Program:
     return Program(
         name="metrics",
         title="CloudWatch metrics",
-        argv=(
-            *(str(TOOLS / "python"), "-m", "infra.local.metrics"),
-            str(plan.settings.state_dir),
-        ),
+        argv=(PYTHON, "-m", "infra.local.metrics", str(plan.settings.state_dir)),
     )
 
 
@@ -212,10 +210,7 @@ def _cost_explorer(plan: Plan) -> Program:
     return Program(
         name="costs",
         title="Cost Explorer (moto)",
-        argv=(
-            *(str(TOOLS / "python"), "-m", "infra.local.cost_explorer"),
-            str(plan.settings.state_dir),
-        ),
+        argv=(PYTHON, "-m", "infra.local.cost_explorer", str(plan.settings.state_dir)),
         ready=f"{plan.cost_url}/moto-api/",
     )
 
@@ -225,7 +220,7 @@ def _faults(plan: Plan) -> Program:
         name="faults",
         title="fault proxy (microburst)",
         argv=(
-            *(str(EMULATOR / "python"), "-P", str(ROOT / "infra" / "local" / "fault_proxy.py")),
+            *(EMULATOR_PYTHON, "-P", str(ROOT / "infra" / "local" / "fault_proxy.py")),
             *("--upstream", plan.settings.aws_url),
             *("--host", LOOPBACK, "--port", str(plan.faults_port)),
         ),

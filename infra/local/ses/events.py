@@ -121,15 +121,6 @@ def _mail(accepted: Accepted, kind: str) -> Json:
     }
 
 
-def _hard(recipient: str, diagnostic: str) -> Json:
-    return {
-        "emailAddress": recipient,
-        "action": "failed",
-        "status": "5.1.1",
-        "diagnosticCode": diagnostic,
-    }
-
-
 def _unknown_user(recipient: str) -> str:
     text = f"<{recipient}>"
     if recipient.lower().startswith("suppressionlist"):
@@ -148,45 +139,47 @@ def _delivery(recipients: Sequence[str], at: datetime, taken: datetime) -> Json:
     }
 
 
-def _bounce(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
+def _bounced(at: datetime, kind: str, subtype: str, recipients: list[Json]) -> Json:
     return {
         "feedbackId": new_id(at),
-        "bounceType": "Permanent",
-        "bounceSubType": "General",
-        "bouncedRecipients": [_hard(r, _unknown_user(r)) for r in recipients],
+        "bounceType": kind,
+        "bounceSubType": subtype,
+        "bouncedRecipients": recipients,
         "timestamp": iso(at),
-        "remoteMtaIp": _REMOTE_IP,
-        "reportingMTA": f"dns; {_MTA}",
     }
+
+
+def _hard(recipient: str, diagnostic: str) -> Json:
+    failed = {"action": "failed", "status": "5.1.1", "diagnosticCode": diagnostic}
+    return {"emailAddress": recipient} | failed
+
+
+def _bounce(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
+    failed = [_hard(r, _unknown_user(r)) for r in recipients]
+    servers = {"remoteMtaIp": _REMOTE_IP, "reportingMTA": f"dns; {_MTA}"}
+    return _bounced(at, "Permanent", "General", failed) | servers
 
 
 def _suppression_bounce(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
-    return {
-        "feedbackId": new_id(at),
-        "bounceType": "Permanent",
-        "bounceSubType": ON_LIST,
-        "bouncedRecipients": [_hard(r, _SUPPRESSED) for r in recipients],
-        "timestamp": iso(at),
-        "reportingMTA": "dns; amazonses.com",
-    }
+    failed = [_hard(r, _SUPPRESSED) for r in recipients]
+    return _bounced(at, "Permanent", ON_LIST, failed) | {"reportingMTA": "dns; amazonses.com"}
 
 
 def _auto_reply(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
+    return _bounced(at, "Transient", "General", [{"emailAddress": r} for r in recipients])
+
+
+def _complained(recipients: Sequence[str], at: datetime, subtype: str | None) -> Json:
     return {
         "feedbackId": new_id(at),
-        "bounceType": "Transient",
-        "bounceSubType": "General",
-        "bouncedRecipients": [{"emailAddress": r} for r in recipients],
+        "complaintSubType": subtype,
+        "complainedRecipients": [{"emailAddress": r} for r in recipients],
         "timestamp": iso(at),
     }
 
 
 def _complaint(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
-    return {
-        "feedbackId": new_id(at),
-        "complaintSubType": None,
-        "complainedRecipients": [{"emailAddress": r} for r in recipients],
-        "timestamp": iso(at),
+    return _complained(recipients, at, None) | {
         "userAgent": "Amazon SES Mailbox Simulator",
         "complaintFeedbackType": "abuse",
         "arrivalDate": iso(at),
@@ -194,12 +187,7 @@ def _complaint(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
 
 
 def _suppression_complaint(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
-    return {
-        "feedbackId": new_id(at),
-        "complaintSubType": ON_LIST,
-        "complainedRecipients": [{"emailAddress": r} for r in recipients],
-        "timestamp": iso(at),
-    }
+    return _complained(recipients, at, ON_LIST)
 
 
 def _delivery_delay(recipients: Sequence[str], at: datetime, taken: datetime) -> Json:
