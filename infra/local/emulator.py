@@ -32,7 +32,7 @@ WRITTEN_FOR = "1.5.33"
 
 CHECKS = {
     "TLS": "tests/local/test_emulator.py::test_loopback_counts_as_tls",
-    "TLS of what no request began": "tests/local/test_watch.py"
+    "TLS of what no request began": "tests/local/test_scheduled_workflows.py"
     "::test_the_schedulers_own_targets_run_both_workflows",
     "SES": "tests/local/test_ses.py::test_iam_decides",
     "alarms": "tests/local/test_emulator.py::test_an_alarm_minds_its_dimensions",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,17 @@ def client(service: Any, endpoint: str, **credentials: str) -> Any:
     """Return a boto3 client of root, or of the given credentials, that tries once."""
     keys: Any = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} | credentials
     return boto3.client(service, endpoint_url=endpoint, region_name=REGION, config=ONCE, **keys)
+
+
+def lambda_asset(source: str, bootstrap: str) -> bytes:
+    """Zip a Lambda function: `source` as the module `code`, and what starts it."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr("code.py", source)
+        executable = zipfile.ZipInfo("bootstrap")
+        executable.external_attr = 0o755 << 16
+        content.writestr(executable, bootstrap)
+    return archive.getvalue()
 
 
 @contextmanager

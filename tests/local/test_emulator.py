@@ -5,12 +5,10 @@ What needs a deployed stack is tested where it is: `emulator.CHECKS` names the t
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import subprocess
 import tomllib
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -19,7 +17,7 @@ import pytest
 from infra.local.programs import Plan, aws, plain_env
 from infra.local.running_stack import until
 from infra.local.settings import ROOT, LocalSettings
-from tests.local.emulator import ACCOUNT, REGION, client, started
+from tests.local.emulator import ACCOUNT, REGION, client, lambda_asset, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,19 +124,13 @@ def test_an_environment_that_dies_at_its_start_takes_no_other_along(
         f'#!/bin/sh\nif [ -e "{at_work}" ]; then touch "{dying}"; exit 1; fi\n'
         f'exec "{emulator.lambda_dir / "bootstrap"}"\n'
     )
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as content:
-        content.writestr("code.py", source)
-        executable = zipfile.ZipInfo("bootstrap")
-        executable.external_attr = 0o755 << 16
-        content.writestr(executable, bootstrap)
     functions.create_function(
         FunctionName="waits",
         Runtime="provided.al2023",
         Handler="code.handler",
         Role=role,
         Timeout=60,
-        Code={"ZipFile": archive.getvalue()},
+        Code={"ZipFile": lambda_asset(source, bootstrap)},
     )
 
     def invoke() -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.local.emulator import lambda_asset
 
 if TYPE_CHECKING:
     from infra.local.running_stack import RunningStack
@@ -93,17 +93,14 @@ def test_a_function_may_do_its_job_and_nothing_else(
 ) -> None:
     lambda_ = stack.client("lambda")
     role = lambda_.get_function_configuration(FunctionName=function)["Role"]
-    bundle = io.BytesIO()
-    with zipfile.ZipFile(bundle, "w") as archive:
-        archive.writestr("probe.py", PROBE)
-        archive.write(stack.plan.lambda_dir / "bootstrap", "bootstrap")
+    bootstrap = (stack.plan.lambda_dir / "bootstrap").read_text()
     probe = f"probe-{function}"
     lambda_.create_function(
         FunctionName=probe,
         Runtime="provided.al2023",
         Role=role,
-        Handler="probe.handler",
-        Code={"ZipFile": bundle.getvalue()},
+        Handler="code.handler",
+        Code={"ZipFile": lambda_asset(PROBE, bootstrap)},
         Timeout=20,
     )
 

@@ -3,13 +3,11 @@
 The tests use the same stack, in the order of this file.
 """
 
-import io
 import json
 import os
 import socket
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from infra.local.running_stack import until
 from infra.local.settings import ROOT, VARIABLES, LocalSettings
 from infra.local.stack import StackError
 from infra.local.supervisor import read_status
+from tests.local.emulator import lambda_asset
 
 
 @pytest.fixture(scope="module")
@@ -178,17 +177,14 @@ def test_a_lambda_runs_on_awss_image_and_the_exceptions_class_arrives(plan: Plan
         "    packages = [n for n in ('boto3', 'pydantic', 'pytest') if importlib.util.find_spec(n)]\n"
         "    if event: raise ClaimLost(','.join(packages))\n"
     )
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as content:
-        content.writestr("code.py", source)
-        content.write(plan.lambda_dir / "bootstrap", "bootstrap")
+    bootstrap = (plan.lambda_dir / "bootstrap").read_text()
     functions = boto3.client("lambda", **plan.settings.client)
     functions.create_function(
         FunctionName="tiny",
         Runtime="provided.al2023",
         Handler="code.handler",
         Role=role,
-        Code={"ZipFile": archive.getvalue()},
+        Code={"ZipFile": lambda_asset(source, bootstrap)},
     )
     answer = functions.invoke(FunctionName="tiny", Payload=b'{"lost": true}')
     error = json.loads(answer["Payload"].read())

@@ -1,7 +1,7 @@
 """HTTP in front of the laptop's SES.
 
 The standard library's threading server: dropping an answer means closing the connection without a
-byte, which frameworks do not let a handler do, and a laptop's load is a few hundred calls a second.
+byte, which WSGI has no way to say, and a laptop's load is a few hundred calls a second.
 """
 
 import json

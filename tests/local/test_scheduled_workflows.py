@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCHEDULED = {"cost-analysis": "cost", "bounce-rate-check": "reputation"}
 
 
-class WatchedStack(RunningStack):
+class StackWithAlerts(RunningStack):
     """A running stack, with a queue that hears the alerts."""
 
     def __init__(self, plan: Plan) -> None:
@@ -73,16 +73,16 @@ class WatchedStack(RunningStack):
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedStack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackWithAlerts]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTO_PAUSE_SENDING", "true")
         patch.setenv("COST_BUDGET_THRESHOLD", "0.01")
-        folder = tmp_path_factory.mktemp("watch") / "stack"
+        folder = tmp_path_factory.mktemp("scheduled") / "stack"
         with running(LocalSettings.on_free_ports(folder)) as plan:
-            yield WatchedStack(plan)
+            yield StackWithAlerts(plan)
 
 
-def test_the_schedulers_own_targets_run_both_workflows(stack: WatchedStack) -> None:
+def test_the_schedulers_own_targets_run_both_workflows(stack: StackWithAlerts) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=2)).strftime("at(%Y-%m-%dT%H:%M:%S)")
     for base in SCHEDULED:
         target = stack.scheduler.get_schedule(Name=stack.name(base))["Target"]
@@ -99,7 +99,7 @@ def test_the_schedulers_own_targets_run_both_workflows(stack: WatchedStack) -> N
         assert json.loads(str(item["report"])) == report
 
 
-def only_execution(stack: WatchedStack, base: str) -> str:
+def only_execution(stack: StackWithAlerts, base: str) -> str:
     machine = stack.arn("states", f"stateMachine:{base}")
     (execution,) = until(
         lambda: stack.states.list_executions(stateMachineArn=machine)["executions"],
@@ -109,7 +109,7 @@ def only_execution(stack: WatchedStack, base: str) -> str:
     return str(execution["executionArn"])
 
 
-def test_a_tiny_budget_alerts_once_and_not_at_every_run(stack: WatchedStack) -> None:
+def test_a_tiny_budget_alerts_once_and_not_at_every_run(stack: StackWithAlerts) -> None:
     report = stack.report("cost-analysis")
     assert report["breaches"] == ["OVER_BUDGET"]
     assert "alert" not in report, "the scheduled run before has told"
@@ -120,7 +120,7 @@ def test_a_tiny_budget_alerts_once_and_not_at_every_run(stack: WatchedStack) -> 
     stack.alert('ALARM: "email-cost-budget-dev"')
 
 
-def test_bounces_alarm_pause_and_lift(stack: WatchedStack) -> None:
+def test_bounces_alarm_pause_and_lift(stack: StackWithAlerts) -> None:
     send_forty_of_which_eight_bounce(stack)
 
     def judged() -> Json | None:
@@ -146,7 +146,7 @@ def test_bounces_alarm_pause_and_lift(stack: WatchedStack) -> None:
     until(lambda: stack.statuses()["DELIVERED"] == 37, seconds=120, what="the mails that waited")
 
 
-def send_forty_of_which_eight_bounce(stack: WatchedStack) -> None:
+def send_forty_of_which_eight_bounce(stack: StackWithAlerts) -> None:
     def ended(count: int) -> bool:
         statuses = stack.statuses()
         return statuses["BOUNCED"] + statuses["DELIVERED"] == count
@@ -160,7 +160,7 @@ def send_forty_of_which_eight_bounce(stack: WatchedStack) -> None:
     assert stack.statuses()["BOUNCED"] == 8
 
 
-def lift(stack: WatchedStack, message: str) -> None:
+def lift(stack: StackWithAlerts, message: str) -> None:
     """Lift the pause with the command that the alert names."""
     command = next(
         line.split() for line in message.splitlines() if line.endswith("--sending-enabled")
