@@ -44,19 +44,19 @@ setup: $(VENV)/laptop.done infra/node_modules/.done .local/emulator/.done .local
 
 # --- the laptop's AWS -----------------------------------------------------------------------------
 up: setup ## starts the local stack, deploys to it and leaves it running
-	@$(BIN)/python -m infra.local.up
+	@$(BIN)/python -m infra.local up
 
 down: $(VENV)/laptop.done ## stops the local stack and removes its state
-	@$(BIN)/python -m infra.local.down
+	@$(BIN)/python -m infra.local down
 
 status: $(VENV)/laptop.done ## tells what of the local stack runs
-	@$(BIN)/python -m infra.local.status
+	@$(BIN)/python -m infra.local status
 
 demo: setup ## sends sample orders through the whole system and shows what happened
 	@$(BIN)/python -m infra.local.demo
 
 chaos: setup ## sends a thousand orders while everything around them fails (ORDERS=1000 SEED=1)
-	@$(BIN)/python -m infra.local.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.local.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED))
 
 preview: $(VENV)/laptop.done ## shows every kind of mail in every language (EVENT=file: your own event)
 	@$(BIN)/python -m infra.local.preview $(EVENT)

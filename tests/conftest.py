@@ -15,7 +15,7 @@ from infra import mail
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.local_stack import LocalStack
+    from infra.local.running_stack import RunningStack
 
 EVENTS = Path(__file__).parent / "events"
 
@@ -58,19 +58,13 @@ def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
 @pytest.fixture(scope="session")
 def stack(
     tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]
-) -> Iterator[LocalStack]:
+) -> Iterator[RunningStack]:
     """The local stack with the app deployed to it, on ports of its own, once for all tests."""
-    from infra.local.settings import Settings, free_ports  # noqa: PLC0415 - only where it is needed
+    from infra.local.running_stack import RunningStack  # noqa: PLC0415 - only where it is needed
+    from infra.local.settings import LocalSettings  # noqa: PLC0415
     from infra.local.stack import running  # noqa: PLC0415
-    from tests.local_stack import LocalStack  # noqa: PLC0415
 
-    aws_port, inbox_port, console_port = free_ports(3)
-    settings = Settings(
-        environment_suffix="test",
-        aws_port=aws_port,
-        inbox_port=inbox_port,
-        console_port=console_port,
-        state_dir=tmp_path_factory.mktemp("local") / "stack",
-    )
+    folder = tmp_path_factory.mktemp("local") / "stack"
+    settings = LocalSettings.on_free_ports(folder, environment_suffix="test")
     with running(settings, say=say) as plan:
-        yield LocalStack(plan)
+        yield RunningStack(plan)

@@ -18,22 +18,20 @@ import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import boto3
 from rich.console import Console
 from rich.table import Table
 
-from infra.local.settings import Settings
-from infra.local.stack import load
+from infra.local.programs import Plan
+from infra.local.running_stack import Json, RunningStack
+from infra.local.settings import LocalSettings
+from statemachines.order_workflow import Steps
+from steps.contract.metrics import NAMESPACE, Metric
 from steps.reports import list_prices
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 VOLUMES = {"60,000 a month": 60_000, "1,000,000 a day": 30_000_000, "10,000,000 a day": 300_000_000}
 
-ORDER_PATH = ("processor", "validate", "dedup", "render", "send", "record", "feedback")
+ORDER_PATH = ("processor", *Steps.names(), "feedback")
 
 BILLED = re.compile(r"^REPORT .*Billed Duration: (\d+) ms")
 
@@ -58,121 +56,85 @@ SETTLED = 15.0
 """Seconds without a delivery after which no more is expected."""
 
 
-class Counter:
-    """Counts what a running stack has used."""
-
-    def __init__(self, settings: Settings) -> None:
-        def client(service: Any) -> Any:
-            return boto3.client(service, **settings.client)
-
-        self._env = settings.environment_suffix
-        self._machine = (
-            f"arn:aws:states:{settings.region}:{settings.account}:stateMachine:"
-            f"email-order-workflow-{self._env}"
-        )
-        self._cloudwatch, self._logs = client("cloudwatch"), client("logs")
-        self._states, self._lambda = client("stepfunctions"), client("lambda")
-
-    def metric(self, namespace: str, name: str, since: datetime, **dimensions: str) -> float:
-        """Sum up a metric since a moment."""
-        points = self._cloudwatch.get_metric_statistics(
-            Namespace=namespace,
-            MetricName=name,
-            Dimensions=[{"Name": n, "Value": v} for n, v in dimensions.items()],
-            StartTime=since,
-            EndTime=datetime.now(UTC) + timedelta(minutes=1),
-            Period=60,
-            Statistics=["Sum"],
-        )["Datapoints"]
-        return float(sum(p["Sum"] for p in points))
-
-    def count(self, since: datetime) -> dict[str, float]:
-        """Return what the order path used since a moment, by the names of `steps/reports/prices.json`."""
-        calls: dict[str, int] = {}
-        gb_seconds, log_bytes = 0.0, 0
-        for step in ORDER_PATH:
-            name = f"email-{step}-{self._env}"
-            memory = self._lambda.get_function_configuration(FunctionName=name)["MemorySize"]
-            lines = self._lines(name, since)
-            billed = [int(found[1]) for line in lines if (found := BILLED.search(line))]
-            calls[step] = len(billed)
-            gb_seconds += sum(billed) / 1000 * memory / 1024
-            # AWS does not write the platform's own lines at the log level that the app sets.
-            log_bytes += sum(
-                len(line.encode()) + LOG_EVENT_OVERHEAD
-                for line in lines
-                if not line.startswith(("START ", "END ", "REPORT "))
-            )
-        gb_hours, executions, history = self._executions(since)
-        return {
-            "lambdaRequests": sum(calls.values()),
-            "lambdaGbSeconds": gb_seconds,
-            "expressRequests": executions,
-            "expressGbHours": gb_hours,
-            "logGb": (log_bytes + history) / 1e9,
-            "readUnits": calls["feedback"],
-            "snsPublishes": calls["feedback"],
-            "sqsRequests": 2 * calls["processor"],
-        }
-
-    def _executions(self, since: datetime) -> tuple[float, int, float]:
-        pages = self._states.get_paginator("list_executions").paginate(
-            stateMachineArn=self._machine
-        )
-        runs = [r for page in pages for r in page["executions"] if r["startDate"] >= since]
-        billed = sum(
-            math.ceil((r["stopDate"] - r["startDate"]).total_seconds() * 1000 / EXPRESS_MS)
-            for r in runs
-        )
-        size = 0
-        sample = runs[:20]
-        for run in sample:
-            for event in self._states.get_execution_history(
-                executionArn=run["executionArn"], maxResults=1000
-            )["events"]:
-                size += len(json.dumps(_without_data(event), default=str)) + LOG_EVENT_OVERHEAD
-                # Each logged event names its execution.
-                size += len(run["executionArn"]) + len('"execution_arn":"",')
-        gb_hours = billed * EXPRESS_MS / 1000 / 3600 * EXPRESS_MEMORY_GB
-        return gb_hours, len(runs), size / max(len(sample), 1) * len(runs)
-
-    def _lines(self, function: str, since: datetime) -> list[str]:
-        pages = self._logs.get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/lambda/{function}", startTime=int(since.timestamp() * 1000)
-        )
-        return [event["message"] for page in pages for event in page["events"]]
-
-
-def _without_data(event: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        k: _without_data(v) if isinstance(v, dict) else v
-        for k, v in event.items()
-        if k not in ("input", "output", "parameters")
-    }
-
-
-def measure(settings: Settings, mails: int) -> dict[str, str]:
+def measure(stack: RunningStack, mails: int) -> dict[str, str]:
     """Send `mails` orders through the running stack and return what each used."""
-    counter = Counter(settings)
-    topic = f"arn:aws:sns:{settings.region}:{settings.account}:email-order-events"
-    sns = boto3.client("sns", **settings.client)
     since = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
     time.sleep((since - datetime.now(UTC)).total_seconds())  # Metrics are summed by the minute.
     event = json.loads((Path(__file__).with_name("samples") / "1-first-order.json").read_text())
     for n in range(mails):
-        event["orderId"] = f"COST-{since:%H%M}-{n}"
-        sns.publish(TopicArn=f"{topic}-{settings.environment_suffix}", Message=json.dumps(event))
+        stack.publish(json.dumps(event | {"orderId": f"COST-{since:%H%M}-{n}"}))
     delivered, before = 0.0, -1.0
     while delivered < mails and delivered != before:
         time.sleep(SETTLED)
-        delivered, before = counter.metric("EmailNotification", "EmailDelivered", since), delivered
+        before = delivered
+        delivered = stack.metric_sum(NAMESPACE, Metric.DELIVERED, since, datetime.now(UTC))
     # What was counted is divided by the mails that it was for.
-    used = {k: Decimal(repr(v / delivered)) for k, v in counter.count(since).items()}
+    used = {k: Decimal(repr(v / delivered)) for k, v in count(stack, since).items()}
     used["snsPublishes"] += 1
     used["sqsRequests"] += 1
     used["writeUnits"] = Decimal(WRITE_UNITS)
     used["xrayTraces"] = Decimal("0.05")
     return {k: f"{float(v):.3g}" for k, v in used.items()}
+
+
+def count(stack: RunningStack, since: datetime) -> dict[str, float]:
+    """Return what the order path used since a moment, by the names of `steps/reports/prices.json`."""
+    calls: dict[str, int] = {}
+    gb_seconds, log_bytes = 0.0, 0
+    functions = stack.client("lambda")
+    for step in ORDER_PATH:
+        name = stack.name(f"email-{step}")
+        memory = functions.get_function_configuration(FunctionName=name)["MemorySize"]
+        lines = stack.log_lines(f"email-{step}", startTime=int(since.timestamp() * 1000))
+        billed = [int(report[1]) for line in lines if (report := BILLED.search(line))]
+        calls[step] = len(billed)
+        gb_seconds += sum(billed) / 1000 * memory / 1024
+        # AWS does not write the platform's own lines at the log level that the app sets.
+        log_bytes += sum(
+            len(line.encode()) + LOG_EVENT_OVERHEAD
+            for line in lines
+            if not line.startswith(("START ", "END ", "REPORT "))
+        )
+    executions = [e for e in stack.executions() if e["startDate"] >= since]
+    return {
+        "lambdaRequests": sum(calls.values()),
+        "lambdaGbSeconds": gb_seconds,
+        "expressRequests": len(executions),
+        "expressGbHours": _gb_hours(executions),
+        "logGb": (log_bytes + _history_bytes(stack, executions)) / 1e9,
+        "readUnits": calls["feedback"],
+        "snsPublishes": calls["feedback"],
+        "sqsRequests": 2 * calls["processor"],
+    }
+
+
+def _gb_hours(executions: list[Json]) -> float:
+    billed: int = sum(
+        math.ceil((e["stopDate"] - e["startDate"]).total_seconds() * 1000 / EXPRESS_MS)
+        for e in executions
+    )
+    return billed * EXPRESS_MS / 1000 / 3600 * EXPRESS_MEMORY_GB
+
+
+def _history_bytes(stack: RunningStack, executions: list[Json]) -> float:
+    """Estimate from twenty executions what all would log; each logged event names its execution."""
+    sample = executions[-20:]
+    size = sum(
+        len(json.dumps(_without_data(event), default=str))
+        + LOG_EVENT_OVERHEAD
+        + len(f'"execution_arn":"{execution["executionArn"]}",')
+        for execution in sample
+        for event in stack.history(execution["executionArn"])
+    )
+    return size / max(len(sample), 1) * len(executions)
+
+
+def _without_data(event: Json) -> Json:
+    return {
+        k: _without_data(v) if isinstance(v, dict) else v
+        for k, v in event.items()
+        if k not in ("input", "output", "parameters")
+    }
 
 
 def table() -> Table:
@@ -212,7 +174,7 @@ def markdown() -> str:
 def main() -> int:
     """Print the table; with `count N`, count first."""
     if sys.argv[1:2] == ["count"]:
-        plan = load(Settings.read())
+        plan = Plan.find(LocalSettings.read().state_dir)
         if plan is None:
             print("make costs: no local stack runs; `make up` starts one", file=sys.stderr)
             return 1
@@ -222,7 +184,7 @@ def main() -> int:
             "source": f"counted in a local run of {mails} orders; derived: " + "; ".join(
                 f"{name} ({why})" for name, why in DERIVED.items()
             ),
-            "perMail": measure(plan.settings, mails),
+            "perMail": measure(RunningStack(plan), mails),
         }  # fmt: skip
         path = Path(list_prices.__file__).with_name("usage.json")
         path.write_text(json.dumps(data, indent=2) + "\n")

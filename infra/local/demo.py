@@ -10,17 +10,19 @@ import json
 import secrets
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
-from infra.local import reports
-from infra.local.settings import Settings, SettingsError
+from infra.local.running_stack import Json, RunningStack, until
+from infra.local.settings import LocalSettings
 from infra.local.stack import StackError, up
-from infra.local.world import World
+from infra.setting import ConfigError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,47 +32,11 @@ PATIENCE = 60.0
 """Seconds to wait for all orders; the product promises 30 from the event to the send."""
 
 FINAL = {"DELIVERED", "REJECTED"}
-
-
-@dataclass
-class Order:
-    """One sample order, what it is to end as, and what was found of it."""
-
-    title: str
-    order_id: str
-    event: dict[str, Any]
-    publications: int
-    mails_expected: int
-    published: float = 0.0
-    record: dict[str, Any] = field(default_factory=dict)
-    executions: list[Execution] = field(default_factory=list)
-    mails: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def accepted_after(self) -> float | None:
-        """Seconds from the publishing to SES's acceptance."""
-        ends = [e.accepted for e in self.executions if e.accepted]
-        return min(ends) - self.published if ends else None
-
-    def complaint(self) -> str:
-        """Say what is not as it should be; empty when all is well."""
-        ends = [e.path[-1][0] for e in self.executions]
-        expected = "Sent" if self.mails_expected else "Rejected"
-        if len(self.mails) != self.mails_expected:
-            return f"{len(self.mails)} mails instead of {self.mails_expected}"
-        if ends.count(expected) != 1 or len(ends) < self.publications:
-            return f"its executions ended {', '.join(ends) or 'nowhere'}"
-        if self.publications > 1 and "Duplicate" not in ends:
-            return "its second publication is not visible as a duplicate"
-        return (
-            ""
-            if self.record.get("status") in FINAL
-            else f"its record says {self.record.get('status')}"
-        )
+ORDER_QUEUES = ("email-order-queue", "email-order-dlq")
 
 
 @dataclass(frozen=True)
-class Execution:
+class ExecutionTrace:
     """One execution: the states it entered with the milliseconds spent in each."""
 
     name: str
@@ -79,31 +45,56 @@ class Execution:
     """When the Send state ended well, in epoch seconds."""
 
 
-def look(world: World, order: Order) -> None:
-    """Find the order's record, executions and mails."""
-    order.record = world.record(order.order_id)
-    order.executions = [
-        timed(e["name"], world.history(e["executionArn"])) for e in world.executions(order.order_id)
-    ]
-    order.mails = world.inbox(order.order_id)
+@dataclass
+class SampleOrder:
+    """One sample order, what it is to end as, and what was seen of it."""
+
+    title: str
+    order_id: str
+    event: Json
+    publications: int
+    mails_expected: int
+    published: float = 0.0
+    record: Json = field(default_factory=dict)
+    executions: list[ExecutionTrace] = field(default_factory=list)
+    mails: list[Json] = field(default_factory=list)
+
+    @property
+    def accepted_after(self) -> float | None:
+        """Seconds from the publishing to SES's acceptance."""
+        moments = [e.accepted for e in self.executions if e.accepted]
+        return min(moments) - self.published if moments else None
+
+    def complaint(self) -> str:
+        """Say what is not as it should be; empty when all is well."""
+        ends = [e.path[-1][0] for e in self.executions]
+        expected = "Sent" if self.mails_expected else "Rejected"
+        status = self.record.get("status")
+        if len(self.mails) != self.mails_expected:
+            return f"{len(self.mails)} mails instead of {self.mails_expected}"
+        if ends.count(expected) != 1 or len(ends) < self.publications:
+            return f"its executions ended {', '.join(ends) or 'nowhere'}"
+        if self.publications > 1 and "Duplicate" not in ends:
+            return "its second publication is not visible as a duplicate"
+        return "" if status in FINAL else f"its record says {status}"
 
 
-def timed(name: str, history: list[dict[str, Any]]) -> Execution:
+def trace(name: str, history: list[Json]) -> ExecutionTrace:
     """Tell an execution's path with times from the events of its history."""
     entered: dict[str, datetime] = {}
     path, accepted = [], None
     for event in history:
         if details := event.get("stateEnteredEventDetails"):
             entered[details["name"]] = event["timestamp"]
-        if ended := event.get("stateExitedEventDetails"):
-            spent = event["timestamp"] - entered[ended["name"]]
-            path.append((ended["name"], spent.total_seconds() * 1000))
-            if ended["name"] == "Send":
+        if left := event.get("stateExitedEventDetails"):
+            spent = event["timestamp"] - entered[left["name"]]
+            path.append((left["name"], spent.total_seconds() * 1000))
+            if left["name"] == "Send":
                 accepted = event["timestamp"].timestamp()
-    return Execution(name, path, accepted)
+    return ExecutionTrace(name, path, accepted)
 
 
-def samples(run: str) -> list[Order]:
+def samples(run: str) -> list[SampleOrder]:
     """Return the sample orders, with ids of this run's own, so that none is a duplicate of the last."""
     orders = []
     for file in sorted(SAMPLES.glob("*.json")):
@@ -111,7 +102,7 @@ def samples(run: str) -> list[Order]:
         event["orderId"] = f"{event['orderId']}-{run}"
         twice, malformed = "TWICE" in event["orderId"], "MALFORMED" in event["orderId"]
         orders.append(
-            Order(
+            SampleOrder(
                 title=file.stem[2:].replace("-", " "),
                 order_id=event["orderId"],
                 event=event,
@@ -122,82 +113,112 @@ def samples(run: str) -> list[Order]:
     return orders
 
 
-def send(world: World, orders: list[Order], say: Console) -> None:
+def send(stack: RunningStack, orders: list[SampleOrder]) -> None:
     """Publish all orders and wait until each ended, or patience does."""
     for order in orders:
         order.published = time.time()
         for _ in range(order.publications):
-            world.publish(json.dumps(order.event, ensure_ascii=False))
-    deadline = time.monotonic() + PATIENCE
-    with say.status("waiting for the orders to come through"):
-        while time.monotonic() < deadline:
-            for order in orders:
-                if order.complaint():
-                    look(world, order)
-            if not any(o.complaint() for o in orders) and not world.waiting("email-order-queue"):
-                return
-            time.sleep(0.3)
+            stack.publish(json.dumps(order.event, ensure_ascii=False))
+
+    def all_ended() -> bool:
+        for order in orders:
+            if order.complaint():
+                look_up(stack, order)
+        return not any(o.complaint() for o in orders) and not stack.waiting()
+
+    with suppress(TimeoutError):
+        until(all_ended, seconds=PATIENCE)
 
 
-def show(order: Order, settings: Settings, say: Console) -> None:
-    """Print one order's account."""
+def look_up(stack: RunningStack, order: SampleOrder) -> None:
+    """Look up the order's record, executions and mails."""
+    order.record = stack.record(order.order_id)
+    order.executions = [
+        trace(e["name"], stack.history(e["executionArn"])) for e in stack.executions(order.order_id)
+    ]
+    order.mails = stack.inbox(order.order_id)
+
+
+def show(order: SampleOrder, inbox_url: str, say: Console) -> None:
+    """Print what became of one order."""
     complaint = order.complaint()
     status = order.record.get("status", "no record")
     mark = "[bold red]✗[/]" if complaint else "[bold green]✓[/]"
     after = f", accepted by SES after {order.accepted_after:.1f} s" if order.accepted_after else ""
-    say.print(f"\n{mark} [bold]{order.order_id}[/]  {order.title}: [bold]{status}[/]{after}")
+    lines = [f"\n{mark} [bold]{order.order_id}[/]  {order.title}: [bold]{status}[/]{after}"]
     if complaint:
-        say.print(f"  [red]but {complaint}[/]")
+        lines.append(f"  [red]but {complaint}[/]")
     for execution in order.executions:
         steps = " → ".join(
             f"{name} [dim]{ms:.0f} ms[/]" if ms >= 1 else name for name, ms in execution.path
         )
-        say.print(f"  path    {steps}", soft_wrap=True)
-        say.print(f"          [dim]execution {execution.name}[/]", soft_wrap=True)
-    for reason in order.record.get("reasons", []):
-        say.print(f"  reason  {escape(reason)}", soft_wrap=True)
-    for mail in order.mails:
-        say.print(
-            f"  mail    “{escape(mail['subject'])}” {settings.inbox_url}/#/email/{mail['id']}",
-            soft_wrap=True,
-        )
-    record = {
-        k: order.record[k] for k in ("timestamp", "customerEmail", "messageId") if k in order.record
-    }
+        lines += [f"  path    {steps}", f"          [dim]execution {execution.name}[/]"]
+    lines += [f"  reason  {escape(reason)}" for reason in order.record.get("reasons", [])]
+    lines += [
+        f"  mail    “{escape(mail['subject'])}” {inbox_url}/#/email/{mail['id']}"
+        for mail in order.mails
+    ]
+    shown = {k: order.record.get(k) for k in ("timestamp", "customerEmail", "messageId")}
+    lines.append(f"  record  {escape(', '.join(f'{k} {v}' for k, v in shown.items() if v))}")
+    say.print("\n".join(lines), soft_wrap=True)
+
+
+def show_reports(stack: RunningStack, say: Console) -> None:
+    """Run both scheduled workflows; print the cost report as a table and the reputation's verdict."""
+    cost = stack.report("cost-analysis")
+    table = Table(title="Cost analysis (sample costs), USD, month to date", title_justify="left")
+    table.add_column("what")
+    table.add_column("USD", justify="right")
+    for service, amount in cost["services"].items():
+        table.add_row(service, amount)
+    table.add_row("today, estimated", cost["estimateOfToday"], end_section=True)
+    table.add_row("total", cost["total"] or "unknown", style="bold")
+    table.add_row("forecast to month end", cost["forecast"] or "unknown")
+    table.add_row("budget", cost["budget"])
+    table.add_row(f"per mail ({cost['mails']} mails)", cost["costPerEmail"] or "unknown")
+    say.print()
+    say.print(table)
+    for gap in cost["gaps"]:
+        say.print(f"  [dim]not known: {gap}[/]", soft_wrap=True)
+    check = stack.report("bounce-rate-check")
     say.print(
-        f"  record  {escape(', '.join(f'{k} {v}' for k, v in record.items()))}", soft_wrap=True
+        f"\nSending reputation: [bold]{check['verdict']}[/] {'; '.join(check['reasons'])}",
+        soft_wrap=True,
     )
 
 
-def main() -> int:
-    """Return the exit status: 0 when every order ended as it should."""
-    say = Console(highlight=False)
-    try:
-        plan = up(Settings.read(), say=lambda line: print(line, flush=True))
-    except (SettingsError, StackError) as error:
-        print(f"make demo: {error}", file=sys.stderr)
-        return 1
-    world = World(plan)
+def run(stack: RunningStack, say: Console) -> bool:
+    """Send the sample orders and show all; tell whether all ended as they should."""
     orders = samples(secrets.token_hex(2).upper())
     events = sum(o.publications for o in orders)
     say.print(f"\nPublishing {events} order events: one order twice, one malformed")
-    send(world, orders, say)
+    with say.status("waiting for the orders to come through"):
+        send(stack, orders)
     for order in orders:
-        show(order, plan.settings, say)
-
+        show(order, stack.settings.inbox_url, say)
     latencies = sorted(o.accepted_after for o in orders if o.accepted_after)
-    wrong = [o.order_id for o in orders if o.complaint()]
-    left = {q: n for q in ("email-order-queue", "email-order-dlq") if (n := world.waiting(q))}
-    say.print(f"\n{len(orders) - len(wrong)} of {len(orders)} orders ended as they should")
+    well = sum(not o.complaint() for o in orders)
+    left = {queue: count for queue in ORDER_QUEUES if (count := stack.waiting(queue))}
+    say.print(f"\n{well} of {len(orders)} orders ended as they should")
     say.print(f"left on the queues: {left or 'nothing'}")
     if latencies:
         middle, longest = latencies[len(latencies) // 2], latencies[-1]
         say.print(f"event to accepted by SES: median {middle:.1f} s, longest {longest:.1f} s")
-    reports.show(plan.settings, say)
-    say.print(f"\n  inbox    {plan.settings.inbox_url}")
-    say.print(f"  console  {plan.settings.console_url}")
+    show_reports(stack, say)
+    say.print(f"\n  inbox    {stack.settings.inbox_url}")
+    say.print(f"  console  {stack.settings.console_url}")
     say.print("  make down stops it all")
-    return 1 if wrong or left else 0
+    return well == len(orders) and not left
+
+
+def main() -> int:
+    """Return the exit status: 0 when every order ended as it should."""
+    try:
+        plan = up(LocalSettings.read(), say=lambda line: print(line, flush=True))
+    except (ConfigError, StackError) as error:
+        print(f"make demo: {error}", file=sys.stderr)
+        return 1
+    return 0 if run(RunningStack(plan), Console(highlight=False)) else 1
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ each request is refused.
 import sys
 from typing import Any
 
-from microburst.cli import main  # type: ignore[import-not-found]
-from microburst.forward import Upstream  # type: ignore[import-not-found]
+from microburst.cli import main
+from microburst.forward import Upstream
 
 _outbound_headers = Upstream._outbound_headers
 

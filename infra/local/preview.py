@@ -5,18 +5,20 @@ Templates, styles, texts and samples are read anew at each change; the page relo
 
 from __future__ import annotations
 
-import functools
 import json
+import logging
 import os
 import sys
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+
+from flask import Flask, Response, request
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from infra import mail
 from infra.config import Config
+from infra.local.loopback import LOOPBACK, is_taken
 from infra.setting import ConfigError
 from steps import kinds, render
 from steps.aws.ses import from_field
@@ -84,18 +86,18 @@ class Mails:
         mails = {}
         for kind in kinds.names():
             for locale in locales:
-                found = self.render(kind, locale)
+                email = self.render(kind, locale)
                 mails[f"{kind} {locale}"] = {
                     "headers": {
-                        "From": from_field(found["fromName"], sender),
-                        "Reply-To": found["replyTo"],
-                        "To": found["to"],
-                        "Subject": found["subject"],
-                        **found["headers"],
+                        "From": from_field(email["fromName"], sender),
+                        "Reply-To": email["replyTo"],
+                        "To": email["to"],
+                        "Subject": email["subject"],
+                        **email["headers"],
                     },
-                    "text": found["text"],
-                    "htmlBytes": len(found["html"].encode()),
-                    "textBytes": len(found["text"].encode()),
+                    "text": email["text"],
+                    "htmlBytes": len(email["html"].encode()),
+                    "textBytes": len(email["text"].encode()),
                 }
         chosen = (
             self.event.get("eventType", DEFAULT_EVENT_TYPE) if self.event else DEFAULT_EVENT_TYPE
@@ -108,55 +110,48 @@ class Mails:
         }
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves the page, the mails, and the stamp by which the page knows when to reload."""
-
-    def __init__(self, mails: Mails, sender: str, *args: Any) -> None:
-        """Serve `mails` as sent by `sender`."""
-        self.mails = mails
-        self.sender = sender
-        super().__init__(*args)
-
-    def do_GET(self) -> None:
-        """Answer a request; a mistake in a template is shown in its place."""
-        url = urlsplit(self.path)
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        kind, content = "text/html", ""
-        try:
-            match url.path:
-                case "/":
-                    content = PAGE.read_text("utf-8")
-                case "/stamp":
-                    kind, content = "application/json", json.dumps(self.mails.stamp)
-                case "/overview":
-                    self.mails.refresh()
-                    kind, content = "application/json", json.dumps(self.mails.overview(self.sender))
-                case "/mail":
-                    html = self.mails.render(query["kind"], query["locale"])["html"]
-                    content = in_scheme(html, query["scheme"])
-                case _:
-                    self.send_error(404)
-                    return
-        except Exception as error:
-            kind, content = (
-                "application/json",
-                json.dumps({"error": f"{type(error).__name__}: {error}"}),
-            )
-        body = content.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_args: object) -> None:
-        """Keep quiet: the page asks every second."""
+def _json(value: object) -> Response:
+    return Response(json.dumps(value), mimetype="application/json")
 
 
-def server(mails: Mails, sender: str, port: int) -> ThreadingHTTPServer:
-    """Return a server on loopback; it serves when `serve_forever` is called."""
-    return ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Handler, mails, sender))
+def server(mails: Mails, sender: str, port: int) -> BaseWSGIServer:
+    """Return a server on loopback of `mails` as sent by `sender`; `serve_forever` starts it.
+
+    It serves the page, the mails, and the stamp by which the page knows when to reload.
+    """
+    app = Flask(__name__)
+
+    @app.get("/")
+    def page() -> str:
+        return PAGE.read_text("utf-8")
+
+    @app.get("/stamp")
+    def stamp() -> Response:
+        return _json(mails.stamp)
+
+    @app.get("/overview")
+    def overview() -> Response:
+        mails.refresh()
+        return _json(mails.overview(sender))
+
+    @app.get("/mail")
+    def one_mail() -> str:
+        html = mails.render(request.args["kind"], request.args["locale"])["html"]
+        return in_scheme(html, request.args["scheme"])
+
+    @app.errorhandler(Exception)
+    def mistake(error: Exception) -> Response:
+        """Show a mistake in a template in its place."""
+        return _json({"error": f"{type(error).__name__}: {error}"})
+
+    @app.after_request
+    def not_kept(response: Response) -> Response:
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    # The page asks every second: no line for each request.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    return make_server(LOOPBACK, port, app, threaded=True)
 
 
 def main() -> None:
@@ -171,12 +166,11 @@ def main() -> None:
         sys.exit(str(error))
     except InvalidEvent as invalid:
         sys.exit("\n".join(f"{r['path']}: {r['reason']}" for r in invalid.reasons))
-    try:
-        httpd = server(Mails(config.brand, event), config.sender, port)
-    except OSError:
+    if is_taken(port):
         sys.exit(f"port {port} is taken; choose another one: {PORT_VARIABLE}=8190 make preview")
+    httpd = server(Mails(config.brand, event), config.sender, port)
     print(
-        f"Previews at http://127.0.0.1:{port}; they follow what you edit in steps/kinds. Ctrl+C ends."
+        f"Previews at http://{LOOPBACK}:{port}; they follow what you edit in steps/kinds. Ctrl+C ends."
     )
     try:
         httpd.serve_forever()

@@ -1,4 +1,4 @@
-"""Finds and ends exactly the processes of one local stack.
+"""Find and end exactly the processes of one local stack.
 
 Every process of a stack carries a mark in its environment, and whatever it starts inherits it: MiniStack
 hands its own environment to its Lambda workers. So nothing depends on recorded process ids, which
@@ -17,22 +17,22 @@ POLL = 0.05
 
 
 def mark(state_dir: Path, name: str = "") -> str:
-    """The mark's value for one child, or without a name what all marks of the stack start with."""
+    """Return the mark's value for one program, or without a name what all marks of the stack start with."""
     return f"{state_dir}:{name}"
 
 
 def marked(prefix: str) -> list[psutil.Process]:
-    """Living processes whose mark starts with `prefix`, the oldest first, never the caller."""
-    found = []
+    """Find the living processes whose mark starts with `prefix`, the oldest first, never the caller."""
+    processes = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.pid != os.getpid() and process.environ().get(MARK, "").startswith(prefix):
-                found.append((process.create_time(), process))
-    return [process for _, process in sorted(found, key=lambda pair: pair[0])]
+                processes.append((process.create_time(), process))
+    return [process for _, process in sorted(processes, key=lambda pair: pair[0])]
 
 
 def end(prefix: str, *, grace: float = 5.0) -> int:
-    """Ends all marked processes, politely first; returns how many there were.
+    """End all marked processes, politely first; return how many there were.
 
     Args:
         prefix: as for `marked`.

@@ -4,19 +4,17 @@ The names are the ones that the deployed app reads too, plus the laptop's ports 
 """
 
 import os
-import re
-import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self, TypedDict
+from typing import Annotated, Any, Self, TypedDict
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from infra.config import LOCAL_ACCOUNT, LOCAL_REGION, Config
+from infra.local.loopback import LOOPBACK, free_ports
 from infra.setting import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
-LOOPBACK = "127.0.0.1"
-LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 
 VARIABLES = {
     "environment_suffix": "ENVIRONMENT_SUFFIX",
@@ -28,11 +26,12 @@ VARIABLES = {
     "state_dir": "LOCAL_STATE_DIR",
     "faults": "LOCAL_FAULTS",
 }
-"""Field of `Settings` to the environment variable that sets it."""
+"""Field of `LocalSettings` to the environment variable that sets it."""
 
+PORTS = ("aws_port", "inbox_port", "console_port")
+"""The fields that hold the ports which a person or a client uses."""
 
-class SettingsError(ValueError):
-    """A variable holds what it cannot take. The message names it, what it held and what it takes."""
+Port = Annotated[int, Field(ge=1024, le=65535, description="a port, 1024 to 65535")]
 
 
 class ClientSettings(TypedDict):
@@ -44,59 +43,63 @@ class ClientSettings(TypedDict):
     aws_secret_access_key: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """One local stack: what it deploys, where it listens (loopback only), where it keeps its files."""
+class LocalSettings(BaseModel):
+    """One local stack: what it deploys, where it listens (loopback only), where it keeps its files.
+
+    A field's description says what its variable takes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     environment_suffix: str = "dev"
     account: str = LOCAL_ACCOUNT
     region: str = LOCAL_REGION
-    aws_port: int = 4566
-    inbox_port: int = 1080
-    console_port: int = 8080
-    state_dir: Path = ROOT / ".local" / "stack"
-    faults: bool = False
+    aws_port: Port = 4566
+    inbox_port: Port = 1080
+    console_port: Port = 8080
+    state_dir: Annotated[Path, AfterValidator(Path.absolute)] = ROOT / ".local" / "stack"
+    faults: bool = Field(default=False, description="true or false")
     """Whether the Lambdas reach DynamoDB, Step Functions and SQS through a proxy that takes faults."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """The settings that `environ` holds; an absent or empty variable means its default.
+        """Read the settings from `environ`; an absent or empty variable means its default.
 
         Raises:
-            SettingsError: for the first variable whose value cannot be taken, the app's own included.
+            ConfigError: for the first variable whose value cannot be taken, the app's own included.
         """
+        config = Config.from_environment(environ, local=True)
+        texts = {field: environ.get(name, "").strip() for field, name in VARIABLES.items()}
+        texts |= {"environment_suffix": config.env, "account": config.account}
+        texts |= {"region": config.region}
         try:
-            config = Config.from_environment(environ, local=True)
-        except ConfigError as error:
-            raise SettingsError(str(error)) from error
-        folder = environ.get("LOCAL_STATE_DIR", "").strip()
-        settings = cls(
-            environment_suffix=config.env,
-            account=config.account,
-            region=config.region,
-            aws_port=_port(environ, "LOCAL_AWS_PORT", cls.aws_port),
-            inbox_port=_port(environ, "LOCAL_INBOX_PORT", cls.inbox_port),
-            console_port=_port(environ, "LOCAL_CONSOLE_PORT", cls.console_port),
-            state_dir=Path(folder).absolute() if folder else cls.state_dir,
-            faults=_switch(environ, "LOCAL_FAULTS"),
-        )
-        seen: dict[int, str] = {}
-        for field, port in settings.ports().items():
-            if port in seen:
-                raise SettingsError(
-                    f"{VARIABLES[field]} is {port}, which {VARIABLES[seen[port]]} has already:"
-                    " it takes a port of its own"
-                )
-            seen[port] = field
+            settings = cls.model_validate({field: text for field, text in texts.items() if text})
+        except ValidationError as error:
+            field = str(error.errors()[0]["loc"][0])
+            takes = cls.model_fields[field].description
+            message = f'{VARIABLES[field]} is "{texts[field]}": it takes {takes}'
+            raise ConfigError(message) from None
+        settings._refuse_a_port_twice()
         return settings
 
+    def _refuse_a_port_twice(self) -> None:
+        fields: dict[int, str] = {}
+        for field, port in self.ports.items():
+            if (other := fields.setdefault(port, field)) != field:
+                raise ConfigError(
+                    f"{VARIABLES[field]} is {port}, which {VARIABLES[other]} has already:"
+                    " it takes a port of its own"
+                )
+
+    @classmethod
+    def on_free_ports(cls, state_dir: Path, **fields: Any) -> Self:
+        """Return settings for a stack beside others: in a folder and on ports of its own."""
+        return cls(state_dir=state_dir, **dict(zip(PORTS, free_ports(3), strict=True)), **fields)
+
+    @property
     def ports(self) -> dict[str, int]:
-        """The three ports that a person or a client uses, by field name."""
-        return {
-            "aws_port": self.aws_port,
-            "inbox_port": self.inbox_port,
-            "console_port": self.console_port,
-        }
+        """The ports that a person or a client uses, by field name."""
+        return {field: getattr(self, field) for field in PORTS}
 
     @property
     def aws_url(self) -> str:
@@ -123,62 +126,22 @@ class Settings:
             "aws_secret_access_key": "test",
         }
 
-    def to_json(self) -> dict[str, str | int]:
-        """Plain values, for the stack's own file."""
-        return asdict(self) | {"state_dir": str(self.state_dir)}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, str | int]) -> Self:
-        """What `to_json` made."""
-        plain: dict[str, str | int | Path] = dict(value)
-        return cls(**plain | {"state_dir": Path(str(value["state_dir"]))})  # type: ignore[arg-type]
+    @property
+    def client_env(self) -> dict[str, str]:
+        """For the CLI, and for programs that make clients of their own: the same as environment."""
+        return {
+            "AWS_ENDPOINT_URL": self.aws_url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
 
     def differences(self, other: Self) -> list[str]:
-        """`VARIABLE: there -> here` for each setting in which `other` (there) differs."""
+        """Return `VARIABLE: there -> here` for each setting in which `other` (there) differs."""
         return [
             f"{name}: {getattr(other, field)} -> {getattr(self, field)}"
             for field, name in VARIABLES.items()
             if getattr(self, field) != getattr(other, field)
         ]
-
-
-def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on at this moment, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def is_taken(port: int) -> bool:
-    """Whether another program listens on this loopback port."""
-    with socket.socket() as probe:
-        # As servers do it: connections of a stack that just ended do not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return True
-    return False
-
-
-def _switch(environ: Mapping[str, str], variable: str) -> bool:
-    held = environ.get(variable, "").strip()
-    if held.lower() not in {"", "true", "false"}:
-        raise SettingsError(f'{variable} is "{held}": it takes true or false')
-    return held.lower() == "true"
-
-
-def _port(environ: Mapping[str, str], variable: str, default: int) -> int:
-    held = environ.get(variable, "").strip()
-    if not held:
-        return default
-    if not (re.fullmatch("[0-9]{4,5}", held) and LOWEST_PORT <= int(held) <= HIGHEST_PORT):
-        raise SettingsError(
-            f'{variable} is "{held}": it takes a port, {LOWEST_PORT} to {HIGHEST_PORT}'
-        )
-    return int(held)

@@ -1,7 +1,7 @@
-"""Starts, deploys to, examines and ends a local stack. `make up`, `make down` and the tests use it.
+"""Start, deploy to, examine and end a local stack: for `make up`, `make down` and the tests.
 
-    with running(Settings.read()) as stack:
-        boto3.client("sns", **stack.settings.client).publish(...)
+    with running(LocalSettings.read()) as plan:
+        RunningStack(plan).publish(...)
 
 The stack's folder (`LOCAL_STATE_DIR`) holds everything it writes: `stack.json` (settings and ports),
 `status.json` (which programs run), `logs/`, `mails/`, `lambda/bootstrap`, CDK's output and cache.
@@ -13,17 +13,24 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
 
 from infra.config import Config
-from infra.local.children import NODE_MODULES, TOOLS, Child, Plan, bootstrap, children, plain_env
+from infra.local.loopback import LOOPBACK, answers, is_taken
 from infra.local.processes import MARK, POLL, end, mark, marked
-from infra.local.settings import LOOPBACK, ROOT, VARIABLES, Settings, is_taken
+from infra.local.programs import (
+    NODE_MODULES,
+    TOOLS,
+    Plan,
+    Program,
+    plain_env,
+    programs,
+)
+from infra.local.settings import ROOT, VARIABLES, LocalSettings
 from infra.local.supervisor import read_status
 
 START_TIMEOUT = 60.0
@@ -39,13 +46,20 @@ class StackError(Exception):
     """The stack cannot do what was asked; the message says why and what to do, for a person."""
 
 
-def up(settings: Settings, *, say: Say = lambda _: None, app: str | None = None) -> Plan:
-    """Starts the stack unless it runs, and deploys the app to it.
+def up(
+    settings: LocalSettings,
+    *,
+    say: Say = lambda _: None,
+    app: str | None = None,
+    owner: int | None = None,
+) -> Plan:
+    """Start the stack unless it runs, and deploy the app to it.
 
     Args:
         settings: what to start; a running stack must have the same.
         say: takes progress, line by line.
         app: another command for `cdk --app`, in place of the one in `cdk.json`.
+        owner: the process with which the stack is to end, however that ends; None where it stays.
 
     Raises:
         StackError: nothing new is left running then, except after a failed deployment.
@@ -53,73 +67,65 @@ def up(settings: Settings, *, say: Say = lambda _: None, app: str | None = None)
     with _alone(settings.state_dir, say):
         plan = _running_plan(settings, say)
         if plan is None:
-            plan = _start(settings, say)
+            plan = _start(settings, say, owner)
         else:
             say("· the stack runs already: deploying to it again")
         _deploy(plan, say, app)
         return plan
 
 
-def down(settings: Settings, *, say: Say = lambda _: None) -> bool:
-    """Ends every process of the stack and removes its folder; False where there was neither."""
+def down(settings: LocalSettings, *, say: Say = lambda _: None) -> bool:
+    """End every process of the stack and remove its folder; False where there was neither."""
     with _alone(settings.state_dir, say):
         return _down(settings.state_dir)
 
 
 @contextmanager
 def running(
-    settings: Settings, *, say: Say = lambda _: None, app: str | None = None
+    settings: LocalSettings, *, say: Say = lambda _: None, app: str | None = None
 ) -> Iterator[Plan]:
-    """A stack for the length of a `with` block, and nothing of it afterwards."""
+    """Run a stack for the length of a `with` block; nothing of it is left afterwards."""
     try:
-        yield up(settings, say=say, app=app)
+        yield up(settings, say=say, app=app, owner=os.getpid())
     finally:
         down(settings, say=say)
 
 
 def problems(plan: Plan) -> list[str]:
-    """What is wrong with a stack that should run, one sentence each; empty when it is healthy."""
+    """Say what is wrong with a stack that should run, a sentence each; nothing when it is healthy."""
     folder = plan.settings.state_dir
     if not marked(mark(folder, "supervisor")):
         return ["the supervisor is gone, so nothing restarts what dies"]
     status = read_status(folder)
-    found = []
-    for child in children(plan):
-        entry = status.get(child.name)
+    sentences = []
+    for program in programs(plan):
+        entry = status.get(program.name)
         if entry is None:
-            found.append(f"{child.title} was never started")
+            sentences.append(f"{program.title} was never started")
         elif entry.state != "running":
-            lost = f" and {child.loss}" if child.loss else ""
-            log = folder / "logs" / f"{child.name}.log"
-            found.append(
-                f"{child.title} is {entry.state}: it ended {entry.last_death}{lost}; see {log}"
+            lost = f" and {program.loss}" if program.loss else ""
+            sentences.append(
+                f"{program.title} is {entry.state}: it ended {entry.last_death}{lost};"
+                f" see {_log(plan, program.name)}"
             )
-    return found
+    return sentences
 
 
 def restarts(plan: Plan) -> list[str]:
-    """Programs that died and were restarted, one sentence each."""
+    """Say which programs died and were restarted, a sentence each."""
     status = read_status(plan.settings.state_dir)
     return [
-        f"{child.title} was restarted after its end {entry.last_death} (deaths: {entry.deaths})"
-        for child in children(plan)
-        if (entry := status.get(child.name)) and entry.state == "running" and entry.deaths
+        f"{program.title} was restarted after its end {entry.last_death} (deaths: {entry.deaths})"
+        for program in programs(plan)
+        if (entry := status.get(program.name)) and entry.state == "running" and entry.deaths
     ]
 
 
-def load(settings: Settings) -> Plan | None:
-    """The plan of the stack in this folder, whether or not it still runs."""
-    try:
-        return Plan.load(settings.state_dir)
-    except FileNotFoundError:
-        return None
-
-
-def _running_plan(settings: Settings, say: Say) -> Plan | None:
-    """The plan of a healthy running stack with these settings; None when there is none to use."""
+def _running_plan(settings: LocalSettings, say: Say) -> Plan | None:
+    """Return the plan of a healthy running stack with these settings; None when there is none to use."""
     folder = settings.state_dir
     alive = marked(mark(folder))
-    plan = load(settings)
+    plan = Plan.find(folder)
     if plan is None or not alive:
         if alive or plan:
             say("· removing the remains of a stack that no longer runs")
@@ -136,8 +142,8 @@ def _running_plan(settings: Settings, say: Say) -> Plan | None:
     return plan
 
 
-def _start(settings: Settings, say: Say) -> Plan:
-    for field, port in settings.ports().items():
+def _start(settings: LocalSettings, say: Say, owner: int | None) -> Plan:
+    for field, port in settings.ports.items():
         if is_taken(port):
             name = VARIABLES[field]
             raise StackError(
@@ -145,61 +151,51 @@ def _start(settings: Settings, say: Say) -> Plan:
                 f" such as `{name}={port + 1} make up`"
             )
     folder = settings.state_dir
-    for name in ("logs", "mails", "lambda", "home", "tmp", "aws", "console"):
-        (folder / name).mkdir(parents=True)
     plan = Plan.make(settings)
     plan.save()
-    script = plan.lambda_dir / "bootstrap"
-    script.write_text(bootstrap(plan))
-    script.chmod(0o755)
     try:
-        with (folder / "logs" / "supervisor.log").open("wb") as log:
+        with _log(plan, "supervisor").open("wb") as log:
             subprocess.run(
-                (sys.executable, "-m", "infra.local.supervisor", str(folder)),
+                (
+                    *(sys.executable, "-m", "infra.local.supervisor", str(folder)),
+                    *(() if owner is None else (str(owner),)),
+                ),
                 cwd=ROOT,
-                env=plain_env(folder, "supervisor"),
+                env=plain_env(folder) | {MARK: mark(folder, "supervisor")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 check=True,
             )
-        for child in children(plan):
-            with _step(f"starting the {child.title}", say):
-                _await(plan, child)
+        for program in programs(plan):
+            with _step(f"starting the {program.title}", say):
+                _await(plan, program)
     except BaseException:
         _down(folder)
         raise
     return plan
 
 
-def _await(plan: Plan, child: Child) -> None:
-    """Waits until the program serves.
+def _await(plan: Plan, program: Program) -> None:
+    """Wait until the program serves.
 
     Raises:
         StackError: it died, or did not answer in time.
     """
     folder = plan.settings.state_dir
     deadline = time.monotonic() + START_TIMEOUT
-    while child.ready and not answers(child.ready):
+    while program.ready and not answers(program.ready):
         if not marked(mark(folder, "supervisor")):
-            raise StackError(f"the supervisor ended:\n{_tail(folder / 'logs' / 'supervisor.log')}")
-        entry = read_status(folder).get(child.name)
-        tail = _tail(folder / "logs" / f"{child.name}.log")
+            raise StackError(f"the supervisor ended:\n{_tail(_log(plan, 'supervisor'))}")
+        entry = read_status(folder).get(program.name)
+        tail = _tail(_log(plan, program.name))
         if entry and entry.deaths:
-            raise StackError(f"the {child.title} ended at its start, {entry.last_death}:\n{tail}")
+            raise StackError(f"the {program.title} ended at its start, {entry.last_death}:\n{tail}")
         if time.monotonic() > deadline:
             raise StackError(
-                f"the {child.title} did not answer within {START_TIMEOUT:g} s:\n{tail}"
+                f"the {program.title} did not answer within {START_TIMEOUT:g} s:\n{tail}"
             )
         time.sleep(POLL)
-
-
-def answers(url: str) -> bool:
-    """Whether a GET of this loopback URL is answered with 200, past any proxy."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with suppress(OSError), opener.open(url, timeout=2) as response:
-        return bool(response.status == 200)  # noqa: PLR2004 - HTTP's OK
-    return False
 
 
 def _deploy(plan: Plan, say: Say, app: str | None) -> None:
@@ -225,13 +221,12 @@ def _deploy(plan: Plan, say: Say, app: str | None) -> None:
 
 
 def _cdk(plan: Plan, cwd: Path, command: str, *arguments: str) -> None:
-    """Runs the real CDK CLI against the stack.
+    """Run the real CDK CLI against the stack.
 
     Raises:
         StackError: it failed; the message ends with its last lines.
     """
-    folder = plan.settings.state_dir
-    log = folder / "logs" / f"cdk-{command}.log"
+    log = _log(plan, f"cdk-{command}")
     with log.open("wb") as output:
         result = subprocess.run(
             (
@@ -254,7 +249,7 @@ def _cdk(plan: Plan, cwd: Path, command: str, *arguments: str) -> None:
 
 
 def cdk_environ(plan: Plan) -> dict[str, str]:
-    """The environment for CDK: the person's own settings, but never their AWS account.
+    """Return the environment for CDK: the person's own settings, but never their AWS account.
 
     The CLI keeps which account a key belongs to in its home, so that is the stack's own too.
     """
@@ -264,15 +259,10 @@ def cdk_environ(plan: Plan) -> dict[str, str]:
         for name, value in os.environ.items()
         if name != MARK and not name.startswith(("AWS_", "CDK_"))
     }
-    return kept | {
+    own = {
         "PATH": os.pathsep.join([str(TOOLS), os.environ.get("PATH", os.defpath)]),
-        "AWS_ENDPOINT_URL": settings.aws_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": settings.region,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
         "CDK_HOME": str(settings.state_dir / "home"),
         "CDK_DEFAULT_ACCOUNT": settings.account,
         "CDK_DEFAULT_REGION": settings.region,
@@ -281,6 +271,7 @@ def cdk_environ(plan: Plan) -> dict[str, str]:
         "NO_PROXY": LOOPBACK,
         "no_proxy": LOOPBACK,
     }
+    return kept | settings.client_env | own
 
 
 def _down(folder: Path) -> bool:
@@ -298,7 +289,7 @@ def _down(folder: Path) -> bool:
 
 @contextmanager
 def _alone(folder: Path, say: Say) -> Iterator[None]:
-    """Keeps a second `make up` or `make down` of the same stack waiting."""
+    """Keep a second `make up` or `make down` of the same stack waiting."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(folder.name + ".lock").open("w") as lock:
         try:
@@ -316,6 +307,10 @@ def _step(what: str, say: Say) -> Iterator[None]:
     yield
     if (seconds := time.monotonic() - start) > WORTH_SAYING:
         say(f"  done in {seconds:.1f} s")
+
+
+def _log(plan: Plan, name: str) -> Path:
+    return plan.settings.state_dir / "logs" / f"{name}.log"
 
 
 def _tail(log: Path, lines: int = 25) -> str:

@@ -1,10 +1,10 @@
 """Keeps the local stack's programs running, in a process of its own that outlives `make up`.
 
-    python -m infra.local.supervisor STATE_DIR
+    python -m infra.local.supervisor STATE_DIR [OWNER]
 
 A program that dies is restarted after a growing pause, and given up after a few quick deaths in a
 row. One whose memory is the stack's state is not restarted. What happened is in `status.json` and
-`logs/supervisor.log` in the stack's folder.
+`logs/supervisor.log` in the stack's folder. All end on SIGTERM, and with the process whose id is OWNER.
 """
 
 import json
@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,8 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from infra.local.children import Child, Plan, children
-from infra.local.processes import POLL, end, mark
+import psutil
+
+from infra.local.processes import MARK, end, mark
+from infra.local.programs import Plan, Program, plain_env, programs
 from infra.local.settings import ROOT
 
 QUICK_DEATH = 10.0
@@ -32,119 +35,127 @@ FIRST_PAUSE = 0.5
 """Seconds before the first restart; the pause doubles with each quick death."""
 
 
-@dataclass(kw_only=True)
-class ChildStatus:
+@dataclass(frozen=True)
+class ProgramStatus:
     """What is known about one program; the entries of `status.json`."""
 
     state: Literal["running", "restarting", "dead"]
-    pid: int = 0
-    deaths: int = 0
-    last_death: str = ""
+    pid: int
+    deaths: int
+    last_death: str
     """When and how it ended last, for a person."""
 
 
-def read_status(state_dir: Path) -> dict[str, ChildStatus]:
-    """The supervisor's last word on each program, by name; empty before its first."""
+def read_status(state_dir: Path) -> dict[str, ProgramStatus]:
+    """Read the supervisor's last word on each program, by name; empty before its first."""
     try:
-        value = json.loads((state_dir / "status.json").read_text())
+        entries = json.loads((state_dir / "status.json").read_text())
     except FileNotFoundError:
         return {}
-    return {name: ChildStatus(**entry) for name, entry in value.items()}
+    return {name: ProgramStatus(**entry) for name, entry in entries.items()}
 
 
 class Supervisor:
-    """Starts the programs, watches them, ends them."""
+    """Starts programs, each watched by a thread, and ends them."""
 
-    def __init__(self, table: Sequence[Child], state_dir: Path) -> None:
-        self._children = {child.name: child for child in table}
+    def __init__(
+        self, table: Sequence[Program], state_dir: Path, *, first_pause: float = FIRST_PAUSE
+    ) -> None:
         self._dir = state_dir
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._started: dict[str, float] = {}
-        self._quick = dict.fromkeys(self._children, 0)
-        self._restart_at: dict[str, float] = {}
-        self.status = {name: ChildStatus(state="restarting") for name in self._children}
+        self._first_pause = first_pause
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._keep_running, args=(program,)) for program in table
+        ]
+        self._status: dict[str, ProgramStatus] = {}
 
-    def run(self) -> None:
-        """Works until SIGTERM, then ends all programs and whatever they started."""
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-        try:
-            for name in self._children:
-                self.start(name)
-            while True:
-                self.look()
-                time.sleep(POLL)
-        finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            self.stop()
+    def start(self) -> None:
+        """Start all programs."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Ends all programs, and whatever they started."""
+        """End all programs, and whatever they started."""
+        with self._lock:
+            self._stopping.set()
         end(mark(self._dir))
-        for process in self._processes.values():
-            process.wait()
+        for thread in self._threads:
+            thread.join()
 
-    def look(self) -> None:
-        """One round: notes who died, and restarts those whose pause is over."""
-        for name, process in list(self._processes.items()):
-            if process.poll() is not None:
-                del self._processes[name]
-                self._died(name, process.returncode)
-        for name, due in list(self._restart_at.items()):
-            if time.monotonic() >= due:
-                del self._restart_at[name]
-                self.start(name)
+    def _keep_running(self, program: Program) -> None:
+        deaths, quick_deaths, last_death = 0, 0, ""
+        while process := self._launch(program):
+            started = time.monotonic()
+            running = ProgramStatus("running", process.pid, deaths, last_death)
+            self._note(program, running, f"started, process {process.pid}")
+            how = _ending(process.wait())
+            end(mark(self._dir, program.name))  # what it left behind, such as Lambda workers
+            quick = time.monotonic() - started < QUICK_DEATH
+            quick_deaths = quick_deaths + 1 if quick else 0
+            deaths, last_death = deaths + 1, f"{_now()}, {how}"
+            if program.loss or quick_deaths >= QUICK_DEATHS:
+                reason = program.loss or f"{QUICK_DEATHS} quick deaths in a row"
+                dead = ProgramStatus("dead", 0, deaths, last_death)
+                self._note(program, dead, f"died ({how}) and is not restarted: {reason}")
+                return
+            pause = self._first_pause * 2**quick_deaths
+            restarting = ProgramStatus("restarting", 0, deaths, last_death)
+            self._note(program, restarting, f"died ({how}), restart in {pause:g} s")
+            self._stopping.wait(pause)
 
-    def start(self, name: str) -> None:
-        """Starts one program; its output goes to its own log."""
-        child = self._children[name]
-        with (self._dir / "logs" / f"{name}.log").open("ab") as log:
-            # Own sessions: Ctrl-C in the terminal that started the stack is not for them.
-            self._processes[name] = subprocess.Popen(
-                child.argv,
-                env=child.env,
+    def _launch(self, program: Program) -> subprocess.Popen[bytes] | None:
+        """Start a program, its output into its own log; None when all are to end."""
+        log_file = self._dir / "logs" / f"{program.name}.log"
+        with self._lock, log_file.open("ab") as log:
+            if self._stopping.is_set():
+                return None
+            return subprocess.Popen(
+                program.argv,
+                env=plain_env(self._dir) | program.env | {MARK: mark(self._dir, program.name)},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # Ctrl-C in the terminal that started the stack is not for them.
                 start_new_session=True,
             )
-        self._started[name] = time.monotonic()
-        self.status[name].state = "running"
-        self.status[name].pid = self._processes[name].pid
-        self._note(f"{name} started, process {self._processes[name].pid}")
 
-    def _died(self, name: str, returncode: int) -> None:
-        child, status = self._children[name], self.status[name]
-        end(mark(self._dir, name))  # what it started and left behind, such as Lambda workers
-        how = signal.Signals(-returncode).name if returncode < 0 else f"exit status {returncode}"
-        status.deaths += 1
-        status.pid = 0
-        status.last_death = f"{_now()}, {how}"
-        quick = time.monotonic() - self._started[name] < QUICK_DEATH
-        self._quick[name] = self._quick[name] + 1 if quick else 0
-        if child.loss or self._quick[name] >= QUICK_DEATHS:
-            status.state = "dead"
-            reason = child.loss or f"{QUICK_DEATHS} quick deaths in a row"
-            self._note(f"{name} died ({how}) and is not restarted: {reason}")
-        else:
-            status.state = "restarting"
-            pause = FIRST_PAUSE * 2 ** self._quick[name]
-            self._restart_at[name] = time.monotonic() + pause
-            self._note(f"{name} died ({how}), restart in {pause:g} s")
-
-    def _note(self, text: str) -> None:
-        sys.stdout.write(f"{_now()} {text}\n")
-        sys.stdout.flush()
+    def _note(self, program: Program, status: ProgramStatus, text: str) -> None:
+        print(f"{_now()} {program.name} {text}", flush=True)
         new = self._dir / "status.json.new"
-        value = {name: asdict(status) for name, status in self.status.items()}
         # A folder that a person removed while the stack runs must not end the supervisor.
-        with suppress(OSError):
-            new.write_text(json.dumps(value, indent=2))
+        with self._lock, suppress(OSError):
+            self._status[program.name] = status
+            new.write_text(json.dumps({k: asdict(v) for k, v in self._status.items()}, indent=2))
             new.replace(self._dir / "status.json")
+
+
+def _ending(returncode: int) -> str:
+    return signal.Signals(-returncode).name if returncode < 0 else f"exit status {returncode}"
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def main() -> None:
+    """Keep the programs of a stack running until SIGTERM, or until the owner is gone."""
+    state_dir, *owner = sys.argv[1:]
+    plan = Plan.load(Path(state_dir))
+    ended = threading.Event()
+
+    def fail(failure: threading.ExceptHookArgs) -> None:
+        threading.__excepthook__(failure)
+        ended.set()
+
+    threading.excepthook = fail
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    supervisor = Supervisor(programs(plan), plan.settings.state_dir)
+    supervisor.start()
+    while not ended.wait(1) and all(psutil.pid_exists(int(pid)) for pid in owner):
+        pass
+    supervisor.stop()
 
 
 if __name__ == "__main__":
@@ -152,5 +163,4 @@ if __name__ == "__main__":
     if os.fork():
         os._exit(0)
     os.setsid()
-    plan = Plan.load(Path(sys.argv[1]))
-    Supervisor(children(plan), plan.settings.state_dir).run()
+    main()

@@ -84,7 +84,7 @@ def serve_ses(port: int, rate: float) -> None:
     """Serve the laptop's SES with no emulator and no inbox behind it."""
     from infra.local.ses.core import Ses  # noqa: PLC0415 - this process alone needs them
     from infra.local.ses.server import Server  # noqa: PLC0415
-    from infra.local.ses.settings import Settings  # noqa: PLC0415
+    from infra.local.ses.settings import SesSettings  # noqa: PLC0415
     from infra.local.ses.upstream import Answer, ConfigurationSet, Upstream  # noqa: PLC0415
 
     class Alone:
@@ -99,14 +99,14 @@ def serve_ses(port: int, rate: float) -> None:
         def configuration_set(self, _name: str | None) -> ConfigurationSet:
             return ConfigurationSet(sending_enabled=True, suppressed_reasons=[], destinations=[])
 
-    ses = Ses(cast("Upstream", Alone()), ("127.0.0.1", 9), Settings(rate=rate, daily_quota=1e6))
+    ses = Ses(cast("Upstream", Alone()), ("127.0.0.1", 9), SesSettings(rate=rate, daily_quota=1e6))
     Server(port, ses).serve_forever()
 
 
 @contextmanager
 def ses_process(rate: float) -> Iterator[str]:
     """Run `serve_ses` for the length of the block; give its address."""
-    from infra.local.settings import free_ports  # noqa: PLC0415
+    from infra.local.loopback import free_ports  # noqa: PLC0415
 
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
@@ -129,7 +129,7 @@ def ses_process(rate: float) -> Iterator[str]:
 
 def stats(url: str) -> dict[str, Any]:
     """Ask the laptop's SES for its counters."""
-    from infra.local.world import fetch  # noqa: PLC0415
+    from infra.local.loopback import fetch  # noqa: PLC0415
 
     found: dict[str, Any] = fetch(f"{url}/_laptop/stats")
     return found
@@ -225,23 +225,16 @@ def _event(order: dict[str, Any], number: int) -> str:
 
 def deployed(rate: float, seconds: float) -> Result:
     """Offer twice the rate to a deployed local stack, all at once, and wait until all went out."""
-    from infra.local.settings import Settings, free_ports  # noqa: PLC0415
+    from infra.local.running_stack import RunningStack, until  # noqa: PLC0415
+    from infra.local.settings import LocalSettings  # noqa: PLC0415
     from infra.local.stack import running  # noqa: PLC0415
     from tests.conftest import load_event  # noqa: PLC0415
-    from tests.local_stack import LocalStack, until  # noqa: PLC0415
 
     order, offered = load_event("order"), round(2 * rate * (WARM_UP + seconds))
-    aws_port, inbox_port, console_port = free_ports(3)
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            environment_suffix="pace",
-            aws_port=aws_port,
-            inbox_port=inbox_port,
-            console_port=console_port,
-            state_dir=Path(folder) / "stack",
-        )
+        settings = LocalSettings.on_free_ports(Path(folder) / "stack", environment_suffix="pace")
         with running(settings) as plan:
-            stack = LocalStack(plan)
+            stack = RunningStack(plan)
             stack.ses("settings", {"rate": rate})
             start = time.monotonic()
             for number in range(offered):

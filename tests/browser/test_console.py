@@ -6,18 +6,16 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
+from infra.local.running_stack import RunningStack, until
 from tests.browser.workflow_picture import graph_of, picture
 from tests.conftest import load_event
-from tests.local_stack import until
 from tests.support.asl import STATES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from tests.local_stack import LocalStack
 
-
-def test_the_graph_of_an_order(browser: Browser, stack: LocalStack) -> None:
+def test_the_graph_of_an_order(browser: Browser, stack: RunningStack) -> None:
     order_id = f"CONSOLE-{secrets.token_hex(3)}"
     stack.publish(json.dumps(load_event("order") | {"orderId": order_id}))
     until(lambda: stack.executions(order_id), what="the execution")

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.local.running_stack import RunningStack, until
 from tests.conftest import load_event
-from tests.local_stack import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from tests.local_stack import LocalStack
-
 
 @pytest.fixture(scope="session")
-def mail_id(stack: LocalStack) -> str:
+def mail_id(stack: RunningStack) -> str:
     """A delivered mail's id in the inbox."""
     order_id = f"BROWSER-{secrets.token_hex(3)}"
     stack.publish(json.dumps(load_event("order") | {"orderId": order_id}))
@@ -29,7 +27,7 @@ def mail_id(stack: LocalStack) -> str:
 
 @pytest.mark.parametrize("width", [375, 1280])
 def test_the_mail_in_the_inbox(
-    browser: Browser, stack: LocalStack, mail_id: str, width: int
+    browser: Browser, stack: RunningStack, mail_id: str, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800})
     complaints: list[str] = []

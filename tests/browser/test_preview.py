@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local.settings import free_ports
+from infra.local.loopback import free_ports
 from tests.conftest import load_event
 from tests.support.sample_mails import pairs
 

@@ -10,7 +10,7 @@ from infra.local.settings import ROOT
 
 def test_chaos_loses_nothing_and_sends_nothing_twice() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "infra.local.chaos", "--orders", "100", "--seed", "7"],
+        [sys.executable, "-m", "tests.local.chaos", "--orders", "100", "--seed", "7"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -8,9 +8,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from infra.local.running_stack import RunningStack, until
 from steps.contract import limits
 from tests.conftest import EVENTS, load_event
-from tests.local_stack import LocalStack, until
 
 if TYPE_CHECKING:
     from typing import Any
@@ -24,7 +24,7 @@ def fresh(name: str) -> str:
     return f"{name}-{secrets.token_hex(3)}"
 
 
-def test_the_contract_example(stack: LocalStack) -> None:
+def test_the_contract_example(stack: RunningStack) -> None:
     published = time.monotonic()
     stack.publish((EVENTS / "order.json").read_text())
     record = stack.wait_for_status("ORDER123456", "SENT", "DELIVERED", seconds=30)
@@ -44,12 +44,12 @@ def test_the_contract_example(stack: LocalStack) -> None:
         assert "Product Name" in part
 
 
-def test_the_same_event_50_times_at_once_is_one_mail(stack: LocalStack) -> None:
+def test_the_same_event_50_times_at_once_is_one_mail(stack: RunningStack) -> None:
     order_id = fresh("FIFTY")
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(stack.publish, [event(order_id)] * 50))
     stack.wait_for_status(order_id, "DELIVERED")
-    until(lambda: stack.waiting("email-order-queue") == 0, seconds=120, what="an empty queue")
+    until(lambda: stack.waiting() == 0, seconds=120, what="an empty queue")
     assert len(stack.inbox(order_id)) == 1
     ends = [path[-1] for path in stack.paths(order_id)]
     assert ends.count("Sent") == 1
@@ -58,27 +58,29 @@ def test_the_same_event_50_times_at_once_is_one_mail(stack: LocalStack) -> None:
     assert stack.waiting("email-order-dlq") == 0
 
 
-def test_a_malformed_event_is_kept_with_all_its_reasons_and_not_retried(stack: LocalStack) -> None:
+def test_a_malformed_event_is_kept_with_all_its_reasons_and_not_retried(
+    stack: RunningStack,
+) -> None:
     order_id = fresh("MALFORMED")
     stack.publish(json.dumps(load_event("malformed") | {"orderId": order_id}))
     record = stack.wait_for_status(order_id, "REJECTED")
     assert len(record["reasons"]) == 8
     assert "orderItems[1].price: must be an amount" in " ".join(record["reasons"])
     assert json.loads(record["event"])["orderId"] == order_id
-    until(lambda: stack.waiting("email-order-queue") == 0, what="an empty queue")
+    until(lambda: stack.waiting() == 0, what="an empty queue")
     assert [p[-1] for p in stack.paths(order_id)] == ["Rejected"]
 
 
-def test_what_is_not_even_json_is_found_under_unknown(stack: LocalStack) -> None:
+def test_what_is_not_even_json_is_found_under_unknown(stack: RunningStack) -> None:
     nonsense = f"order? {secrets.token_hex(4)}"
     stack.publish(nonsense, nonsense)
     until(lambda: stack.records("UNKNOWN"), what="a record")
-    until(lambda: stack.waiting("email-order-queue") == 0, what="an empty queue")
+    until(lambda: stack.waiting() == 0, what="an empty queue")
     (record,) = stack.records("UNKNOWN")
     assert record["status"] == "REJECTED"
 
 
-def test_a_message_too_large_for_an_execution_is_kept_with_its_reason(stack: LocalStack) -> None:
+def test_a_message_too_large_for_an_execution_is_kept_with_its_reason(stack: RunningStack) -> None:
     large = event(fresh("LARGE"), note='"' * 120_000)
     assert len(large.encode()) < limits.MESSAGE_MAX_BYTES
     stack.publish(large)
@@ -87,7 +89,7 @@ def test_a_message_too_large_for_an_execution_is_kept_with_its_reason(stack: Loc
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "MessageTooLarge"
 
 
-def test_nothing_personal_is_logged(stack: LocalStack) -> None:
+def test_nothing_personal_is_logged(stack: RunningStack) -> None:
     order_id = fresh("PRIVATE")
     stack.publish(event(order_id, customerName="Zacharias", customerEmail="zacharias@example.com"))
     stack.wait_for_status(order_id, "DELIVERED")
@@ -104,7 +106,7 @@ def test_nothing_personal_is_logged(stack: LocalStack) -> None:
     assert not any("zacharias" in line.lower() or "Product Name" in line for line in lines)
 
 
-def test_metrics_arrive_in_cloudwatch(stack: LocalStack) -> None:
+def test_metrics_arrive_in_cloudwatch(stack: RunningStack) -> None:
     order_id = fresh("METRIC")
     stack.publish(event(order_id))
     stack.wait_for_status(order_id, "DELIVERED")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.local.emulator import lambda_asset
+
 if TYPE_CHECKING:
-    from tests.local_stack import LocalStack
+    from infra.local.running_stack import RunningStack
 
 PROBE = """
 import boto3, botocore.exceptions
@@ -86,24 +86,21 @@ ORDERS = (
     ],
 )
 def test_a_function_may_do_its_job_and_nothing_else(
-    stack: LocalStack,
+    stack: RunningStack,
     function: str,
     allowed: list[tuple[str, str, dict[str, Any]]],
     denied: list[tuple[str, str, dict[str, Any]]],
 ) -> None:
     lambda_ = stack.client("lambda")
     role = lambda_.get_function_configuration(FunctionName=function)["Role"]
-    bundle = io.BytesIO()
-    with zipfile.ZipFile(bundle, "w") as archive:
-        archive.writestr("probe.py", PROBE)
-        archive.write(stack.plan.lambda_dir / "bootstrap", "bootstrap")
+    bootstrap = (stack.plan.lambda_dir / "bootstrap").read_text()
     probe = f"probe-{function}"
     lambda_.create_function(
         FunctionName=probe,
         Runtime="provided.al2023",
         Role=role,
-        Handler="probe.handler",
-        Code={"ZipFile": bundle.getvalue()},
+        Handler="code.handler",
+        Code={"ZipFile": lambda_asset(PROBE, bootstrap)},
         Timeout=20,
     )
 

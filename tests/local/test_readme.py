@@ -14,7 +14,7 @@ import pytest
 from infra.local.costs import markdown
 
 if TYPE_CHECKING:
-    from tests.local_stack import LocalStack
+    from infra.local.running_stack import RunningStack
 
 README = Path("README.md").read_text()
 MAKEFILE = Path("Makefile").read_text()
@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def run(program: str, stack: LocalStack) -> str:
+def run(program: str, stack: RunningStack) -> str:
     environment = os.environ | {
         "AWS_ENDPOINT_URL": stack.settings.aws_url,
         "AWS_DEFAULT_REGION": stack.settings.region,
@@ -44,7 +44,7 @@ def run(program: str, stack: LocalStack) -> str:
     return done.stdout
 
 
-def test_publishing_and_asking_as_the_readme_says(stack: LocalStack) -> None:
+def test_publishing_and_asking_as_the_readme_says(stack: RunningStack) -> None:
     publish, ask = blocks("python")[:2]
     run(publish, stack)
     stack.wait_for_status("ORDER123456", "SENT", "DELIVERED", seconds=30)

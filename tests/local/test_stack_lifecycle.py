@@ -3,15 +3,12 @@
 The tests use the same stack, in the order of this file.
 """
 
-import io
 import json
 import os
 import socket
 import subprocess
 import sys
-import time
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -19,28 +16,24 @@ import psutil
 import pytest
 
 from infra.local import stack
-from infra.local.children import Plan, children
+from infra.local.loopback import answers, is_taken
 from infra.local.processes import mark, marked
-from infra.local.settings import ROOT, VARIABLES, Settings, free_ports, is_taken
+from infra.local.programs import Plan, inbox, programs
+from infra.local.running_stack import until
+from infra.local.settings import ROOT, VARIABLES, LocalSettings
 from infra.local.stack import StackError
 from infra.local.supervisor import read_status
+from tests.local.emulator import lambda_asset
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    aws_port, inbox_port, console_port = free_ports(3)
-    return Settings(
-        account="123456789012",
-        region="eu-west-1",
-        aws_port=aws_port,
-        inbox_port=inbox_port,
-        console_port=console_port,
-        state_dir=tmp_path_factory.mktemp("with space") / "stack",
-    )
+def settings(tmp_path_factory: pytest.TempPathFactory) -> LocalSettings:
+    folder = tmp_path_factory.mktemp("with space") / "stack"
+    return LocalSettings.on_free_ports(folder, account="123456789012", region="eu-west-1")
 
 
 @pytest.fixture(scope="module")
-def assembly(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> str:
+def assembly(tmp_path_factory: pytest.TempPathFactory, settings: LocalSettings) -> str:
     folder = tmp_path_factory.mktemp("assembly")
     artifact = {
         "type": "aws:cloudformation:stack",
@@ -55,55 +48,39 @@ def assembly(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> st
 
 
 @pytest.fixture(scope="module")
-def plan(settings: Settings, assembly: str) -> Iterator[Plan]:
+def plan(settings: LocalSettings, assembly: str) -> Iterator[Plan]:
     with stack.running(settings, app=assembly) as plan:
         yield plan
 
 
-def command(module: str, settings: Settings) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m infra.local.<module>` as `make` does, for the stack with these settings."""
-    fields = settings.to_json()
-    environ = os.environ | {
-        VARIABLES[name]: str(value) for name, value in fields.items() if name in VARIABLES
-    }
+def command(name: str, settings: LocalSettings) -> subprocess.CompletedProcess[str]:
+    """Run `python -m infra.local <name>` as `make` does, for the stack with these settings."""
+    fields = settings.model_dump()
     return subprocess.run(
-        [sys.executable, "-m", f"infra.local.{module}"],
+        [sys.executable, "-m", "infra.local", name],
         cwd=ROOT,
-        env=environ,
+        env=os.environ | {variable: str(fields[name]) for name, variable in VARIABLES.items()},
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def until(done: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def with_traces_of(state_dir: Path) -> list[psutil.Process]:
-    """Processes that have anything to do with the folder, found without the stack's own mark."""
-    found = []
+    """Find the processes that have anything to do with the folder, without the stack's own mark."""
+    processes = []
     for process in psutil.process_iter():
         try:
             words = [*process.cmdline(), process.cwd(), *process.environ().values()]
         except (psutil.Error, OSError):
             continue
         if any(str(state_dir) in word for word in words):
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
 def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path: Path) -> None:
-    ports = free_ports(3)
-    settings = Settings(
-        aws_port=ports[0],
-        inbox_port=ports[1],
-        console_port=ports[2],
-        state_dir=tmp_path / "stack",
-    )
+    settings = LocalSettings.on_free_ports(tmp_path / "stack")
     with socket.create_server(("127.0.0.1", settings.inbox_port)):
         result = command("up", settings)
     assert result.returncode == 1
@@ -116,13 +93,7 @@ def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path: Path) -> No
 def test_a_program_that_ends_at_once_is_reported_and_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ports = free_ports(3)
-    settings = Settings(
-        aws_port=ports[0],
-        inbox_port=ports[1],
-        console_port=ports[2],
-        state_dir=tmp_path / "stack",
-    )
+    settings = LocalSettings.on_free_ports(tmp_path / "stack")
     # The port is taken between the check and the start.
     monkeypatch.setattr(stack, "is_taken", lambda _: False)
     with (
@@ -136,7 +107,7 @@ def test_a_program_that_ends_at_once_is_reported_and_nothing_is_left(
 
 def test_a_folder_with_other_things_in_it_is_never_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    settings = Settings(state_dir=tmp_path)
+    settings = LocalSettings(state_dir=tmp_path)
     for result in (command("up", settings), command("down", settings)):
         assert result.returncode == 1
         assert "LOCAL_STATE_DIR" in result.stderr
@@ -149,8 +120,8 @@ def test_up_deploys_to_the_account_and_region_that_were_asked_for(plan: Plan) ->
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
     assert arn["QueueArn"] == "arn:aws:sqs:eu-west-1:123456789012:tiny"
     assert stack.problems(plan) == []
-    for child in children(plan):
-        assert not child.ready or stack.answers(child.ready)
+    for program in programs(plan):
+        assert not program.ready or answers(program.ready)
 
 
 def test_everything_listens_on_loopback_only(plan: Plan) -> None:
@@ -161,7 +132,7 @@ def test_everything_listens_on_loopback_only(plan: Plan) -> None:
         if connection.status == psutil.CONN_LISTEN
     ]
     assert {address.ip for address in listening} == {"127.0.0.1"}
-    expected = {*plan.settings.ports().values(), plan.smtp_port, plan.ses_port}
+    expected = {*plan.settings.ports.values(), plan.smtp_port, plan.ses_port}
     assert expected <= {address.port for address in listening}
 
 
@@ -176,7 +147,7 @@ def test_a_second_up_deploys_again_and_says_so(plan: Plan, assembly: str) -> Non
 
 def test_up_with_other_settings_says_what_differs_and_changes_nothing(plan: Plan) -> None:
     settings = plan.settings
-    other = Settings.from_json(settings.to_json() | {"account": "000000000000"})
+    other = settings.model_copy(update={"account": "000000000000"})
     result = command("up", other)
     assert result.returncode == 1
     assert "CDK_DEFAULT_ACCOUNT: 123456789012 -> 000000000000" in result.stderr
@@ -186,10 +157,9 @@ def test_up_with_other_settings_says_what_differs_and_changes_nothing(plan: Plan
 
 def test_a_dead_inbox_comes_back_and_its_death_is_told(plan: Plan) -> None:
     settings = plan.settings
-    inbox = next(iter(children(plan)[1:2]))
     psutil.Process(read_status(settings.state_dir)["inbox"].pid).kill()
     until(lambda: read_status(settings.state_dir)["inbox"].deaths)
-    until(lambda: stack.answers(inbox.ready))
+    until(lambda: answers(inbox(plan).ready))
     assert stack.problems(plan) == []
     result = command("status", settings)
     assert result.returncode == 0
@@ -204,20 +174,17 @@ def test_a_lambda_runs_on_awss_image_and_the_exceptions_class_arrives(plan: Plan
         "class ClaimLost(Exception): pass\n"
         "def handler(event, context):\n"
         "    import importlib.util\n"
-        "    found = [n for n in ('boto3', 'pydantic', 'pytest') if importlib.util.find_spec(n)]\n"
-        "    if event: raise ClaimLost(','.join(found))\n"
+        "    packages = [n for n in ('boto3', 'pydantic', 'pytest') if importlib.util.find_spec(n)]\n"
+        "    if event: raise ClaimLost(','.join(packages))\n"
     )
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as content:
-        content.writestr("code.py", source)
-        content.write(plan.lambda_dir / "bootstrap", "bootstrap")
+    bootstrap = (plan.lambda_dir / "bootstrap").read_text()
     functions = boto3.client("lambda", **plan.settings.client)
     functions.create_function(
         FunctionName="tiny",
         Runtime="provided.al2023",
         Handler="code.handler",
         Role=role,
-        Code={"ZipFile": archive.getvalue()},
+        Code={"ZipFile": lambda_asset(source, bootstrap)},
     )
     answer = functions.invoke(FunctionName="tiny", Payload=b'{"lost": true}')
     error = json.loads(answer["Payload"].read())
@@ -247,7 +214,7 @@ def test_down_leaves_nothing_and_can_be_repeated(plan: Plan) -> None:
     assert with_traces_of(settings.state_dir) == []
     assert not settings.state_dir.exists()
     assert not any(
-        is_taken(port) for port in (*settings.ports().values(), plan.smtp_port, plan.ses_port)
+        is_taken(port) for port in (*settings.ports.values(), plan.smtp_port, plan.ses_port)
     )
     again = command("down", settings)
     assert again.returncode == 0

@@ -1,12 +1,17 @@
+"""What the local stack is told by environment variables."""
+
 from pathlib import Path
 
 import pytest
 
-from infra.local.settings import Settings, SettingsError, free_ports
+from infra.local.loopback import free_ports
+from infra.local.programs import Plan
+from infra.local.settings import LocalSettings
+from infra.setting import ConfigError
 
 
 def test_nothing_set_means_the_documented_defaults() -> None:
-    settings = Settings.read({})
+    settings = LocalSettings.read({})
     assert settings.aws_url == "http://127.0.0.1:4566"
     assert settings.inbox_url == "http://127.0.0.1:1080"
     assert settings.console_url == "http://127.0.0.1:8080"
@@ -15,7 +20,7 @@ def test_nothing_set_means_the_documented_defaults() -> None:
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
-    settings = Settings.read(
+    settings = LocalSettings.read(
         {
             "ENVIRONMENT_SUFFIX": "prod",
             "CDK_DEFAULT_ACCOUNT": "123456789012",
@@ -27,7 +32,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "LOCAL_FAULTS": "true",
         }
     )
-    assert settings == Settings(
+    assert settings == LocalSettings(
         environment_suffix="prod",
         account="123456789012",
         region="eu-central-1",
@@ -37,7 +42,13 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         state_dir=tmp_path,
         faults=True,
     )
-    assert Settings.from_json(settings.to_json()) == settings
+
+
+def test_a_plan_is_read_as_it_was_saved(tmp_path: Path) -> None:
+    assert Plan.find(tmp_path) is None
+    plan = Plan.make(LocalSettings(region="eu-central-1", state_dir=tmp_path, faults=True))
+    plan.save()
+    assert Plan.find(tmp_path) == Plan.load(tmp_path) == plan
 
 
 @pytest.mark.parametrize(
@@ -57,8 +68,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
 def test_a_wrong_value_is_answered_with_one_line_that_tells_all(
     variable: str, held: str, takes: str
 ) -> None:
-    with pytest.raises(SettingsError) as raised:
-        Settings.read({variable: held})
+    with pytest.raises(ConfigError) as raised:
+        LocalSettings.read({variable: held})
     message = str(raised.value)
     assert "\n" not in message
     assert variable in message
@@ -67,12 +78,12 @@ def test_a_wrong_value_is_answered_with_one_line_that_tells_all(
 
 
 def test_two_programs_cannot_share_a_port() -> None:
-    with pytest.raises(SettingsError, match=r"LOCAL_INBOX_PORT is 4566.*LOCAL_AWS_PORT"):
-        Settings.read({"LOCAL_INBOX_PORT": "4566"})
+    with pytest.raises(ConfigError, match=r"LOCAL_INBOX_PORT is 4566.*LOCAL_AWS_PORT"):
+        LocalSettings.read({"LOCAL_INBOX_PORT": "4566"})
 
 
 def test_differences_name_variables_and_both_values() -> None:
-    there, here = Settings(), Settings(account="123456789012")
+    there, here = LocalSettings(), LocalSettings(account="123456789012")
     assert here.differences(there) == ["CDK_DEFAULT_ACCOUNT: 000000000000 -> 123456789012"]
     assert here.differences(here) == []
 

@@ -1,7 +1,7 @@
 """The supervisor, on small programs of its own."""
 
+import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,101 +10,100 @@ import psutil
 import pytest
 
 from infra.local import supervisor
-from infra.local.children import Child, plain_env
-from infra.local.processes import end, mark, marked
-from infra.local.supervisor import Supervisor, read_status
+from infra.local.processes import MARK, end, mark, marked
+from infra.local.programs import Plan, Program, plain_env, programs
+from infra.local.running_stack import until
+from infra.local.settings import LocalSettings
+from infra.local.supervisor import ProgramStatus, Supervisor, read_status
+
+SLEEP = "import time; time.sleep(60)"
+Start = Callable[..., None]
 
 
-def child(folder: Path, name: str, script: str, *, loss: str = "") -> Child:
-    return Child(
-        name=name,
-        title=name,
-        argv=(sys.executable, "-c", script),
-        env=plain_env(folder, name),
-        ready="",
-        loss=loss,
-    )
-
-
-Start = Callable[..., Supervisor]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.01)
-    return tmp_path
+def program(name: str, script: str = SLEEP, *, loss: str = "") -> Program:
+    return Program(name=name, title=name, argv=(sys.executable, "-c", script), loss=loss)
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
-        def start(folder: Path, *table: Child) -> Supervisor:
+        def start(folder: Path, *table: Program) -> None:
             (folder / "logs").mkdir(parents=True)
-            watched = Supervisor(table, folder)
-            stack.callback(watched.stop)
-            for each in table:
-                watched.start(each.name)
-            return watched
+            started = Supervisor(table, folder, first_pause=0.01)
+            stack.callback(started.stop)
+            started.start()
 
         yield start
 
 
-def until(watched: Supervisor, done: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, watched.status
-        watched.look()
-        time.sleep(0.01)
+def wait_for(folder: Path, name: str, state: str, deaths: int) -> ProgramStatus:
+    """Wait until a program is in this state after so many deaths."""
+
+    def status() -> ProgramStatus | None:
+        read = read_status(folder).get(name)
+        return read if read and (read.state, read.deaths) == (state, deaths) else None
+
+    return until(status, what=lambda: str(read_status(folder)))
 
 
-def test_a_program_that_dies_is_started_again(folder: Path, start: Start) -> None:
-    watched = start(folder, child(folder, "a", "import time; time.sleep(60)"))
-    first = watched.status["a"].pid
-    psutil.Process(first).kill()
-    until(watched, lambda: watched.status["a"].deaths and watched.status["a"].state == "running")
-    status = read_status(folder)["a"]
-    assert status.pid != first
-    assert status.deaths == 1
-    assert status.last_death.endswith("SIGKILL")
+def test_a_program_that_dies_is_started_again(tmp_path: Path, start: Start) -> None:
+    start(tmp_path, program("a"))
+    first = wait_for(tmp_path, "a", "running", deaths=0)
+    psutil.Process(first.pid).kill()
+    second = wait_for(tmp_path, "a", "running", deaths=1)
+    assert second.pid != first.pid
+    assert second.last_death.endswith("SIGKILL")
 
 
-def test_a_program_that_keeps_dying_is_given_up(folder: Path, start: Start) -> None:
-    watched = start(
-        folder,
-        child(folder, "a", "raise SystemExit(3)"),
-        child(folder, "b", "import time; time.sleep(60)"),
-    )
-    until(watched, lambda: watched.status["a"].state == "dead")
-    assert watched.status["a"].deaths == supervisor.QUICK_DEATHS
-    assert read_status(folder)["a"].last_death.endswith("exit status 3")
-    assert read_status(folder)["b"].state == "running"
+def test_a_program_that_keeps_dying_is_given_up(tmp_path: Path, start: Start) -> None:
+    start(tmp_path, program("a", "raise SystemExit(3)"), program("b"))
+    given_up = wait_for(tmp_path, "a", "dead", deaths=supervisor.QUICK_DEATHS)
+    assert given_up.last_death.endswith("exit status 3")
+    wait_for(tmp_path, "b", "running", deaths=0)
 
 
-def test_a_program_whose_memory_is_the_state_is_not_restart(folder: Path, start: Start) -> None:
-    watched = start(folder, child(folder, "a", "import time; time.sleep(60)", loss="all"))
-    psutil.Process(watched.status["a"].pid).kill()
-    until(watched, lambda: watched.status["a"].state == "dead")
-    assert read_status(folder)["a"].deaths == 1
+def test_a_program_whose_memory_is_the_state_is_not_restarted(tmp_path: Path, start: Start) -> None:
+    start(tmp_path, program("a", loss="all"))
+    psutil.Process(wait_for(tmp_path, "a", "running", deaths=0).pid).kill()
+    wait_for(tmp_path, "a", "dead", deaths=1)
 
 
-def test_what_a_dead_program_started_goes_with_it(folder: Path, start: Start) -> None:
+def test_what_a_dead_program_started_goes_with_it(tmp_path: Path, start: Start) -> None:
     script = (
         "import subprocess, sys, time;"
         "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
         " start_new_session=True); time.sleep(60)"
     )
-    watched = start(folder, child(folder, "a", script, loss="all"))
-    until(watched, lambda: len(marked(mark(folder, "a"))) == 2)
-    psutil.Process(watched.status["a"].pid).kill()
-    until(watched, lambda: watched.status["a"].state == "dead")
-    assert marked(mark(folder)) == []
+    start(tmp_path, program("a", script, loss="all"))
+    until(lambda: len(marked(mark(tmp_path, "a"))) == 2)
+    psutil.Process(wait_for(tmp_path, "a", "running", deaths=0).pid).kill()
+    wait_for(tmp_path, "a", "dead", deaths=1)
+    assert marked(mark(tmp_path)) == []
 
 
-def test_only_processes_of_this_stack_are_found(folder: Path, start: Start) -> None:
-    other = folder.with_name(folder.name + "-other")
-    watched = start(other, child(other, "a", "import time; time.sleep(60)"))
-    assert marked(mark(folder)) == []
-    assert end(mark(folder)) == 0
-    assert [process.pid for process in marked(mark(other))] == [watched.status["a"].pid]
+def test_only_processes_of_this_stack_are_found(tmp_path: Path, start: Start) -> None:
+    other = tmp_path.with_name(tmp_path.name + "-other")
+    start(other, program("a", loss="all"))
+    pid = wait_for(other, "a", "running", deaths=0).pid
+    assert marked(mark(tmp_path)) == []
+    assert end(mark(tmp_path)) == 0
+    assert [process.pid for process in marked(mark(other))] == [pid]
     assert end(mark(other)) == 1
+
+
+def test_a_stack_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
+    plan = Plan.make(LocalSettings.on_free_ports(tmp_path))
+    plan.save()
+    owner = subprocess.Popen([sys.executable, "-c", SLEEP])
+    subprocess.run(
+        [sys.executable, "-m", "infra.local.supervisor", str(tmp_path), str(owner.pid)],
+        env=plain_env(tmp_path) | {MARK: mark(tmp_path, "supervisor")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    until(lambda: len(read_status(tmp_path)) == len(programs(plan)))
+    owner.kill()
+    owner.wait()
+    until(lambda: not marked(mark(tmp_path)), what="all to end")

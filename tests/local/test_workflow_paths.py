@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local.world import fetch
+from infra.local.loopback import fetch
 from tests.support.scenarios import SCENARIOS, Scenario, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.local_stack import LocalStack
+    from infra.local.running_stack import RunningStack
 
 
 # MiniStack looks a mocked response up once per state, so a failure lasts for all of its retries: what
@@ -27,7 +27,7 @@ REPEATED = [s for s in SCENARIOS if not (s.throws and s.path[-1] == "Sent")]
 
 
 @pytest.fixture(scope="module")
-def _failures_as_asked(stack: LocalStack) -> Iterator[None]:
+def _failures_as_asked(stack: RunningStack) -> Iterator[None]:
     machine = stack.name("email-order-workflow")
     config = {
         "StateMachines": {
@@ -47,20 +47,23 @@ def _failures_as_asked(stack: LocalStack) -> Iterator[None]:
         },
     }
     configure(stack, {"stepfunctions._sfn_mock_config": config, "stepfunctions._SFN_WAIT_SCALE": 0})
+    # SES's events change records, too, at a moment of their own: what is looked at is the workflow's.
+    stack.ses("settings", {"events_lost": 1})
     yield
+    stack.ses("settings", {"events_lost": 0})
     configure(stack, {"stepfunctions._sfn_mock_config": {}, "stepfunctions._SFN_WAIT_SCALE": 1})
 
 
-def configure(stack: LocalStack, settings: dict[str, object]) -> None:
+def configure(stack: RunningStack, settings: dict[str, object]) -> None:
     fetch(f"{stack.settings.aws_url}/_ministack/config", settings, "POST")
 
 
 @pytest.mark.usefixtures("_failures_as_asked")
 @pytest.mark.parametrize("scenario", REPEATED, ids=lambda s: s.name)
-def test_path(scenario: Scenario, stack: LocalStack) -> None:
+def test_path(scenario: Scenario, stack: RunningStack) -> None:
     order_id = f"{scenario.name}-{secrets.token_hex(3)}"
-    if found := seeded(scenario, order_id):
-        stack.table.put_item(Item=found)
+    if record := seeded(scenario, order_id):
+        stack.table.put_item(Item=record)
 
     ended = stack.client("stepfunctions", inject_host_prefix=False).start_sync_execution(
         stateMachineArn=f"{stack.workflow}#{scenario.name}",
@@ -72,10 +75,4 @@ def test_path(scenario: Scenario, stack: LocalStack) -> None:
     assert scenario.ended_as_expected(
         ended["status"], ended.get("error", ""), ended.get("cause", "")
     )
-    if scenario.record:
-        record = stack.record(order_id)
-        expected = dict(scenario.record)
-        if expected["status"] == "SENT":  # SES may have said more by now.
-            assert record["status"] in ("SENT", "DELIVERED")
-            del expected["status"]
-        assert expected.items() <= record.items()
+    assert scenario.record.items() <= stack.record(order_id).items()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from infra.local.watch import sample_costs
+from infra.local.cost_explorer import sample_costs
 from steps.reports import cost, list_prices
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra.local.watch import sample_costs
+from infra.local.cost_explorer import sample_costs
 from steps.aws import sources
 from steps.bounce_rate import BounceRateSettings
 from steps.contract.errors import SourceUnavailable

@@ -14,7 +14,7 @@ import threading
 
 from infra.local.ses.core import Ses
 from infra.local.ses.server import Server
-from infra.local.ses.settings import Settings
+from infra.local.ses.settings import SesSettings
 from infra.local.ses.upstream import Upstream
 
 
@@ -24,7 +24,7 @@ def _host_port(text: str) -> tuple[str, int]:
 
 
 def main() -> None:
-    """Serves until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(
         prog="python -m infra.local.ses",
         description=__doc__,
@@ -39,7 +39,7 @@ def main() -> None:
     asked = parser.parse_args()
 
     upstream = Upstream(asked.aws_endpoint, account=asked.account, region=asked.region)
-    ses = Ses(upstream, asked.smtp, Settings(rate=asked.rate))
+    ses = Ses(upstream, asked.smtp, SesSettings(rate=asked.rate))
     server = Server(asked.port, ses)
     for number in (signal.SIGTERM, signal.SIGINT):
         # shutdown() waits for the loop that this thread is in: another one has to call it.

@@ -7,13 +7,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from infra.local.ses.settings import Settings
+from infra.local.ses.settings import SesSettings
 
 SIMULATOR = "@simulator.amazonses.com"
 DAY = 86_400.0
+Json = dict[str, Any]
+"""A JSON object: a request, an answer, an event."""
 _STATUS = {
     "AccessDeniedException": 403,
     "NotFoundException": 404,
@@ -45,7 +46,7 @@ class TokenBucket:
         self._then = now
 
     def take(self, count: int, now: float) -> bool:
-        """Takes `count` tokens, or none. More than the capacity pass when the bucket is full."""
+        """Take `count` tokens, or none. More than the capacity pass when the bucket is full."""
         self._tokens = min(self.capacity, self._tokens + (now - self._then) * self.rate)
         self._then = now
         # Refilling sums fractions: without the slack a token is late by one rounding error.
@@ -76,8 +77,8 @@ class Suppressed:
     updated: float
     attributes: dict[str, str] = field(default_factory=dict)
 
-    def summary(self) -> dict[str, Any]:
-        """As ListSuppressedDestinations shows it."""
+    def summary(self) -> Json:
+        """Describe it as ListSuppressedDestinations does."""
         return {
             "EmailAddress": self.address,
             "Reason": self.reason,
@@ -86,21 +87,21 @@ class Suppressed:
 
 
 def is_simulated(address: str) -> bool:
-    """Whether the mailbox simulator takes this address."""
+    """Tell whether the mailbox simulator takes this address."""
     return address.lower().endswith(SIMULATOR)
 
 
-class Account:
+class SesAccount:
     """The account in one region. Thread-safe."""
 
-    def __init__(self, settings: Settings, region: str, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: SesSettings, region: str, clock: Callable[[], float]) -> None:
         self._region = region
         self._clock = clock
         self._lock = threading.Lock()
         self.reset(settings)
 
-    def reset(self, settings: Settings) -> None:
-        """Forgets everything."""
+    def reset(self, settings: SesSettings) -> None:
+        """Forget everything."""
         with self._lock:
             self.settings = settings
             self._bucket = TokenBucket(settings.effective_rate, self._clock())
@@ -109,15 +110,15 @@ class Account:
             # What new accounts have; PutAccountSuppressionAttributes changes it.
             self.suppressed_reasons = ["BOUNCE", "COMPLAINT"]
 
-    def change(self, settings: Settings) -> None:
-        """Takes new settings; a changed rate starts with a full bucket."""
+    def change(self, settings: SesSettings) -> None:
+        """Take new settings; a changed rate starts with a full bucket."""
         with self._lock:
             if settings.effective_rate != self._bucket.rate:
                 self._bucket = TokenBucket(settings.effective_rate, self._clock())
             self.settings = settings
 
     def admit(self, send: Send) -> None:
-        """Lets a mail in and counts it.
+        """Let a mail in and count it.
 
         Raises:
             SesError: what SES would answer; then nothing was counted.
@@ -165,8 +166,8 @@ class Account:
             self._sent.popleft()
         return sum(count for _, count in self._sent)
 
-    def describe(self) -> dict[str, Any]:
-        """The answer to GetAccount."""
+    def describe(self) -> Json:
+        """Answer GetAccount."""
         with self._lock:
             settings = self.settings
             stopped = settings.paused or settings.suspended
@@ -184,7 +185,7 @@ class Account:
             }
 
     def suppress(self, address: str, reason: str, attributes: dict[str, str] | None = None) -> None:
-        """Puts an address on the suppression list."""
+        """Put an address on the suppression list."""
         if reason not in {"BOUNCE", "COMPLAINT"}:
             raise SesError("BadRequestException", "Reason must be BOUNCE or COMPLAINT.")
         with self._lock:
@@ -192,7 +193,7 @@ class Account:
             self._suppressed[address.lower()] = entry
 
     def suppressed(self, address: str) -> Suppressed:
-        """Looks an address up.
+        """Look an address up.
 
         Raises:
             SesError: NotFoundException.
@@ -207,7 +208,7 @@ class Account:
         return entry
 
     def unsuppress(self, address: str) -> None:
-        """Takes an address off the list."""
+        """Take an address off the list."""
         self.suppressed(address)
         with self._lock:
             self._suppressed.pop(address.lower(), None)
@@ -215,7 +216,7 @@ class Account:
     def suppression_of(
         self, recipients: tuple[str, ...], reasons: list[str] | None
     ) -> dict[str, str]:
-        """Which recipients SES will not deliver to, and why.
+        """Tell which recipients SES will not deliver to, and why.
 
         Args:
             recipients: bare addresses.
@@ -223,22 +224,16 @@ class Account:
         """
         heeded = self.suppressed_reasons if reasons is None else reasons
         with self._lock:
-            found = {r: self._suppressed.get(r.lower()) for r in recipients}
-        return {r: entry.reason for r, entry in found.items() if entry and entry.reason in heeded}
+            entries = {r: self._suppressed.get(r.lower()) for r in recipients}
+        return {r: entry.reason for r, entry in entries.items() if entry and entry.reason in heeded}
 
-    def list_suppressed(self, query: dict[str, list[str]]) -> dict[str, Any]:
-        """The answer to ListSuppressedDestinations."""
+    def list_suppressed(self, query: dict[str, list[str]]) -> Json:
+        """Answer ListSuppressedDestinations."""
         with self._lock:
             entries = sorted(self._suppressed.values(), key=lambda e: e.updated)
         if "Reason" in query:
             entries = [e for e in entries if e.reason in query["Reason"]]
-        for name, keep in (("StartDate", 1), ("EndDate", -1)):
-            if name in query:
-                limit = datetime.fromisoformat(query[name][0]).timestamp()
-                entries = [e for e in entries if keep * (e.updated - limit) >= 0]
         start = int(query.get("NextToken", ["0"])[0])
         end = start + int(query.get("PageSize", ["1000"])[0])
-        page: dict[str, Any] = {
-            "SuppressedDestinationSummaries": [e.summary() for e in entries[start:end]]
-        }
+        page: Json = {"SuppressedDestinationSummaries": [e.summary() for e in entries[start:end]]}
         return page | ({"NextToken": str(end)} if end < len(entries) else {})

@@ -1,6 +1,6 @@
 """The laptop's SES: one call of SendEmail from the signature to the last event."""
 
-import heapq
+import asyncio
 import itertools
 import json
 import random
@@ -8,28 +8,26 @@ import smtplib
 import sys
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from infra.local.ses import events
-from infra.local.ses.account import Account, Send, SesError, is_simulated
-from infra.local.ses.mime import compose
-from infra.local.ses.settings import Faults, Settings, faults, schedule
+from infra.local.ses.account import Json, Send, SesAccount, SesError, is_simulated
+from infra.local.ses.mime import Email, compose
+from infra.local.ses.settings import Faults, SesSettings, faults, schedule
 from infra.local.ses.upstream import Upstream
 
-_KEPT_MESSAGES = 20_000
+_KEPT_MAILS = 20_000
 _SMTP_OK = 250
 _COUNTERS = (
     *("calls", "accepted", "throttled", "denied", "refused"),
     *("errors_before", "errors_after", "answers_dropped"),
     *("events_published", "events_repeated", "events_lost", "in_inbox"),
 )
-# An event's reason for the suppression list: the kind of event, and what it must say.
-_SUPPRESSING = {"BOUNCE": ("bounceType", "Permanent"), "COMPLAINT": ("complaintSubType", None)}
 
 
 class Dropped(Exception):
@@ -37,61 +35,49 @@ class Dropped(Exception):
 
 
 class Later:
-    """Runs things at their time, a few at once, in one waiting thread."""
+    """Runs work at its time, a few at once."""
 
     def __init__(self, workers: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="ses-events")
-        self._wake = threading.Condition()
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = itertools.count()
-        self._running = 0
-        self._stopped = False
-        self._thread = threading.Thread(target=self._wait, name="ses-clock", daemon=True)
+        self._numbers = itertools.count()
+        self._pending: set[int] = set()
+        self._clock = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._clock.run_forever, daemon=True)
         self._thread.start()
 
     def at(self, delay: float, work: Callable[[], None]) -> None:
-        """Runs `work` in `delay` seconds."""
-        with self._wake:
-            heapq.heappush(self._due, (time.monotonic() + delay, next(self._count), work))
-            self._wake.notify()
+        """Run `work` in `delay` seconds."""
+        number = next(self._numbers)
+        self._pending.add(number)
+        run = partial(self._pool.submit, self._run, number, work)
+        self._clock.call_soon_threadsafe(self._clock.call_later, delay, run)
 
     @property
     def pending(self) -> int:
         """How many have not run yet."""
-        with self._wake:
-            return len(self._due) + self._running
+        return len(self._pending)
 
     def clear(self) -> None:
-        """Drops what is not due yet."""
-        with self._wake:
-            self._due.clear()
+        """Drop what does not run yet."""
+        self._pending.clear()
 
     def close(self) -> None:
-        """Stops; what is not due yet is lost."""
-        with self._wake:
-            self._stopped = True
-            self._wake.notify()
+        """Stop; what is not due yet is lost."""
+        self._clock.call_soon_threadsafe(self._clock.stop)
         self._thread.join()
         self._pool.shutdown()
+        self._clock.close()
 
-    def _wait(self) -> None:
-        with self._wake:
-            while not self._stopped:
-                now = time.monotonic()
-                while self._due and self._due[0][0] <= now:
-                    self._running += 1
-                    self._pool.submit(self._run, heapq.heappop(self._due)[2])
-                self._wake.wait(self._due[0][0] - now if self._due else None)
-
-    def _run(self, work: Callable[[], None]) -> None:
+    def _run(self, number: int, work: Callable[[], None]) -> None:
+        if number not in self._pending:
+            return
         try:
             work()
         except Exception as error:
             # One lost event must not end the others, and its text may hold an address.
             print(f"ses: {type(error).__name__} while publishing or delivering", file=sys.stderr)
         finally:
-            with self._wake:
-                self._running -= 1
+            self._pending.discard(number)
 
 
 class Inbox:
@@ -100,39 +86,69 @@ class Inbox:
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._lock = threading.Lock()
-        self._connection: smtplib.SMTP | None = None
+        self._smtp = smtplib.SMTP(timeout=10)
 
     def deliver(self, sender: str, recipients: Sequence[str], wire: bytes) -> None:
-        """Hands a mail over."""
+        """Hand a mail over."""
         with self._lock:
-            self._connect().sendmail(sender, list(recipients), wire)
+            if not self._is_connected():
+                self._smtp.close()
+                self._smtp.connect(*self._address)
+            self._smtp.sendmail(sender, list(recipients), wire)
 
-    def _connect(self) -> smtplib.SMTP:
+    def _is_connected(self) -> bool:
         try:
-            if self._connection and self._connection.noop()[0] == _SMTP_OK:
-                return self._connection
+            return self._smtp.noop()[0] == _SMTP_OK
         except smtplib.SMTPServerDisconnected:
-            pass
-        self._close()
-        self._connection = smtplib.SMTP(*self._address, timeout=10)
-        return self._connection
-
-    def _close(self) -> None:
-        if self._connection:
-            self._connection.close()
+            return False
 
     def close(self) -> None:
-        """Ends the connection."""
+        """End the connection."""
         with self._lock:
-            self._close()
+            self._smtp.close()
+
+
+@dataclass
+class SentMail:
+    """A mail that SES took, and what became of it."""
+
+    accepted: events.Accepted
+    answered: bool
+    outcome: str
+    """The type of its last event."""
+    published: list[str] = field(default_factory=list)
+    """The types of the events that were published so far."""
+
+    def summary(self) -> Json:
+        """Describe it as `/_laptop/messages` does."""
+        email = self.accepted.email
+        return {
+            "messageId": self.accepted.message_id,
+            "time": events.iso(self.accepted.at),
+            "destination": list(email.destination),
+            "subject": email.common_headers["subject"],
+            "tags": email.tags,
+            "configurationSet": email.config_set,
+            "caller": self.accepted.caller,
+            "answered": self.answered,
+            "outcome": self.outcome,
+            "published": [*self.published],
+        }
 
 
 class Ses:
-    """One account in one region. Thread-safe."""
+    """One account in one region. Thread-safe; `clock` is in epoch seconds."""
 
-    def __init__(self, upstream: Upstream, smtp: tuple[str, int], settings: Settings) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        smtp: tuple[str, int],
+        settings: SesSettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.upstream = upstream
-        self.account = Account(settings, upstream.region, time.time)
+        self.account = SesAccount(settings, upstream.region, clock)
+        self._clock = clock
         self._inbox = Inbox(*smtp)
         self._later = Later(workers=4)
         self._lock = threading.Lock()
@@ -142,43 +158,40 @@ class Ses:
         with self._lock:
             self._tries: Counter[str] = Counter()
             self._stats: Counter[str] = Counter()
-            self._times: deque[float] = deque(maxlen=_KEPT_MESSAGES)
-            self._records: dict[str, dict[str, Any]] = {}
-            self._mails: dict[str, events.Accepted] = {}
+            self._mails: dict[str, SentMail] = {}
 
     def close(self) -> None:
-        """Stops publishing and closes connections."""
+        """Stop publishing and close connections."""
         self._later.close()
         self._inbox.close()
         self.upstream.close()
 
     def reset(self) -> None:
-        """Back to the start: settings, counters, messages, quota, suppression list."""
+        """Go back to the start: settings, counters, messages, quota, suppression list."""
         self._later.clear()
-        self.account.reset(Settings())
+        self.account.reset(SesSettings())
         self.upstream.forget()
         self._clear()
 
-    def configure(self, patch: Mapping[str, Any]) -> Settings:
-        """Changes some settings.
+    def configure(self, patch: Mapping[str, object]) -> SesSettings:
+        """Change some settings.
 
         Raises:
             pydantic.ValidationError: for an unknown field or a value out of range.
         """
-        self.account.change(
-            Settings.model_validate({**self.account.settings.model_dump(), **patch})
-        )
+        changed = self.account.settings.model_dump() | dict(patch)
+        self.account.change(SesSettings.model_validate(changed))
         return self.account.settings
 
     def count(self, *names: str) -> None:
-        """Adds one to each of these counters."""
+        """Add one to each of these counters."""
         with self._lock:
             self._stats.update(names)
 
     def send_email(
         self, body: bytes, *, caller: str, source_ip: str
     ) -> tuple[str, Callable[[], None]]:
-        """Takes a mail that IAM has allowed.
+        """Take a mail that IAM has allowed.
 
         Args:
             body: of the caller's request.
@@ -192,8 +205,9 @@ class Ses:
             SesError: the refusal, or a fault.
             Dropped: accepted; close the connection without an answer.
         """
+        now = datetime.fromtimestamp(self._clock(), UTC)
         try:
-            return self._send_email(json.loads(body or b"{}"), caller, source_ip)
+            return self._send_email(json.loads(body or b"{}"), caller, source_ip, now)
         except SesError as error:
             if error.code != "InternalFailure":  # counted where it was thrown
                 throttled = error.code == "TooManyRequestsException"
@@ -201,13 +215,10 @@ class Ses:
             raise
 
     def _send_email(
-        self, request: dict[str, Any], caller: str, source_ip: str
+        self, request: Json, caller: str, source_ip: str, now: datetime
     ) -> tuple[str, Callable[[], None]]:
-        now = datetime.now(UTC)
         message_id = events.new_id(now)
         email = compose(request, message_id=message_id, region=self.upstream.region, now=now)
-        identity_arn, verified = self.upstream.identity_arn(email.sender)
-        identity_arn = request.get("FromEmailAddressIdentityArn") or identity_arn
         settings = self.account.settings
         dice = self._dice(settings, f"{email.recipients[0]}|{email.common_headers['subject']}")
         thrown = faults(settings, dice)
@@ -217,79 +228,18 @@ class Ses:
         if thrown.error_before:
             self.count("errors_before")
             raise SesError("InternalFailure", "Internal failure.")
-        config_set = self.upstream.configuration_set(email.config_set)
-        self.account.admit(
-            Send(
-                sender=email.sender,
-                recipients=email.recipients,
-                config_set=email.config_set,
-                sending_enabled=config_set.sending_enabled,
-                sender_verified=verified,
-                unverified_recipients=tuple(
-                    r
-                    for r in (email.recipients if settings.sandbox else ())
-                    if not is_simulated(r) and not self.upstream.identity_arn(r)[1]
-                ),
-            )
-        )
+        identity_arn, verified = self.upstream.identity_arn(email.sender)
+        reasons = self._admit(email, sender_verified=verified)
         accepted = events.Accepted(
             message_id=message_id,
             at=now,
             email=email,
-            identity_arn=identity_arn,
+            identity_arn=request.get("FromEmailAddressIdentityArn") or identity_arn,
             account=self.upstream.account,
             source_ip=source_ip,
             caller=caller,
         )
-        return message_id, self._accept(accepted, config_set.suppressed_reasons, thrown, dice)
-
-    def _dice(self, settings: Settings, mail: str) -> random.Random:
-        with self._lock:
-            self._tries[mail] += 1
-            attempt = self._tries[mail]
-        return random.Random(f"{settings.seed}|{mail}|{attempt}")  # noqa: S311 - must be repeatable
-
-    def _accept(
-        self,
-        accepted: events.Accepted,
-        reasons: list[str] | None,
-        thrown: Faults,
-        dice: random.Random,
-    ) -> Callable[[], None]:
-        settings = self.account.settings
-        suppressed = self.account.suppression_of(accepted.email.recipients, reasons)
-        delayed = dice.random() < settings.delay_delivery
-        planned, inbox = events.outcome(accepted, suppressed, delayed=delayed)
-        plan = schedule(settings, dice, [event.after for event in planned])
-        with self._lock:
-            self._stats["accepted"] += 1
-            self._times.append(time.time())
-            self._mails[accepted.message_id] = accepted
-            self._records[accepted.message_id] = {
-                "messageId": accepted.message_id,
-                "time": events.iso(accepted.at),
-                "destination": list(accepted.email.destination),
-                "subject": accepted.email.common_headers["subject"],
-                "tags": accepted.email.tags,
-                "configurationSet": accepted.email.config_set,
-                "caller": accepted.caller,
-                "answered": not (thrown.error_after or thrown.drop_answer),
-                "outcome": planned[-1].payload["eventType"],
-                "published": [],
-            }
-            while len(self._records) > _KEPT_MESSAGES:
-                oldest = next(iter(self._records))
-                del self._records[oldest], self._mails[oldest]
-
-        def afterwards() -> None:
-            if inbox:
-                self._later.at(0, partial(self._deliver, accepted, inbox))
-            for event, delays in zip(planned, plan, strict=True):
-                self.count(*["events_lost"] * (not delays))
-                self.count(*["events_repeated"] * (len(delays) - 1))
-                for delay in delays:
-                    self._later.at(delay, partial(self._publish, accepted, event))
-
+        afterwards = self._accept(accepted, reasons, thrown, dice)
         if thrown.error_after or thrown.drop_answer:
             afterwards()
         if thrown.error_after:
@@ -298,12 +248,78 @@ class Ses:
         if thrown.drop_answer:
             self.count("answers_dropped")
             raise Dropped
-        return afterwards
+        return message_id, afterwards
 
-    def _deliver(self, accepted: events.Accepted, recipients: tuple[str, ...]) -> None:
-        sender = f"{accepted.message_id}@amazonses.com"
-        self._inbox.deliver(sender, recipients, accepted.email.wire)
-        self.count("in_inbox")
+    def _dice(self, settings: SesSettings, mail: str) -> random.Random:
+        with self._lock:
+            self._tries[mail] += 1
+            attempt = self._tries[mail]
+        return random.Random(f"{settings.seed}|{mail}|{attempt}")  # noqa: S311 - must be repeatable
+
+    def _admit(self, email: Email, *, sender_verified: bool) -> list[str] | None:
+        """Let the account judge a mail; return for which reasons its configuration set suppresses."""
+        config_set = self.upstream.configuration_set(email.config_set)
+        self.account.admit(
+            Send(
+                sender=email.sender,
+                recipients=email.recipients,
+                config_set=email.config_set,
+                sending_enabled=config_set.sending_enabled,
+                sender_verified=sender_verified,
+                unverified_recipients=tuple(
+                    recipient
+                    for recipient in (email.recipients if self.account.settings.sandbox else ())
+                    if not is_simulated(recipient) and not self.upstream.identity_arn(recipient)[1]
+                ),
+            )
+        )
+        return config_set.suppressed_reasons
+
+    def _accept(
+        self,
+        accepted: events.Accepted,
+        reasons: list[str] | None,
+        thrown: Faults,
+        dice: random.Random,
+    ) -> Callable[[], None]:
+        """Keep a mail; return what delivers it and publishes its events."""
+        settings = self.account.settings
+        suppressed = self.account.suppression_of(accepted.email.recipients, reasons)
+        delayed = dice.random() < settings.delay_delivery
+        planned, inbox = events.outcome(accepted, suppressed, delayed=delayed)
+        delays = schedule(settings, dice, [event.after for event in planned])
+        with self._lock:
+            self._stats["accepted"] += 1
+            self._mails[accepted.message_id] = SentMail(
+                accepted,
+                answered=not (thrown.error_after or thrown.drop_answer),
+                outcome=planned[-1].payload["eventType"],
+            )
+            while len(self._mails) > _KEPT_MAILS:
+                del self._mails[next(iter(self._mails))]
+        follow_up = partial(
+            self._follow_up, accepted, inbox, list(zip(planned, delays, strict=True))
+        )
+        return partial(self._later.at, 0, follow_up)
+
+    def _follow_up(
+        self,
+        accepted: events.Accepted,
+        inbox: tuple[str, ...],
+        planned: list[tuple[events.Event, list[float]]],
+    ) -> None:
+        """Deliver a mail, then publish its events: a Delivery says that the inbox has it."""
+        try:
+            if inbox:
+                sender = f"{accepted.message_id}@amazonses.com"
+                self._inbox.deliver(sender, inbox, accepted.email.wire)
+                self.count("in_inbox")
+        finally:
+            for event, delays in planned:
+                self.count(*["events_lost"] * (not delays))
+                self.count(*["events_repeated"] * (len(delays) - 1))
+                for delay in delays:
+                    self._later.at(delay, partial(self._publish, accepted, event))
 
     def _publish(self, accepted: events.Accepted, event: events.Event) -> None:
         config_set = self.upstream.configuration_set(accepted.email.config_set)
@@ -312,30 +328,25 @@ class Ses:
             self.upstream.publish(topic, event.payload)
             self.count("events_published")
             with self._lock:
-                if record := self._records.get(accepted.message_id):
-                    record["published"].append(event.payload["eventType"])
+                if mail := self._mails.get(accepted.message_id):
+                    mail.published.append(event.payload["eventType"])
 
     def _suppress(
         self, accepted: events.Accepted, event: events.Event, reasons: list[str] | None
     ) -> None:
-        field, value = _SUPPRESSING.get(event.kind, ("", None))
-        detail = event.payload[events.KINDS[event.kind][1]]
         heeded = self.account.suppressed_reasons if reasons is None else reasons
-        if event.kind not in heeded or detail.get(field) != value:
+        if event.kind not in heeded:
             return
-        if detail.get("bounceSubType") == "OnAccountSuppressionList":
-            return
-        for recipient in detail.get("bouncedRecipients") or detail["complainedRecipients"]:
-            address = recipient["emailAddress"]
+        for address in event.to_suppress:
             if not is_simulated(address):  # SES never puts the simulator on the list
                 attributes = {
                     "MessageId": accepted.message_id,
-                    "FeedbackId": str(detail["feedbackId"]),
+                    "FeedbackId": str(event.detail["feedbackId"]),
                 }
                 self.account.suppress(address, event.kind, attributes)
 
-    def publish_by_hand(self, message_id: str, event_type: str, detail: dict[str, Any]) -> Any:
-        """Publishes one more event of a mail at once, past all faults.
+    def publish_by_hand(self, message_id: str, event_type: str, detail: Json) -> Json:
+        """Publish one more event of a mail at once, past all faults.
 
         Args:
             message_id: of an accepted mail.
@@ -349,34 +360,22 @@ class Ses:
             SesError: no such message or type.
         """
         with self._lock:
-            accepted = self._mails.get(message_id)
-        if accepted is None:
+            mail = self._mails.get(message_id)
+        if mail is None:
             raise SesError("NotFoundException", f"No message {message_id}.")
-        event = events.make(accepted, event_type, datetime.now(UTC), detail)
-        self._publish(accepted, event)
-        with self._lock:
-            if record := self._records.get(message_id):
-                record["outcome"] = event.payload["eventType"]
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        event = events.make(mail.accepted, event_type, now, detail)
+        self._publish(mail.accepted, event)
+        mail.outcome = event.payload["eventType"]
         return event.payload
 
-    def messages(self) -> list[dict[str, Any]]:
-        """The accepted mails, oldest first."""
+    def messages(self) -> list[Json]:
+        """Describe the accepted mails, oldest first."""
         with self._lock:
-            return [
-                {**record, "published": [*record["published"]]} for record in self._records.values()
-            ]
+            return [mail.summary() for mail in self._mails.values()]
 
-    def stats(self) -> dict[str, Any]:
-        """Counters since the start or the last reset, and the rate attained."""
+    def stats(self) -> dict[str, int]:
+        """Return the counters since the start or the last reset."""
         with self._lock:
-            counted = self._stats.copy()
-            times = list(self._times)
-        span = times[-1] - times[0] if len(times) > 1 else 0.0
-        seconds = Counter(int(moment - times[0]) for moment in times)
-        return {
-            **{name: counted[name] for name in _COUNTERS},
-            "events_pending": self._later.pending,
-            "seconds": round(span, 3),
-            "rate_attained": round((len(times) - 1) / span, 3) if span else 0.0,
-            "per_second": [seconds[second] for second in range(int(span) + 1)] if times else [],
-        }
+            counters = {name: self._stats[name] for name in _COUNTERS}
+        return counters | {"events_pending": self._later.pending}

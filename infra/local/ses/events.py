@@ -9,12 +9,10 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from infra.local.ses.account import SesError, is_simulated
+from infra.local.ses.account import Json, SesError, is_simulated
 from infra.local.ses.mime import Email
 
-Payload = dict[str, Any]
 # MatchingEventTypes' name -> the payload's eventType and the key of its object.
 KINDS = {
     "SEND": ("Send", "send"),
@@ -24,11 +22,17 @@ KINDS = {
     "COMPLAINT": ("Complaint", "complaint"),
     "REJECT": ("Reject", "reject"),
     "RENDERING_FAILURE": ("Rendering Failure", "failure"),
-    "OPEN": ("Open", "open"),
-    "CLICK": ("Click", "click"),
 }
 # Seconds after the acceptance when nothing goes wrong: short, so that a test need not wait.
-_AFTER = {"SEND": 0.0, "DELIVERY_DELAY": 0.05, "DELIVERY": 0.1, "BOUNCE": 0.1, "COMPLAINT": 0.2}
+_AFTER = {
+    "SEND": 0.0,
+    "REJECT": 0.1,
+    "DELIVERY_DELAY": 0.05,
+    "DELIVERY": 0.1,
+    "BOUNCE": 0.1,
+    "COMPLAINT": 0.2,
+}
+ON_LIST = "OnAccountSuppressionList"
 _SUPPRESSED = (
     "Amazon SES did not send the message to this address because it is on the suppression list "
     "for your account. For more information about removing addresses from the suppression list, "
@@ -46,7 +50,24 @@ class Event:
 
     kind: str
     after: float
-    payload: Payload
+    payload: Json
+
+    @property
+    def detail(self) -> Json:
+        """The object of the event's own type."""
+        detail: Json = self.payload[KINDS[self.kind][1]]
+        return detail
+
+    @property
+    def to_suppress(self) -> list[str]:
+        """The addresses that it puts on the suppression list: a hard bounce's, a complaint's."""
+        detail = self.detail
+        hard = detail.get("bounceType") == "Permanent"
+        if self.kind == "BOUNCE" and hard and detail["bounceSubType"] != ON_LIST:
+            return [r["emailAddress"] for r in detail["bouncedRecipients"]]
+        if self.kind == "COMPLAINT" and detail["complaintSubType"] is None:
+            return [r["emailAddress"] for r in detail["complainedRecipients"]]
+        return []
 
 
 @dataclass(frozen=True)
@@ -63,16 +84,16 @@ class Accepted:
 
 
 def iso(moment: datetime) -> str:
-    """As SES writes times: UTC with milliseconds and a Z."""
+    """Write a time as SES does: UTC with milliseconds and a Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def new_id(now: datetime) -> str:
-    """A message or feedback id as SES makes them: milliseconds in hex, a UUID, a counter."""
+    """Make a message or feedback id as SES does: milliseconds in hex, a UUID, a counter."""
     return f"0100{int(now.timestamp() * 1000):012x}-{uuid.uuid4()}-000000"
 
 
-def _mail(accepted: Accepted, kind: str) -> Payload:
+def _mail(accepted: Accepted, kind: str) -> Json:
     email = accepted.email
     delivered = kind == "DELIVERY"
     tags = {
@@ -100,15 +121,6 @@ def _mail(accepted: Accepted, kind: str) -> Payload:
     }
 
 
-def _hard(recipient: str, diagnostic: str) -> Payload:
-    return {
-        "emailAddress": recipient,
-        "action": "failed",
-        "status": "5.1.1",
-        "diagnosticCode": diagnostic,
-    }
-
-
 def _unknown_user(recipient: str) -> str:
     text = f"<{recipient}>"
     if recipient.lower().startswith("suppressionlist"):
@@ -116,7 +128,7 @@ def _unknown_user(recipient: str) -> str:
     return f"smtp; 550 5.1.1 As requested: user unknown {text}"
 
 
-def _delivery(recipients: Sequence[str], at: datetime, taken: datetime) -> Payload:
+def _delivery(recipients: Sequence[str], at: datetime, taken: datetime) -> Json:
     return {
         "timestamp": iso(at),
         "processingTimeMillis": int((at - taken) / timedelta(milliseconds=1)),
@@ -127,61 +139,58 @@ def _delivery(recipients: Sequence[str], at: datetime, taken: datetime) -> Paylo
     }
 
 
-def _bounce(recipients: Sequence[str], at: datetime, _: datetime) -> Payload:
+def _bounced(at: datetime, kind: str, subtype: str, recipients: list[Json]) -> Json:
     return {
         "feedbackId": new_id(at),
-        "bounceType": "Permanent",
-        "bounceSubType": "General",
-        "bouncedRecipients": [_hard(r, _unknown_user(r)) for r in recipients],
-        "timestamp": iso(at),
-        "remoteMtaIp": _REMOTE_IP,
-        "reportingMTA": f"dns; {_MTA}",
-    }
-
-
-def _suppression_bounce(recipients: Sequence[str], at: datetime, _: datetime) -> Payload:
-    return {
-        "feedbackId": new_id(at),
-        "bounceType": "Permanent",
-        "bounceSubType": "OnAccountSuppressionList",
-        "bouncedRecipients": [_hard(r, _SUPPRESSED) for r in recipients],
-        "timestamp": iso(at),
-        "reportingMTA": "dns; amazonses.com",
-    }
-
-
-def _auto_reply(recipients: Sequence[str], at: datetime, _: datetime) -> Payload:
-    return {
-        "feedbackId": new_id(at),
-        "bounceType": "Transient",
-        "bounceSubType": "General",
-        "bouncedRecipients": [{"emailAddress": r} for r in recipients],
+        "bounceType": kind,
+        "bounceSubType": subtype,
+        "bouncedRecipients": recipients,
         "timestamp": iso(at),
     }
 
 
-def _complaint(recipients: Sequence[str], at: datetime, _: datetime) -> Payload:
+def _hard(recipient: str, diagnostic: str) -> Json:
+    failed = {"action": "failed", "status": "5.1.1", "diagnosticCode": diagnostic}
+    return {"emailAddress": recipient} | failed
+
+
+def _bounce(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
+    failed = [_hard(r, _unknown_user(r)) for r in recipients]
+    servers = {"remoteMtaIp": _REMOTE_IP, "reportingMTA": f"dns; {_MTA}"}
+    return _bounced(at, "Permanent", "General", failed) | servers
+
+
+def _suppression_bounce(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
+    failed = [_hard(r, _SUPPRESSED) for r in recipients]
+    return _bounced(at, "Permanent", ON_LIST, failed) | {"reportingMTA": "dns; amazonses.com"}
+
+
+def _auto_reply(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
+    return _bounced(at, "Transient", "General", [{"emailAddress": r} for r in recipients])
+
+
+def _complained(recipients: Sequence[str], at: datetime, subtype: str | None) -> Json:
     return {
         "feedbackId": new_id(at),
-        "complaintSubType": None,
+        "complaintSubType": subtype,
         "complainedRecipients": [{"emailAddress": r} for r in recipients],
         "timestamp": iso(at),
+    }
+
+
+def _complaint(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
+    return _complained(recipients, at, None) | {
         "userAgent": "Amazon SES Mailbox Simulator",
         "complaintFeedbackType": "abuse",
         "arrivalDate": iso(at),
     }
 
 
-def _suppression_complaint(recipients: Sequence[str], at: datetime, _: datetime) -> Payload:
-    return {
-        "feedbackId": new_id(at),
-        "complaintSubType": "OnAccountSuppressionList",
-        "complainedRecipients": [{"emailAddress": r} for r in recipients],
-        "timestamp": iso(at),
-    }
+def _suppression_complaint(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
+    return _complained(recipients, at, ON_LIST)
 
 
-def _delivery_delay(recipients: Sequence[str], at: datetime, taken: datetime) -> Payload:
+def _delivery_delay(recipients: Sequence[str], at: datetime, taken: datetime) -> Json:
     return {
         "timestamp": iso(at),
         "delayType": "TransientCommunicationFailure",
@@ -197,41 +206,50 @@ def _delivery_delay(recipients: Sequence[str], at: datetime, taken: datetime) ->
     }
 
 
-def _seen(at: datetime) -> Payload:
-    return {"timestamp": iso(at), "ipAddress": _REMOTE_IP, "userAgent": "Mozilla/5.0"}
+def _send(_: Sequence[str], _at: datetime, _taken: datetime) -> Json:
+    return {}
 
 
-_Build = Callable[[Sequence[str], datetime, datetime], Payload]
+def _reject(_: Sequence[str], _at: datetime, _taken: datetime) -> Json:
+    return {"reason": "Bad content"}
+
+
+def _rendering_failure(_: Sequence[str], _at: datetime, _taken: datetime) -> Json:
+    return {
+        "errorMessage": "Attribute 'name' is not present in the rendering data.",
+        "templateName": "Template",
+    }
+
+
+_Build = Callable[[Sequence[str], datetime, datetime], Json]
+"""Makes a type's own object, for its recipients, at its moment, after SES took the mail."""
+_Planned = tuple[str, Sequence[str], _Build]
+"""A kind of event, whom it is about, and what makes its object."""
+
 _BUILD: dict[str, _Build] = {
-    "SEND": lambda _r, _at, _taken: {},
+    "SEND": _send,
     "DELIVERY": _delivery,
     "DELIVERY_DELAY": _delivery_delay,
     "BOUNCE": _bounce,
     "COMPLAINT": _complaint,
-    "REJECT": lambda _r, _at, _taken: {"reason": "Bad content"},
-    "RENDERING_FAILURE": lambda _r, _at, _taken: {
-        "errorMessage": "Attribute 'name' is not present in the rendering data.",
-        "templateName": "Template",
-    },
-    "OPEN": lambda _r, at, _taken: _seen(at),
-    "CLICK": lambda _r, at, _taken: {
-        **_seen(at),
-        "link": "https://example.com/",
-        "linkTags": None,
-    },
+    "REJECT": _reject,
+    "RENDERING_FAILURE": _rendering_failure,
 }
 
 
-def _payload(accepted: Accepted, kind: str, detail: Payload) -> Payload:
+def _event(
+    accepted: Accepted, kind: str, recipients: Sequence[str], build: _Build, at: datetime
+) -> Event:
     name, key = KINDS[kind]
     mail = _mail(accepted, kind)
     if kind == "RENDERING_FAILURE":  # there was nothing to take headers from
         del mail["headers"], mail["commonHeaders"]
-    return {"eventType": name, "mail": mail, key: detail}
+    payload = {"eventType": name, "mail": mail, key: build(recipients, at, accepted.at)}
+    return Event(kind, (at - accepted.at).total_seconds(), payload)
 
 
-def make(accepted: Accepted, event_type: str, at: datetime, detail: Payload) -> Event:
-    """An event by hand, for `at`.
+def make(accepted: Accepted, event_type: str, at: datetime, detail: Json) -> Event:
+    """Make an event by hand, for `at`.
 
     Args:
         accepted: the mail.
@@ -245,14 +263,15 @@ def make(accepted: Accepted, event_type: str, at: datetime, detail: Payload) -> 
     kind = next((k for k, v in KINDS.items() if event_type in {k, v[0]}), None)
     if kind is None:
         raise SesError("BadRequestException", f"eventType is one of {', '.join(KINDS)}.")
-    built = _BUILD[kind](accepted.email.recipients, at, accepted.at)
-    return Event(kind, 0, _payload(accepted, kind, built | detail))
+    made = _event(accepted, kind, accepted.email.recipients, _BUILD[kind], at)
+    made.detail.update(detail)
+    return made
 
 
 def outcome(
     accepted: Accepted, suppressed: Mapping[str, str], *, delayed: bool
 ) -> tuple[list[Event], tuple[str, ...]]:
-    """What becomes of a mail.
+    """Decide what becomes of a mail.
 
     Args:
         accepted: the mail.
@@ -262,39 +281,34 @@ def outcome(
     Returns:
         Its events in order, and the recipients whose inbox it reaches.
     """
-    events: list[Event] = []
-
-    def add(kind: str, recipients: Sequence[str], build: _Build | None = None) -> None:
-        if recipients:
-            after = _AFTER.get(kind, 0.1)
-            at = accepted.at + timedelta(seconds=after)
-            detail = (build or _BUILD[kind])(recipients, at, accepted.at)
-            events.append(Event(kind, after, _payload(accepted, kind, detail)))
-
     everyone = accepted.email.recipients
-    open_ = [r for r in everyone if r not in suppressed]
+    infected = accepted.email.infected
+    box = {r: _simulated_box(r) for r in everyone if r not in suppressed}
+    bounced = [r for r in box if box[r] in {"bounce", "suppressionlist"}]
+    delivered = () if infected else tuple(r for r in box if r not in bounced)
 
-    def simulated(*names: str) -> list[str]:
-        """Recipients at the simulator's named boxes, with or without a +label."""
-        return [
-            r
-            for r in open_
-            if is_simulated(r) and r.lower().partition("@")[0].partition("+")[0] in names
-        ]
+    def on_list(reason: str) -> list[str]:
+        return [r for r in everyone if suppressed.get(r) == reason]
 
-    add("SEND", everyone)
-    if accepted.email.infected:
-        add("REJECT", everyone)
-        return events, ()
-    bounced = simulated("bounce", "suppressionlist")
-    delivered = tuple(r for r in open_ if r not in bounced)
-    if delayed:
-        add("DELIVERY_DELAY", delivered)
-    add("DELIVERY", delivered)
-    add("BOUNCE", bounced)
-    add("BOUNCE", simulated("ooto"), _auto_reply)
-    add("BOUNCE", [r for r in everyone if suppressed.get(r) == "BOUNCE"], _suppression_bounce)
-    add("COMPLAINT", simulated("complaint"))
-    on_list = [r for r in everyone if suppressed.get(r) == "COMPLAINT"]
-    add("COMPLAINT", on_list, _suppression_complaint)
-    return events, delivered
+    rejected: list[_Planned] = [("REJECT", everyone, _reject)]
+    handled: list[_Planned] = [
+        ("DELIVERY_DELAY", delivered if delayed else (), _delivery_delay),
+        ("DELIVERY", delivered, _delivery),
+        ("BOUNCE", bounced, _bounce),
+        ("BOUNCE", [r for r in box if box[r] == "ooto"], _auto_reply),
+        ("BOUNCE", on_list("BOUNCE"), _suppression_bounce),
+        ("COMPLAINT", [r for r in box if box[r] == "complaint"], _complaint),
+        ("COMPLAINT", on_list("COMPLAINT"), _suppression_complaint),
+    ]
+    sent: _Planned = ("SEND", everyone, _send)
+    return [
+        _event(accepted, kind, recipients, build, accepted.at + timedelta(seconds=_AFTER[kind]))
+        for kind, recipients, build in [sent, *(rejected if infected else handled)]
+        if recipients
+    ], delivered
+
+
+def _simulated_box(address: str) -> str:
+    """Return the simulator's mailbox, without a +label; empty for an address elsewhere."""
+    local = address.lower().partition("@")[0].partition("+")[0]
+    return local if is_simulated(address) else ""

@@ -1,7 +1,7 @@
 """HTTP in front of the laptop's SES.
 
 The standard library's threading server: dropping an answer means closing the connection without a
-byte, which frameworks do not let a handler do, and a laptop's load is a few hundred calls a second.
+byte, which WSGI has no way to say, and a laptop's load is a few hundred calls a second.
 """
 
 import json
@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import ValidationError
 
-from infra.local.ses.account import SesError
+from infra.local.ses.account import Json, SesError
 from infra.local.ses.core import Dropped, Ses
-from infra.local.ses.settings import Settings
+from infra.local.ses.settings import SesSettings
 from infra.local.ses.upstream import Answer
 
 _PAGE = Path(__file__).with_name("page.html")
@@ -48,8 +48,8 @@ class Handler(BaseHTTPRequestHandler):
     def _ses(self) -> Ses:
         return cast("Server", self.server).ses
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Stays silent: request lines hold addresses."""
+    def log_message(self, *_: object) -> None:
+        """Stay silent: request lines hold addresses."""
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -126,8 +126,8 @@ class Handler(BaseHTTPRequestHandler):
         finally:  # the caller may be gone: the mail is not
             afterwards()
 
-    def _play(self, path: str, query: str, body: bytes) -> dict[str, Any] | None:
-        """What the account answers itself; None for what is the emulator's."""
+    def _play(self, path: str, query: str, body: bytes) -> Json | None:
+        """Answer what the account answers itself; None for what is the emulator's."""
         account = self._ses.account
         asked = json.loads(body) if body else {}
         match self.command, path:
@@ -153,21 +153,21 @@ class Handler(BaseHTTPRequestHandler):
                 return None
         return {}
 
-    def _reset(self, _: dict[str, Any]) -> dict[str, Any]:
+    def _reset(self, _: Json) -> Json:
         self._ses.reset()
         return self._ses.account.settings.model_dump()
 
-    def _by_hand(self, asked: dict[str, Any]) -> Any:
+    def _by_hand(self, asked: Json) -> Any:
         missing = {"messageId", "eventType"} - asked.keys()
         if missing:
             raise SesError("BadRequestException", f"Missing: {', '.join(sorted(missing))}.")
         detail = asked.get("detail") or {}
         return self._ses.publish_by_hand(asked["messageId"], asked["eventType"], detail)
 
-    _CONTROL: ClassVar[dict[tuple[str, str], Callable[["Handler", dict[str, Any]], Any]]] = {
+    _CONTROL: ClassVar[dict[tuple[str, str], Callable[["Handler", Json], Any]]] = {
         ("GET", "settings"): lambda self, _: self._ses.account.settings.model_dump(),
         ("PUT", "settings"): lambda self, asked: self._ses.configure(asked).model_dump(),
-        ("GET", "schema"): lambda _, __: Settings.model_json_schema(),
+        ("GET", "schema"): lambda _, __: SesSettings.model_json_schema(),
         ("POST", "reset"): _reset,
         ("GET", "stats"): lambda self, _: self._ses.stats(),
         ("GET", "messages"): lambda self, _: self._ses.messages(),

@@ -1,7 +1,8 @@
 """The settings of the laptop's SES, and the dice that its faults are thrown with."""
 
 import random
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -9,7 +10,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
-class Settings(BaseModel):
+class SesSettings(BaseModel):
     """Account state and faults; every field can be changed while the server runs.
 
     Probabilities are 0 to 1, times are seconds. Faults of a call depend on `seed`, the mail's first
@@ -45,7 +46,7 @@ class Settings(BaseModel):
     events_lost: Probability = Field(0, description="each event never published")
 
     @model_validator(mode="after")
-    def _late_range(self) -> "Settings":
+    def _late_range(self) -> Self:
         if self.events_late_max < self.events_late_min:
             raise ValueError("events_late_max is less than events_late_min")
         return self
@@ -61,10 +62,9 @@ class Settings(BaseModel):
         return min(self.daily_quota, 200) if self.sandbox else self.daily_quota
 
 
-class Faults(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Faults:
     """What goes wrong with one call."""
-
-    model_config = ConfigDict(frozen=True)
 
     slow_seconds: float
     throttle: bool
@@ -73,8 +73,8 @@ class Faults(BaseModel):
     drop_answer: bool
 
 
-def faults(settings: Settings, dice: random.Random) -> Faults:
-    """Throws the dice for one call; every die is thrown, so one setting never moves another's."""
+def faults(settings: SesSettings, dice: random.Random) -> Faults:
+    """Throw the dice for one call; every die is thrown, so one setting never moves another's."""
 
     def hit(probability: float) -> bool:
         return dice.random() < probability
@@ -88,8 +88,8 @@ def faults(settings: Settings, dice: random.Random) -> Faults:
     )
 
 
-def schedule(settings: Settings, dice: random.Random, natural: list[float]) -> list[list[float]]:
-    """When each of a mail's events is published.
+def schedule(settings: SesSettings, dice: random.Random, natural: list[float]) -> list[list[float]]:
+    """Decide when each of a mail's events is published.
 
     Args:
         settings: the faults.
@@ -99,18 +99,21 @@ def schedule(settings: Settings, dice: random.Random, natural: list[float]) -> l
     Returns:
         For each event the delays it is published at: none when lost, two when repeated.
     """
+
+    def lateness() -> float:
+        return dice.uniform(settings.events_late_min, settings.events_late_max)
+
     delays = list(natural)
     if dice.random() < settings.events_shuffled:
         dice.shuffle(delays)
     plan: list[list[float]] = []
     for delay in delays:
-        late = dice.uniform(settings.events_late_min, settings.events_late_max)
-        repeat = delay + dice.uniform(settings.events_late_min, settings.events_late_max) + 0.01
+        late, again = delay + lateness(), delay + lateness() + 0.01
         lost, repeated = dice.random(), dice.random()
         if lost < settings.events_lost:
             plan.append([])
         elif repeated < settings.events_repeated:
-            plan.append([delay + late, repeat])
+            plan.append([late, again])
         else:
-            plan.append([delay + late])
+            plan.append([late])
     return plan

@@ -5,17 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import boto3
 import urllib3
 from botocore.config import Config
 
-from infra.local.ses.account import SesError
-
-if TYPE_CHECKING:
-    from mypy_boto3_sesv2 import SESV2Client
-    from mypy_boto3_sns import SNSClient
+from infra.local.ses.account import Json, SesError
 
 T = TypeVar("T")
 # Lookups are kept this long, in seconds: a change in the emulator shows that much later.
@@ -45,10 +41,10 @@ class ConfigurationSet:
 
     sending_enabled: bool
     suppressed_reasons: list[str] | None
-    destinations: list[dict[str, Any]]
+    destinations: list[Json]
 
     def topics(self, kind: str) -> list[str]:
-        """The SNS topics that want events of this kind (`SEND`, ...)."""
+        """Return the SNS topics that want events of this kind (`SEND`, ...)."""
         return [
             destination["SnsDestination"]["TopicArn"]
             for destination in self.destinations
@@ -66,29 +62,21 @@ class Upstream:
         self.region = region
         self._endpoint = endpoint.rstrip("/")
         self._http = urllib3.PoolManager(maxsize=32, retries=False, timeout=_TIMEOUT)
-        session = boto3.Session(
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - the emulator's root
-            region_name=region,
-        )
+        root = boto3.Session("test", "test", region_name=region)
         config = Config(max_pool_connections=32)
-
-        def client(service: Any) -> Any:
-            return session.client(service, endpoint_url=self._endpoint, config=config)
-
-        self._ses: SESV2Client = client("sesv2")
-        self._sns: SNSClient = client("sns")
+        self._ses = root.client("sesv2", endpoint_url=self._endpoint, config=config)
+        self._sns = root.client("sns", endpoint_url=self._endpoint, config=config)
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
 
     def close(self) -> None:
-        """Closes its connections."""
+        """Close its connections."""
         self._http.clear()
         for client in (self._ses, self._sns):
             client.close()
 
     def forget(self) -> None:
-        """Drops what lookups are kept."""
+        """Drop what lookups are kept."""
         with self._lock:
             self._kept.clear()
 
@@ -103,14 +91,14 @@ class Upstream:
         return value
 
     def forward(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Passes a request on as it was signed: method, target, Host and body untouched."""
+        """Pass a request on as it was signed: method, target, Host and body untouched."""
         kept = {name: value for name, value in headers.items() if name.lower() not in _HOP}
         response = self._http.request(method, self._endpoint + target, headers=kept, body=body)
         answered = {n: v for n, v in response.headers.items() if n.lower() not in _HOP}
         return Answer(response.status, answered, response.data)
 
     def identity_arn(self, address: str) -> tuple[str, bool]:
-        """The ARN of the identity that verifies an address, and whether there is one.
+        """Return the ARN of the identity that verifies an address, and whether there is one.
 
         An address identity goes before its domain, and that before a parent domain.
         """
@@ -118,24 +106,21 @@ class Upstream:
         domain = address.rpartition("@")[2].lower()
         labels = domain.split(".")
         parents = [".".join(labels[start:]) for start in range(len(labels) - 1)]
-        found = next((n for n in [address.lower(), *parents] if n in names), None)
+        verified = next((n for n in [address.lower(), *parents] if n in names), None)
         arn = f"arn:aws:ses:{self.region}:{self.account}:identity/"
-        return arn + names.get(found or "", address), found is not None
+        return arn + names.get(verified or "", address), verified is not None
 
     def _identities(self) -> dict[str, str]:
-        names: dict[str, str] = {}
-        token: dict[str, str] = {}
-        while True:
-            page = self._ses.list_email_identities(**token)  # type: ignore[arg-type]
-            for identity in page["EmailIdentities"]:
-                if identity.get("VerificationStatus", "SUCCESS") == "SUCCESS":
-                    names[identity["IdentityName"].lower()] = identity["IdentityName"]
-            if "NextToken" not in page:
-                return names
-            token = {"NextToken": page["NextToken"]}
+        # One page: a laptop has few.
+        identities = self._ses.list_email_identities(PageSize=1000)["EmailIdentities"]
+        return {
+            identity["IdentityName"].lower(): identity["IdentityName"]
+            for identity in identities
+            if identity.get("VerificationStatus", "SUCCESS") == "SUCCESS"
+        }
 
     def configuration_set(self, name: str | None) -> ConfigurationSet:
-        """Reads a configuration set.
+        """Read a configuration set.
 
         Raises:
             SesError: NotFoundException.
@@ -146,21 +131,21 @@ class Upstream:
 
     def _configuration_set(self, name: str) -> ConfigurationSet:
         try:
-            found = self._ses.get_configuration_set(ConfigurationSetName=name)
+            answer = self._ses.get_configuration_set(ConfigurationSetName=name)
         except self._ses.exceptions.NotFoundException as error:
             raise SesError(
                 "NotFoundException", f"Configuration set <{name}> does not exist."
             ) from error
-        reasons = found.get("SuppressionOptions", {}).get("SuppressedReasons")
+        reasons = answer.get("SuppressionOptions", {}).get("SuppressedReasons")
         events = self._ses.get_configuration_set_event_destinations(ConfigurationSetName=name)
         return ConfigurationSet(
-            sending_enabled=found.get("SendingOptions", {}).get("SendingEnabled", True),
+            sending_enabled=answer.get("SendingOptions", {}).get("SendingEnabled", True),
             suppressed_reasons=None if reasons is None else [*reasons],
             destinations=[dict(d) for d in events.get("EventDestinations", [])],
         )
 
     def publish(self, topic: str, payload: Mapping[str, Any]) -> None:
-        """Publishes an event as SES does, newline at the end and subject included."""
+        """Publish an event as SES does, newline at the end and subject included."""
         self._sns.publish(
             TopicArn=topic,
             Subject="Amazon SES Email Event Notification",

@@ -3,12 +3,14 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.local.metrics import Forwarder, batch, parse
-from tests.local.emulator import client, ministack
+from infra.local.embedded_metrics import EmbeddedMetrics, parse
+from infra.local.programs import aws
+from tests.local.emulator import client, started
 
 GROUP = "/aws/lambda/email-send-dev"
 
@@ -28,33 +30,26 @@ def test_a_line_gives_each_value_in_each_dimension_set() -> None:
     directive = {"Namespace": "N", "Dimensions": [["service"], []], "Metrics": [metric]}
     meta = {"Timestamp": 5_999, "CloudWatchMetrics": [directive]}
     text = json.dumps({"_aws": meta, "service": "send", "Time": [1, 2.5]})
-    dimension = (("service", "send"),)
-    assert list(parse(text)) == [
-        (("N", "Time", dimension, "Milliseconds", 1, 5), 1.0),
-        (("N", "Time", dimension, "Milliseconds", 1, 5), 2.5),
-        (("N", "Time", (), "Milliseconds", 1, 5), 1.0),
-        (("N", "Time", (), "Milliseconds", 1, 5), 2.5),
-    ]
+    parsed = [(datum["Dimensions"], datum["Value"]) for _, datum in parse(text)]
+    dimension = {"Name": "service", "Value": "send"}
+    assert parsed == [([dimension], 1.0), ([dimension], 2.5), ([], 1.0), ([], 2.5)]
+    (first, *_) = parse(text)
+    assert first == (
+        "N",
+        {
+            "MetricName": "Time",
+            "Dimensions": [dimension],
+            "Timestamp": datetime(1970, 1, 1, 0, 0, 5, 999_000, UTC),
+            "Value": 1.0,
+            "Unit": "Milliseconds",
+            "StorageResolution": 1,
+        },
+    )
 
 
 @pytest.mark.parametrize("text", ["START RequestId: 1", "{}", '{"CloudWatchMetrics": 1}', ""])
 def test_other_lines_give_nothing(text: str) -> None:
     assert list(parse(text)) == []
-
-
-def test_equal_values_become_counts() -> None:
-    values = [v for text in [line(EmailSent=1)] * 3 + [line(EmailSent=2)] for v in parse(text)]
-    [(namespace, [datum])] = batch(values)
-    assert namespace == "EmailNotification"
-    assert (datum["Values"], datum["Counts"], datum["Unit"]) == ([1.0, 2.0], [3.0, 1.0], "Count")
-    assert datum["Timestamp"] == datetime.fromtimestamp(1_795_507_050, UTC)
-
-
-def test_no_call_holds_more_than_cloudwatch_takes() -> None:
-    many = [v for n in range(1500) for v in parse(line(at=n * 1000, EmailSent=1))]
-    assert [len(data) for _, data in batch(many)] == [1000, 500]
-    spread = list(parse(line(EmailSent=list(range(200)))))
-    assert [len(datum["Values"]) for _, data in batch(spread) for datum in data] == [150, 50]
 
 
 class FakeLogs:
@@ -84,13 +79,12 @@ class FakeCloudWatch:
 
     def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> None:  # noqa: N803 - boto3's
         assert Namespace == "EmailNotification"
-        for datum in MetricData:
-            self.total += sum(v * c for v, c in zip(datum["Values"], datum["Counts"], strict=True))
+        self.total += sum(datum["Value"] for datum in MetricData)
 
 
 def test_lines_are_counted_once_also_when_equal_or_late() -> None:
     logs, cloudwatch = FakeLogs(), FakeCloudWatch()
-    forwarder = Forwarder(logs, cloudwatch, since=1_000)
+    forwarder = EmbeddedMetrics(logs, cloudwatch, since=1_000)
     logs.write(999, "old", line(EmailSent=100))
     logs.write(2_000, "a", line(EmailSent=1), line(EmailSent=1))
     logs.write(2_000, "b", line(EmailSent=1))
@@ -101,11 +95,12 @@ def test_lines_are_counted_once_also_when_equal_or_late() -> None:
     assert (forwarder.poll(), forwarder.poll(), cloudwatch.total) == (1, 0, 5)
 
 
-def test_metrics_arrive_in_the_emulator() -> None:
-    with ministack() as endpoint:
+def test_metrics_arrive_in_the_emulator(tmp_path: Path) -> None:
+    with started(tmp_path, aws) as plan:
+        endpoint = plan.settings.aws_url
         logs, cloudwatch = client("logs", endpoint), client("cloudwatch", endpoint)
         now = int(time.time() * 1000)
-        forwarder = Forwarder(logs, cloudwatch, since=now)
+        forwarder = EmbeddedMetrics(logs, cloudwatch, since=now)
         logs.create_log_group(logGroupName=GROUP)
         logs.create_log_stream(logGroupName=GROUP, logStreamName="s")
         messages = ["START", line(at=now, EmailSent=[1.0]), line(at=now, EmailSent=2)]

@@ -1,6 +1,6 @@
 """`make chaos`: many orders through the deployed stack while everything around them fails.
 
-    python -m infra.local.chaos [--orders 1000] [--seed 1]
+    python -m tests.local.chaos [--orders 1000] [--seed 1]
 
 A stack of its own, gone afterwards. SES throttles a fifth of its calls, loses answers after it took
 the mail, answers 5xx; its events come late, repeated, shuffled, or not at all. DynamoDB, Step Functions
@@ -32,11 +32,12 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from infra.local.children import Plan
+from infra.local.loopback import fetch
 from infra.local.processes import mark, marked
-from infra.local.settings import Settings, free_ports
+from infra.local.programs import Plan
+from infra.local.running_stack import Json, RunningStack, until
+from infra.local.settings import LocalSettings
 from infra.local.stack import StackError, running
-from infra.local.world import World, fetch
 from steps.ledger.rules import UNSENT, resends
 from steps.ledger.ses_events import NOTIFICATION_TAG
 
@@ -69,6 +70,9 @@ KILL_EVERY = 2.0
 AT_WORK = 5
 """So many functions must have workers: a lone dispatcher would be killed before its first batch ends."""
 
+TELL_EVERY = 10.0
+"""Seconds between two lines about what is still to come."""
+
 BOUNCES = "bounce"
 RECIPIENTS = {BOUNCES: 0.03, "complaint": 0.02, "ooto": 0.02}
 """Mailboxes of the simulator, and the share of orders that go to each."""
@@ -79,10 +83,10 @@ OUTCOMES = {"Delivery", "Bounce", "Complaint"}
 ALWAYS = {"DELIVERED", "BOUNCED", "COMPLAINED", "REJECTED", "FAILED"}
 
 
-def proxy_faults(dice: random.Random) -> list[dict[str, Any]]:
+def proxy_faults(dice: random.Random) -> list[Json]:
     """Return the fault proxy's rules: each fails one call in so many, without dice of its own."""
 
-    def rule(service: str, every: int, **fault: Any) -> dict[str, Any]:
+    def rule(service: str, every: int, **fault: Any) -> Json:
         one_in = every + dice.randrange(every // 5)
         return {"service": service, "sequence": {"fail": 1, "pass": one_in - 1}, **fault}
 
@@ -102,7 +106,7 @@ def proxy_faults(dice: random.Random) -> list[dict[str, Any]]:
     ]
 
 
-def order_events(count: int, dice: random.Random) -> list[dict[str, Any]]:
+def order_events(count: int, dice: random.Random) -> list[Json]:
     """Return `count` distinct order events; a few go to the simulator's mailboxes."""
     names, weights = zip(*RECIPIENTS.items(), strict=True)
     events = []
@@ -125,7 +129,7 @@ def order_events(count: int, dice: random.Random) -> list[dict[str, Any]]:
     return events
 
 
-def publications(events: list[dict[str, Any]], dice: random.Random) -> list[dict[str, Any]]:
+def publications(events: list[Json], dice: random.Random) -> list[Json]:
     """Return the events as they are published: all, a fifth of them two to four times, mixed."""
     again = dice.sample(events, round(len(events) * PUBLISHED_AGAIN))
     published = [*events, *(e for e in again for _ in range(dice.randint(1, 3)))]
@@ -144,7 +148,7 @@ class Killer(threading.Thread):
         self.killed: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Kills until `stop`."""
+        """Kill until `stop`."""
         while not self._ended.wait(self._dice.expovariate(1 / KILL_EVERY)):
             workers = defaultdict(list)
             for name, process in self._workers():
@@ -156,7 +160,7 @@ class Killer(threading.Thread):
                     self.killed[name.split("-")[1]] += 1
 
     def stop(self) -> None:
-        """Ends the killing."""
+        """End the killing."""
         self._ended.set()
         self.join()
 
@@ -168,18 +172,18 @@ class Killer(threading.Thread):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class Verdict:
     """What became of all orders; the figures of the table."""
 
     published: int
     distinct: int
     inbox: int
-    unflagged: tuple[str, ...]
+    unflagged: list[str]
     """Orders of which more mails were sent than the ledger knows to have been in doubt."""
     flagged: int
-    lost: tuple[str, ...]
+    lost: list[str]
     """Orders without a mail."""
-    unsettled: tuple[str, ...]
+    unsettled: list[str]
     """Orders whose record is not in a final status."""
     by_event: int
     by_resend: int
@@ -196,7 +200,7 @@ class Run:
 
     def __init__(self, plan: Plan, *, orders: int, seed: int) -> None:
         self.plan = plan
-        self.world = World(plan)
+        self.stack = RunningStack(plan)
         self.dice = random.Random(seed)  # noqa: S311 - must be repeatable
         self.seed = seed
         self.events = order_events(orders, self.dice)
@@ -207,10 +211,10 @@ class Run:
         """Set all faults and start killing."""
         # In a long run some events come after the grace period: those mails are sent again, and flagged.
         late = min(2 * GRACE, len(self.events) / 20)
-        self.world.ses("settings", SES_FAULTS | {"seed": self.seed, "events_late_max": late})
+        self.stack.ses("settings", SES_FAULTS | {"seed": self.seed, "events_late_max": late})
         fetch(f"{self.plan.faults_url}/_microburst/rules", proxy_faults(self.dice), "POST")
-        self.world.sqs.set_queue_attributes(
-            QueueUrl=self.world.queue_url("email-order-queue"),
+        self.stack.sqs.set_queue_attributes(
+            QueueUrl=self.stack.queue_url("email-order-queue"),
             Attributes={"VisibilityTimeout": str(VISIBILITY)},
         )
         self.killer.start()
@@ -218,49 +222,46 @@ class Run:
     def publish(self) -> None:
         """Publish all events, several at once."""
         with ThreadPoolExecutor(4) as pool:
-            for _ in pool.map(self.world.publish, map(json.dumps, self.published)):
+            for _ in pool.map(self.stack.publish, map(json.dumps, self.published)):
                 pass
 
-    def records(self) -> list[dict[str, Any]]:
-        """Return all records of the tracking table."""
-        pages = self.world.table.meta.client.get_paginator("scan").paginate(
-            TableName=self.world.table.name, ConsistentRead=True
-        )
-        found: list[dict[str, Any]] = [record for page in pages for record in page["Items"]]
-        return [r for r in found if "orderId" in r]
-
-    def settled(self) -> str:
+    def outstanding(self) -> str:
         """Say what is still to come; empty when nothing is."""
-        statuses = Counter(r["status"] for r in self.records())
-        waiting = self.world.waiting("email-order-queue")
-        pending = self.world.ses("stats")["events_pending"]
-        final = sum(n for status, n in statuses.items() if status not in UNSENT)
-        if final == len(self.events) and not waiting and not pending and not self._unsettled():
+        records = self.stack.all_records()
+        waiting = self.stack.waiting()
+        pending = self.stack.ses("stats")["events_pending"]
+        final = sum(r["status"] not in UNSENT for r in records)
+        unsettled = self._unsettled(records)
+        if final == len(self.events) and not waiting and not pending and not unsettled:
             return ""
         return (
             f"{final} of {len(self.events)} orders sent, {waiting} messages on the queue, "
             f"{pending} events to come, {self.killer.killed.total()} processes killed"
         )
 
-    def _unsettled(self) -> tuple[str, ...]:
-        reported: defaultdict[str, set[str]] = defaultdict(set)
-        for mail in self.world.ses("messages"):
-            reported[mail["tags"][NOTIFICATION_TAG][0]] |= set(mail["published"])
-        return tuple(
-            f"{r['orderId']} {r['status']}"
-            for r in self.records()
-            if r["status"] not in ALWAYS
-            and (r["status"] in UNSENT or reported[r["notificationId"]] & OUTCOMES)
-        )
-
-    def account(self) -> Account:
-        """Compare what SES took, what the inbox has and what the ledger says."""
+    def _mails(self) -> defaultdict[str, list[Json]]:
+        """Return what SES took, by notification id."""
         mails = defaultdict(list)
-        for mail in self.world.ses("messages"):
+        for mail in self.stack.ses("messages"):
             mails[mail["tags"][NOTIFICATION_TAG][0]].append(mail)
-        inbox = self.world.inbox()
+        return mails
+
+    def _unsettled(self, records: list[Json]) -> list[str]:
+        mails = self._mails()
+
+        def is_settled(record: Json) -> bool:
+            if record["status"] in ALWAYS:
+                return True
+            reported = {e for mail in mails[record["notificationId"]] for e in mail["published"]}
+            return record["status"] not in UNSENT and not reported & OUTCOMES
+
+        return [f"{r['orderId']} {r['status']}" for r in records if not is_settled(r)]
+
+    def verdict(self) -> Verdict:
+        """Compare what SES took, what the inbox has and what the ledger says."""
+        mails, inbox = self._mails(), self.stack.inbox()
         arrived = {m["headers"]["message-id"].strip("<>").partition("@")[0] for m in inbox}
-        records = {r["orderId"]: r for r in self.records()}
+        records = {r["orderId"]: r for r in self.stack.all_records()}
         unflagged, lost, flagged, by_event, by_resend = [], [], 0, 0, 0
         for event in self.events:
             order_id = event["orderId"]
@@ -274,44 +275,42 @@ class Run:
             flagged += min(extra, resent)
             if extra > resent:
                 unflagged.append(f"{order_id} {len(sent)} mails, {resent} in doubt")
-            if resent:
-                by_resend += 1
-            elif any(not mail["answered"] for mail in sent):
-                by_event += 1
-        return Account(
+            by_resend += bool(resent)
+            by_event += not resent and any(not mail["answered"] for mail in sent)
+        return Verdict(
             published=len(self.published),
             distinct=len(self.events),
             inbox=len(inbox),
-            unflagged=tuple(unflagged),
+            unflagged=unflagged,
             flagged=flagged,
-            lost=tuple(lost),
-            unsettled=self._unsettled(),
+            lost=lost,
+            unsettled=self._unsettled([*records.values()]),
             by_event=by_event,
             by_resend=by_resend,
             statuses=Counter(r["status"] for r in records.values()),
         )
 
-    def table(self, account: Account, seconds: float) -> Table:
+    def table(self, verdict: Verdict, seconds: float) -> Table:
         """Lay the figures out."""
-        table = Table(title=f"{account.distinct} orders, seed {self.seed}", show_header=False)
+        table = Table(title=f"{verdict.distinct} orders, seed {self.seed}", show_header=False)
         table.add_column(style="bold")
         table.add_column()
-        ses = self.world.ses("stats")
+        ses = self.stack.ses("stats")
         faults = fetch(f"{self.plan.faults_url}/_microburst/stats")["by_service"]
         answers_lost = ses["answers_dropped"] / ses["calls"]
         errors = (ses["errors_before"] + ses["errors_after"]) / ses["calls"]
         rows = {
-            "order events published": str(account.published),
-            "distinct orders": str(account.distinct),
-            "mails in the inbox": str(account.inbox),
-            "duplicates": f"{len(account.unflagged)} unflagged, {account.flagged} flagged in doubt",
-            "lost": str(len(account.lost)),
-            "in doubt, settled": f"{account.by_event} by event, {account.by_resend} by re-send",
+            "order events published": str(verdict.published),
+            "distinct orders": str(verdict.distinct),
+            "mails in the inbox": str(verdict.inbox),
+            "duplicates": f"{len(verdict.unflagged)} unflagged, {verdict.flagged} flagged in doubt",
+            "lost": str(len(verdict.lost)),
+            "in doubt, settled": f"{verdict.by_event} by event, {verdict.by_resend} by re-send",
             "dead letters, orders": _counts(self._dead_letters("email-order-dlq")),
             "dead letters, events": _counts(self._dead_letters("email-feedback-dlq")),
-            "left on the queue": str(self.world.waiting("email-order-queue")),
-            "statuses": _counts(account.statuses),
-            "not final": str(len(account.unsettled)),
+            "left on the queue": str(self.stack.waiting()),
+            "statuses": _counts(verdict.statuses),
+            "not final": str(len(verdict.unsettled)),
             "SES calls": f"{ses['calls']}: {ses['throttled'] / ses['calls']:.0%} throttled, "
             f"{answers_lost:.1%} answers lost, {errors:.1%} 5xx",
             "SES events": f"{ses['events_published']} published, {ses['events_repeated']} repeated, "
@@ -327,7 +326,7 @@ class Run:
     def _dead_letters(self, base: str) -> Counter[str]:
         """Take the dead letters out of a queue; return why they are there."""
         reasons: Counter[str] = Counter()
-        while letters := self.world.dead_letters(base):
+        while letters := self.stack.dead_letters(base):
             for letter in letters:
                 attached = letter.get("MessageAttributes", {})
                 if "reason" in attached:
@@ -342,53 +341,52 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {number}" for name, number in ordered if number) or "none"
 
 
-def run(plan: Plan, *, orders: int, seed: int, say: Console) -> Account:
+def run(plan: Plan, *, orders: int, seed: int, say: Console) -> Verdict:
     """Break everything, publish, wait until all is settled or patience ends, and print the table."""
     one = Run(plan, orders=orders, seed=seed)
     start = time.monotonic()
-    patience = 300 + 2 * orders
+    told = start
+
+    def settled() -> bool:
+        nonlocal told
+        missing = one.outstanding()
+        if missing and time.monotonic() - told > TELL_EVERY:
+            told = time.monotonic()
+            say.print(f"  {told - start:4.0f} s: {missing}", soft_wrap=True)
+        return not missing
+
     one.break_everything()
     try:
         say.print(f"· publishing {len(one.published)} events of {orders} orders")
         one.publish()
-        told = 0.0
-        while (missing := one.settled()) and time.monotonic() - start < patience:
-            if time.monotonic() - told > 10:  # noqa: PLR2004 - seconds, for a person
-                told = time.monotonic()
-                say.print(f"  {told - start:4.0f} s: {missing}", soft_wrap=True)
-            time.sleep(1)
+        with suppress(TimeoutError):
+            until(settled, seconds=300 + 2 * orders, every=1)
     finally:
         one.killer.stop()
-    account = one.account()
-    say.print(one.table(account, time.monotonic() - start))
+    verdict = one.verdict()
+    say.print(one.table(verdict, time.monotonic() - start))
     for what, whose in (
-        ("lost", account.lost),
-        ("sent twice", account.unflagged),
-        ("not final", account.unsettled),
+        ("lost", verdict.lost),
+        ("sent twice", verdict.unflagged),
+        ("not final", verdict.unsettled),
     ):
         for order in whose[:20]:
             say.print(f"[red]{what}[/]: {order}")
-    return account
+    return verdict
 
 
 def main() -> int:
     """Return the exit status: 0 when nothing was lost, sent twice unnoticed, or left open."""
-    parser = argparse.ArgumentParser(prog="python -m infra.local.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.local.chaos", description=__doc__)
     parser.add_argument("--orders", type=int, default=1000, help="distinct orders")
     parser.add_argument("--seed", type=int, default=1, help="of all dice")
     asked = parser.parse_args()
     say = Console(highlight=False, width=100)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ.update(SETTINGS)
-    aws_port, inbox_port, console_port = free_ports(3)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        settings = Settings(
-            environment_suffix="chaos",
-            aws_port=aws_port,
-            inbox_port=inbox_port,
-            console_port=console_port,
-            state_dir=Path(folder) / "stack",
-            faults=True,
+        settings = LocalSettings.on_free_ports(
+            Path(folder) / "stack", environment_suffix="chaos", faults=True
         )
         try:
             with running(settings, say=say.print) as plan:

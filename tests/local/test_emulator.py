@@ -1,0 +1,143 @@
+"""What `infra/local/emulator.py` mends in MiniStack, and that it starts no version but the one it knows.
+
+What needs a deployed stack is tested where it is: `emulator.CHECKS` names the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.local.programs import Plan, aws, plain_env
+from infra.local.running_stack import until
+from infra.local.settings import ROOT, LocalSettings
+from tests.local.emulator import ACCOUNT, REGION, client, lambda_asset, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SOURCE = ROOT / "infra" / "local" / "emulator.py"
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plan]:
+    with started(tmp_path_factory.mktemp("emulator") / "stack", aws) as plan:
+        yield plan
+
+
+def test_another_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    metadata = tmp_path / "ministack-99.0.0.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: ministack\nVersion: 99.0.0\n")
+    program = aws(Plan.make(LocalSettings.on_free_ports(tmp_path)))
+    refused = subprocess.run(
+        program.argv,
+        env=plain_env(tmp_path) | program.env | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "99.0.0 is installed" in refused.stderr
+    tests = re.findall(r"^  (\S+)::(\w+)", refused.stderr, re.MULTILINE)
+    assert len(tests) >= 6
+    for path, name in tests:
+        assert f"def {name}(" in (ROOT / path).read_text()
+
+
+def test_the_version_that_is_pinned_is_the_one_it_was_written_for() -> None:
+    written_for = re.search(r'^WRITTEN_FOR = "(.+)"$', SOURCE.read_text(), re.MULTILINE)
+    pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["emulator"]
+    assert written_for
+    assert f"ministack=={written_for[1]}" in pinned
+
+
+def test_loopback_counts_as_tls(emulator: Plan) -> None:
+    sqs = client("sqs", emulator.settings.aws_url)
+    queue = sqs.create_queue(QueueName="tls-only")["QueueUrl"]
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Resource": f"arn:aws:sqs:{REGION}:{ACCOUNT}:tls-only",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    sqs.send_message(QueueUrl=queue, MessageBody="x")
+
+
+def test_an_alarm_minds_its_dimensions(emulator: Plan) -> None:
+    cloudwatch = client("cloudwatch", emulator.settings.aws_url)
+
+    def put(queue: str, value: float) -> None:
+        metric = {"MetricName": "Depth", "Value": value}
+        dimensions = {"Dimensions": [{"Name": "QueueName", "Value": queue}]}
+        cloudwatch.put_metric_data(Namespace="N", MetricData=[metric | dimensions])
+
+    for queue in ("full", "empty"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=queue,
+            Namespace="N",
+            MetricName="Depth",
+            Dimensions=[{"Name": "QueueName", "Value": queue}],
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+        )
+    put("empty", 0)
+    put("full", 7)
+
+    def states() -> dict[str, str]:
+        alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+        return {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
+
+    until(lambda: "INSUFFICIENT_DATA" not in states().values(), what="both to be evaluated")
+    assert states() == {"full": "ALARM", "empty": "OK"}
+
+
+def test_an_environment_that_dies_at_its_start_takes_no_other_along(
+    emulator: Plan, tmp_path: Path
+) -> None:
+    functions, iam = (client(name, emulator.settings.aws_url) for name in ("lambda", "iam"))
+    role = iam.create_role(RoleName="role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    at_work, dying = tmp_path / "at-work", tmp_path / "dying"
+    source = (
+        "import pathlib, time\n"
+        "def handler(event, context):\n"
+        f"    pathlib.Path({str(at_work)!r}).touch()\n"
+        f"    while not pathlib.Path({str(dying)!r}).exists(): time.sleep(0.05)\n"
+        "    time.sleep(1)\n"
+        "    return 'well'\n"
+    )
+    bootstrap = (
+        f'#!/bin/sh\nif [ -e "{at_work}" ]; then touch "{dying}"; exit 1; fi\n'
+        f'exec "{emulator.lambda_dir / "bootstrap"}"\n'
+    )
+    functions.create_function(
+        FunctionName="waits",
+        Runtime="provided.al2023",
+        Handler="code.handler",
+        Role=role,
+        Timeout=60,
+        Code={"ZipFile": lambda_asset(source, bootstrap)},
+    )
+
+    def invoke() -> str:
+        return str(functions.invoke(FunctionName="waits")["Payload"].read().decode())
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(invoke)
+        until(at_work.exists, what="the first environment at work")
+        assert "Runtime.ExitError" in invoke()
+        assert first.result() == '"well"'

@@ -1,0 +1,171 @@
+"""The scheduled workflows, end to end on a local stack: budget, reputation, pause, alarms, alerts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from infra.local.running_stack import Json, RunningStack, until
+from infra.local.settings import LocalSettings
+from infra.local.stack import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.local.programs import Plan
+
+SCHEDULED = {"cost-analysis": "cost", "bounce-rate-check": "reputation"}
+
+
+class StackWithAlerts(RunningStack):
+    """A running stack, with a queue that hears the alerts."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.cloudwatch, self.scheduler = self.client("cloudwatch"), self.client("scheduler")
+        self.operator = self.sqs.create_queue(QueueName=self.name("operator"))["QueueUrl"]
+        queue_arn = self.arn("sqs", "operator")
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.sqs.set_queue_attributes(QueueUrl=self.operator, Attributes={"Policy": policy})
+        topic = self.arn("sns", "email-alerts")
+        self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+        self._alerts: list[Json] = []
+
+    def alert(self, words: str) -> Json:
+        """Wait for the alert with these words in its subject; it is the only one so far."""
+
+        def matching() -> list[Json]:
+            self._alerts += [json.loads(m["Body"]) for m in self.dead_letters("operator")]
+            return [a for a in self._alerts if words in a["Subject"]]
+
+        (alert,) = until(matching, what=f"an alert: {words}")
+        return alert
+
+    def is_alarming(self, name: str) -> bool:
+        (alarm,) = self.cloudwatch.describe_alarms(AlarmNames=[self.name(name)])["MetricAlarms"]
+        return bool(alarm["StateValue"] == "ALARM")
+
+    def publish_order(self, order_id: str, address: str) -> None:
+        event = {
+            "orderId": order_id,
+            "customerEmail": address,
+            "customerName": "Jo Doe",
+            "orderItems": [{"name": "Tea", "quantity": 1, "price": "5.00"}],
+            "orderTotal": "5.00",
+            "orderTimestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self.publish(json.dumps(event))
+
+    def statuses(self) -> Counter[str]:
+        return Counter(record["status"] for record in self.all_records())
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackWithAlerts]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTO_PAUSE_SENDING", "true")
+        patch.setenv("COST_BUDGET_THRESHOLD", "0.01")
+        folder = tmp_path_factory.mktemp("scheduled") / "stack"
+        with running(LocalSettings.on_free_ports(folder)) as plan:
+            yield StackWithAlerts(plan)
+
+
+def test_the_schedulers_own_targets_run_both_workflows(stack: StackWithAlerts) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).strftime("at(%Y-%m-%dT%H:%M:%S)")
+    for base in SCHEDULED:
+        target = stack.scheduler.get_schedule(Name=stack.name(base))["Target"]
+        stack.scheduler.create_schedule(
+            Name=f"{base}-now",
+            ScheduleExpression=soon,
+            Target=target,
+            FlexibleTimeWindow={"Mode": "OFF"},
+        )
+    reports = boto3.resource("dynamodb", **stack.settings.client).Table(stack.name("email-reports"))
+    for base, kind in SCHEDULED.items():
+        report = stack.report_of(only_execution(stack, base))
+        item = reports.get_item(Key={"kind": kind, "date": report["date"]})["Item"]
+        assert json.loads(str(item["report"])) == report
+
+
+def only_execution(stack: StackWithAlerts, base: str) -> str:
+    machine = stack.arn("states", f"stateMachine:{base}")
+    (execution,) = until(
+        lambda: stack.states.list_executions(stateMachineArn=machine)["executions"],
+        seconds=90,
+        what=f"an execution of {base}",
+    )
+    return str(execution["executionArn"])
+
+
+def test_a_tiny_budget_alerts_once_and_not_at_every_run(stack: StackWithAlerts) -> None:
+    report = stack.report("cost-analysis")
+    assert report["breaches"] == ["OVER_BUDGET"]
+    assert "alert" not in report, "the scheduled run before has told"
+    until(lambda: stack.is_alarming("email-cost-budget"), what="the budget's alarm")
+    alert = stack.alert("Order mails: USD")
+    assert "the budget is 0.01" in alert["Subject"]
+    assert "Amazon Simple Email Service: USD" in alert["Message"]
+    stack.alert('ALARM: "email-cost-budget-dev"')
+
+
+def test_bounces_alarm_pause_and_lift(stack: StackWithAlerts) -> None:
+    send_forty_of_which_eight_bounce(stack)
+
+    def judged() -> Json | None:
+        report = stack.report("bounce-rate-check")
+        day = report["windows"]["24 h"]
+        return report if (day["sent"], day["bounced"]) == (40, 8) else None
+
+    report = until(judged, what="the metrics of all forty mails")
+    assert report["verdict"] == "CRITICAL"
+    until(lambda: stack.is_alarming("email-bounce-rate"), what="the bounce alarm")
+    message = stack.alert("sending reputation")["Message"]
+    assert message.startswith("SENDING IS PAUSED")
+    assert "bounces in" in message
+    assert "Last 24 h: " in message
+    assert "alert" not in stack.report("bounce-rate-check")
+
+    before = stack.put_off()
+    for n in range(40, 45):
+        stack.publish_order(f"ORDER-{n}", f"jo{n}@example.com")
+    until(lambda: len(stack.put_off() - before) == 5, what="all to be put off")
+    assert stack.statuses()["DELIVERED"] == 32, "a mail went out while sending is paused"
+    lift(stack, message)
+    until(lambda: stack.statuses()["DELIVERED"] == 37, seconds=120, what="the mails that waited")
+
+
+def send_forty_of_which_eight_bounce(stack: StackWithAlerts) -> None:
+    def ended(count: int) -> bool:
+        statuses = stack.statuses()
+        return statuses["BOUNCED"] + statuses["DELIVERED"] == count
+
+    for n in range(40):
+        bounces = n % 5 == 0
+        address = f"bounce+{n}@simulator.amazonses.com" if bounces else f"jo{n}@example.com"
+        stack.publish_order(f"ORDER-{n}", address)
+        if n % 8 == 7:  # Not all at once: a loaded laptop starts cold functions slowly.
+            until(partial(ended, n + 1), seconds=120, what=f"the first {n + 1} mails' ends")
+    assert stack.statuses()["BOUNCED"] == 8
+
+
+def lift(stack: StackWithAlerts, message: str) -> None:
+    """Lift the pause with the command that the alert names."""
+    command = next(
+        line.split() for line in message.splitlines() if line.endswith("--sending-enabled")
+    )
+    assert command[:3] == ["aws", "sesv2", "put-configuration-set-sending-options"]
+    stack.client("sesv2").put_configuration_set_sending_options(
+        ConfigurationSetName=command[4], SendingEnabled=True
+    )
