@@ -69,7 +69,7 @@ test: setup .local/browser.done lint ## runs every test, the fast ones first
 	@$(BIN)/python -m pytest
 
 lint: $(VENV)/laptop.done ## format, lint, types, import directions
-	@ruff format --check . && ruff check . && mypy && lint-imports
+	@ruff format --check . && ruff check . && echo "· checking types" && mypy && lint-imports
 
 format: $(VENV)/laptop.done ## formats the code and mends what ruff can mend
 	@ruff format . && ruff check --fix .
