@@ -17,33 +17,29 @@ decided here alone. JSONPath, not JSONata: two independent interpreters read it,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, IResolvable
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 
-from statemachines.retries import retry_what_passes
+from statemachines.retries import NOT_INVOKED, retry_send, retry_what_passes
 from steps.contract import limits
-from steps.contract.errors import (
-    LedgerUnavailable,
-    SendOutcomeUnknown,
-    SendRejected,
-    SendThrottled,
-    UnexpectedError,
-)
+from steps.contract.errors import SendOutcomeUnknown, SendRejected, UnexpectedError
 from steps.contract.state import ClaimResult, FailureEnd, Outcome
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
     from constructs import Construct
 
-NOT_INVOKED = "Lambda.TooManyRequestsException"
-"""Lambda throttled the invocation: the function did not run."""
+_TIMEOUT = "timeout"
 
-SEND_AGAIN = (SendThrottled.__name__, LedgerUnavailable.__name__, NOT_INVOKED)
-"""After these SES certainly does not have the mail, and the send step may be tried again at once."""
+
+def _step_function(timeout: int) -> lambda_.IFunction:
+    """Declare a step; `timeout` is its function's, in seconds."""
+    declared: lambda_.IFunction = field(metadata={_TIMEOUT: timeout})
+    return declared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,25 +49,19 @@ class Steps:
     A step `name` is the module `steps.name`, deployed as the function `email-name-{env}`.
     """
 
-    validate: lambda_.IFunction
-    dedup: lambda_.IFunction
-    render: lambda_.IFunction
-    send: lambda_.IFunction
-    record: lambda_.IFunction
+    validate: lambda_.IFunction = _step_function(limits.PURE_STEP_TIMEOUT)
+    dedup: lambda_.IFunction = _step_function(limits.DEDUP_TIMEOUT)
+    render: lambda_.IFunction = _step_function(limits.PURE_STEP_TIMEOUT)
+    send: lambda_.IFunction = _step_function(limits.SEND_TIMEOUT)
+    record: lambda_.IFunction = _step_function(limits.RECORD_TIMEOUT)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the steps' names."""
-        return tuple(field.name for field in fields(cls))
+        return tuple(TIMEOUTS)
 
 
-TIMEOUTS = {
-    "validate": limits.PURE_STEP_TIMEOUT,
-    "dedup": limits.DEDUP_TIMEOUT,
-    "render": limits.PURE_STEP_TIMEOUT,
-    "send": limits.SEND_TIMEOUT,
-    "record": limits.RECORD_TIMEOUT,
-}
+TIMEOUTS: dict[str, int] = {step.name: step.metadata[_TIMEOUT] for step in fields(Steps)}
 """Each step's function's time-out in seconds; its task waits `limits.TASK_MARGIN` longer."""
 
 
@@ -120,13 +110,7 @@ def _delivery(
 ) -> sfn.IChainable:
     """Render, send and record."""
     send = _task(scope, steps, "send", result_path="$.receipt")
-    send.add_retry(
-        errors=list(SEND_AGAIN),
-        interval=Duration.seconds(limits.SEND_RETRY_INTERVAL),
-        max_attempts=limits.SEND_RETRIES,
-        backoff_rate=limits.SEND_RETRY_BACKOFF,
-        jitter_strategy=sfn.JitterType.FULL,
-    )
+    retry_send(send)
     send.add_catch(rejected, errors=[SendRejected.__name__], result_path="$.error")
     send.add_catch(_in_doubt(scope, failure), errors=["States.ALL"], result_path="$.error")
     return (
@@ -152,15 +136,17 @@ def _failure(scope: Construct, steps: Steps) -> sfn.IChainable:
     failed = _fail(
         scope, FailureEnd.FAILED, "A bug; a few more attempts, then the dead-letter queue."
     )
-    give_up = _step(
-        scope, steps, "record", deferred, state="RecordFailed", outcome=Outcome.FAILED
-    ).next(
-        _fail(
-            scope,
-            FailureEnd.GAVE_UP,
-            "The last attempt failed; the event is in the dead-letter queue.",
-        )
+    gave_up = _fail(
+        scope,
+        FailureEnd.GAVE_UP,
+        "The last attempt failed; the event is in the dead-letter queue.",
     )
+    give_up = _task(scope, steps, "record", state="RecordFailed", outcome=Outcome.FAILED)
+    _retry(give_up)
+    # A bug in the record step cannot be recorded either; what passes is worth coming back for.
+    give_up.add_catch(gave_up, errors=[UnexpectedError.__name__], result_path="$.error")
+    give_up.add_catch(deferred, errors=["States.ALL"], result_path="$.error")
+    give_up.next(gave_up)
     bug = sfn.Condition.string_equals("$.error.Error", UnexpectedError.__name__)
     last_attempt = sfn.Condition.or_(
         _attempt_is_at_least(limits.QUEUE_MAX_RECEIVES),
@@ -177,8 +163,9 @@ def _failure(scope: Construct, steps: Steps) -> sfn.IChainable:
 def _in_doubt(scope: Construct, failure: sfn.IChainable) -> sfn.IChainable:
     """Tell a send step that may have handed the mail to SES from one that certainly did not.
 
-    Names of our own errors have no dot. Those of Lambda and Step Functions do, and say nothing of how
-    far the step came.
+    Errors of Lambda and Step Functions have a dot in their names, and say nothing of how far the step
+    came. Whatever is raised inside the handler becomes one of our own errors, which say it. A name that
+    is neither was raised while the function's code was loaded, before the handler ran.
     """
     error = "$.error.Error"
     not_told = sfn.Condition.and_(
@@ -231,14 +218,18 @@ def _step(
 ) -> tasks.LambdaInvoke:
     """Make the state of a step that may be repeated, which is any but the send step."""
     task = _task(scope, steps, step, state=state, result_path=result_path, outcome=outcome)
+    _retry(task)
+    task.add_catch(failure, errors=["States.ALL"], result_path="$.error")
+    return task
+
+
+def _retry(task: tasks.LambdaInvoke) -> None:
     retry_what_passes(
         task,
         interval=limits.STEP_RETRY_INTERVAL,
         retries=limits.STEP_RETRIES,
         backoff=limits.STEP_RETRY_BACKOFF,
     )
-    task.add_catch(failure, errors=["States.ALL"], result_path="$.error")
-    return task
 
 
 def _task(

@@ -1,4 +1,7 @@
-"""The rule of what a workflow tries again: our own UnexpectedError is a bug, whatever else fails passes."""
+"""What a workflow tries again: by rule, our own UnexpectedError is a bug, whatever else fails passes.
+
+The send step alone goes by a list, since a repetition could be a second mail.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,17 @@ from typing import TYPE_CHECKING
 from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 
-from steps.contract.errors import UnexpectedError
+from steps.contract import limits
+from steps.contract.errors import LedgerUnavailable, SendThrottled, UnexpectedError
 
 if TYPE_CHECKING:
     from aws_cdk import aws_stepfunctions_tasks as tasks
+
+NOT_INVOKED = "Lambda.TooManyRequestsException"
+"""Lambda throttled the invocation: the function did not run."""
+
+SEND_AGAIN = (SendThrottled.__name__, LedgerUnavailable.__name__, NOT_INVOKED)
+"""After these SES certainly does not have the mail, and the send step may be tried again at once."""
 
 
 def retry_what_passes(
@@ -26,5 +36,16 @@ def retry_what_passes(
         interval=Duration.seconds(interval),
         max_attempts=retries,
         backoff_rate=backoff,
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+
+
+def retry_send(task: tasks.LambdaInvoke) -> None:
+    """Let the send step be tried again where SES certainly does not have the mail."""
+    task.add_retry(
+        errors=list(SEND_AGAIN),
+        interval=Duration.seconds(limits.SEND_RETRY_INTERVAL),
+        max_attempts=limits.SEND_RETRIES,
+        backoff_rate=limits.SEND_RETRY_BACKOFF,
         jitter_strategy=sfn.JitterType.FULL,
     )

@@ -4,7 +4,7 @@
                                                                         any failure -> AlertFailed -> Failed
 
 A source that does not answer does not fail the workflow: the report says what it lacks. Whatever else
-fails is alerted by the workflow itself, since nobody watches the watch.
+fails is alerted by the workflow itself, since nothing monitors the monitors.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def mails(now: datetime) -> cost.MailsSent:
     (days,) = sources.metric_values(
         [(NAMESPACE, Metric.SENT, "Sum")], first_day(now), now, period=limits.DAY
     )
-    return {"days": {at.date().isoformat(): int(sent) for at, sent in days.items()}}
+    return {"days": {at.astimezone(UTC).date().isoformat(): int(sent) for at, sent in days.items()}}
 
 
 def plan(_now: datetime) -> cost.SesPlan:

@@ -40,10 +40,10 @@ MESSAGE_TOO_LARGE = "MessageTooLarge"
 """The reason of a dead letter whose message is larger than an execution's input may be."""
 
 IN_PROGRESS = "InProgress"
-"""Why a message waits whose notification another execution is at."""
+"""Why a message waits: another execution holds the notification."""
 
 PACED = "Paced"
-"""Why a message waits while other dispatchers use the send rate up."""
+"""Why a message waits: other dispatchers have reserved the send rate."""
 
 NAME_MAX = 80
 """Step Functions: an execution's name has at most 80 characters."""
@@ -103,10 +103,14 @@ class Later:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """The message cannot succeed; `reason` is an error's name, `execution` where to look, if any."""
+    """The message cannot succeed; `reason` is an error's name, `execution` where to look, if any.
+
+    `counted`: the order workflow counted and recorded the failure itself.
+    """
 
     reason: str
     execution: str = ""
+    counted: bool = False
 
 
 Disposition = Done | Later | DeadLetter
@@ -132,17 +136,22 @@ def execution_name(message: str, message_id: str, receives: int) -> str:
 
 
 def dispose(execution: OrderExecution, receives: int) -> Disposition:
-    """Say what becomes of a message after its execution. Whether to give up is the workflow's decision."""
+    """Say what becomes of a message after its execution.
+
+    Whether to give up is the workflow's decision, except where it came to none: it broke, it timed out,
+    or it could not record its decision, and the queue lets the message go after this receive.
+    """
     if execution.status == "SUCCEEDED":
         claim = execution.output.get("claim", {})
         if claim.get("result") == ClaimResult.IN_PROGRESS:
             # Its claim may run for long, but most are settled within seconds.
             return Later(min(claim["retryAfter"], limits.retry_delay(receives)), IN_PROGRESS)
         return Done()
-    # A workflow that came to no end of its own (States.Runtime, say) could not decide either.
-    broke = execution.status == "FAILED" and execution.end is None
-    last = limits.UNEXPECTED_MAX_ATTEMPTS if broke else limits.QUEUE_MAX_RECEIVES
-    if execution.end is FailureEnd.GAVE_UP or receives >= last:
+    if execution.end is FailureEnd.GAVE_UP:
+        return DeadLetter(execution.error, execution.arn, counted=True)
+    workflow_broke = execution.status == "FAILED" and execution.end is None
+    last = limits.UNEXPECTED_MAX_ATTEMPTS if workflow_broke else limits.QUEUE_MAX_RECEIVES
+    if receives >= last:
         return DeadLetter(execution.error, execution.arn)
     return Later(limits.retry_delay(receives), execution.error)
 
@@ -172,8 +181,8 @@ class Dispatcher:
             if isinstance(disposition, Later) and disposition.reason != IN_PROGRESS:
                 # A period with orders and no mail has the value 0 then; one without orders has none.
                 count(Metric.SENT, 0)
-            if disposition == DeadLetter(MESSAGE_TOO_LARGE):
-                count(Metric.FAILED)  # No execution was there to count it.
+            if isinstance(disposition, DeadLetter) and not disposition.counted:
+                count(Metric.FAILED)
         return [r["messageId"] for r, leaves in zip(records, settled, strict=True) if not leaves]
 
     def _dispositions(self, records: list[SqsRecord]) -> list[Disposition]:
@@ -210,7 +219,7 @@ class Dispatcher:
                     logger.info("later", message_id=message_id, reason=reason, delay=delay)
                     self.queue.postpone(record["receiptHandle"], delay)
                     return False
-                case DeadLetter(reason, execution):
+                case DeadLetter(reason=reason, execution=execution):
                     logger.error(
                         "dead letter", message_id=message_id, reason=reason, execution_id=execution
                     )

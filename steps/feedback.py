@@ -52,7 +52,7 @@ def apply_event(message: str, *, table: LedgerTable) -> None:
     Raises:
         InvalidSesEvent: it is no SES event.
         RecordNotFound: no record has sent it, or its message id is not recorded yet.
-        LedgerUnavailable: the table did not answer, or the record changed all the time.
+        LedgerUnavailable: the table did not answer, or the record kept changing.
     """
     event = ses_events.parse(message)
     if event is None:
@@ -71,7 +71,7 @@ def apply_event(message: str, *, table: LedgerTable) -> None:
         if table.write(update) is None:
             _report(Status(record["status"]), event)
             return
-    raise LedgerUnavailable("the record changed under the event all the time")
+    raise LedgerUnavailable("the record kept changing under the event")
 
 
 def _update(record: Record, event: SesEvent) -> rules.Update | None:

@@ -1,1 +1,1 @@
-"""The one door to AWS: a module per service, and nowhere else is boto3 imported."""
+"""The one door to AWS: nowhere else is boto3 imported."""

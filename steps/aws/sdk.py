@@ -1,4 +1,4 @@
-"""How boto3 is asked, and the one translation of what it raises.
+"""Client settings, and the one place where the SDK's errors become ours.
 
 Clients are made on first use, so that a function pays for what it calls. What a call may cost in time is
 set by `steps.contract.limits`.

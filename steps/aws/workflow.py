@@ -53,9 +53,11 @@ class OrderExecution:
         """Read the error and cause of a failed execution; a Fail state's cause holds the original's."""
         if error not in set(FailureEnd):
             return cls(arn=arn, status="FAILED", error=error)
-        return cls(
-            arn=arn, status="FAILED", end=FailureEnd(error), error=json.loads(cause)["Error"]
-        )
+        try:
+            original = str(json.loads(cause)["Error"])
+        except (ValueError, KeyError, TypeError):
+            original = error  # Step Functions cuts a long cause off.
+        return cls(arn=arn, status="FAILED", end=FailureEnd(error), error=original)
 
 
 @dataclass(frozen=True)

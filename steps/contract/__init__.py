@@ -1,1 +1,1 @@
-"""What all parts agree on: shapes, names, errors, bounds, and the frame around every function."""
+"""What all parts agree on: shapes, names, errors, bounds, and the wrapper around every function."""

@@ -5,7 +5,7 @@ OrderMailError
 ├── WorkflowUnavailable   the execution could not be started, or its end is not known
 ├── SesUnavailable        SES did not tell what the account may send
 ├── QueueUnavailable      SQS did not take a message back or on
-├── SourceUnavailable     a figure of the scheduled reports is not to be had; the report says so
+├── SourceUnavailable     a figure of the scheduled reports is unavailable; the report says so
 ├── ClaimLost             another execution owns the notification by now; this one must stop
 ├── SendDeferred          SES did not accept the mail and says it may do so later
 │   ├── SendThrottled     faster than the account's send rate

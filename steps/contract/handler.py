@@ -1,4 +1,4 @@
-"""The one frame around every function: log, metrics and errors are alike everywhere."""
+"""The one wrapper around every function: log, metrics and errors are alike everywhere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def step_handler(
     run: Callable[[StepEvent, LambdaContext], Answer],
 ) -> Callable[[StepEvent, LambdaContext], Answer]:
     """Make a Lambda handler of a step: every line it logs carries order and execution, nothing personal."""
-    run_in_frame = lambda_handler(run)
+    wrapped = lambda_handler(run)
 
     @functools.wraps(run)
     def handler(event: StepEvent, context: LambdaContext) -> Answer:
@@ -45,7 +45,7 @@ def step_handler(
             execution_id=event["execution"],
             attempt=state.get("attempt"),
         )
-        return run_in_frame(event, context)
+        return wrapped(event, context)
 
     return handler
 

@@ -67,9 +67,10 @@ MACHINE_TIMEOUT = (
     2 * (PURE_STEP_TIMEOUT + TASK_MARGIN)
     + (DEDUP_TIMEOUT + TASK_MARGIN)
     + (SEND_TIMEOUT + TASK_MARGIN)
-    + (RECORD_TIMEOUT + TASK_MARGIN)
+    + 2 * (RECORD_TIMEOUT + TASK_MARGIN)
 )
-"""Each step once, at its slowest. No healthy execution comes near it; Express stops at five minutes."""
+"""Each step once, at its slowest, and the record of giving up. No healthy execution comes near it;
+Express stops at five minutes."""
 
 CLAIM_LEASE = MACHINE_TIMEOUT + 15
 """A claim outlives the execution that made it, whatever its end."""
@@ -120,16 +121,20 @@ RETRY_DELAY_MAX = 30 * 60
 
 QUEUE_RETENTION = 14 * DAY
 QUEUE_MAX_RECEIVES = 200
-"""About four days at `RETRY_DELAY_MAX`: an outage of a weekend passes, and ten days remain for an
-operator, since a dead letter keeps the age it had on the queue."""
+"""About four days at `RETRY_DELAY_MAX`: an outage of a weekend passes. A dead letter that the dispatcher
+sends starts anew with two weeks; one that SQS moves keeps its age, and has ten days left."""
 
 UNEXPECTED_MAX_ATTEMPTS = 5
 """A bug does not heal by waiting: after so many receives the message goes to the dead letters."""
 
 RECORD_TTL = 90 * DAY
 
-MESSAGE_MAX_BYTES = 256 * 1024
-"""Step Functions' limit for an execution's input, counted after JSON escaping."""
+STATE_MAX_BYTES = 256 * 1024
+"""Step Functions' limit for an execution's input and for what a task is given."""
+TASK_ENVELOPE_BYTES = 512
+"""What a task is given around the state: the execution's ARN above all."""
+MESSAGE_MAX_BYTES = STATE_MAX_BYTES - TASK_ENVELOPE_BYTES
+"""The largest input that still reaches Validate, counted after JSON escaping."""
 
 
 def retry_delay(receives: int) -> int:
@@ -160,10 +165,10 @@ ALERT_TIMEOUT = 30
 _RETRY_WAITS = sum(REPORT_RETRY_INTERVAL * REPORT_RETRY_BACKOFF**i for i in range(REPORT_RETRIES))
 REPORT_MACHINE_TIMEOUT = round(
     4 * ((1 + REPORT_RETRIES) * REPORT_TASK_TIMEOUT + _RETRY_WAITS)
-    + ((1 + REPORT_RETRIES) * ALERT_TIMEOUT + _RETRY_WAITS)
+    + 2 * ((1 + REPORT_RETRIES) * ALERT_TIMEOUT + _RETRY_WAITS)
 )
-"""The sources, the report, the pause and the keeping, each with all its retries, and the alert. It must
-end before the next run, an hour later."""
+"""The sources, the report, the pause and the keeping, the alert, and the alert that one of them failed,
+each with all its retries. It must end before the next run, an hour later."""
 
 COST_REPORT_TTL = 400 * DAY
 REPUTATION_REPORT_TTL = 90 * DAY

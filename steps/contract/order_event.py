@@ -162,7 +162,7 @@ class PostalAddress(_Shape):
 class OrderEvent(_Shape):
     """What all kinds share of the SNS message body. Unknown fields are ignored.
 
-    `eventTimestamp` is when that happened which the mail announces; its kind's age counts from there.
+    `eventTimestamp` is when the announced change happened; the event's age is measured from it.
     """
 
     order_id: OrderId

@@ -1,4 +1,4 @@
-"""The shapes and words of the scheduled reports' workflows: their sources, their tasks, their alert."""
+"""The shapes and names of the scheduled reports' workflows: their sources, their tasks, their alert."""
 
 from __future__ import annotations
 

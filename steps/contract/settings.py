@@ -54,7 +54,7 @@ def _to_text(value: object) -> str:
 
 def _from_text(text: str, type_: type) -> object:
     if type_ is bool:
-        return text == "true"
+        return {"true": True, "false": False}[text]
     if type_ in (str, int, Decimal):
         return type_(text)
     return type_.from_json(text)  # type: ignore[attr-defined]

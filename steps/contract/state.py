@@ -1,4 +1,4 @@
-"""The shapes that pass between the steps of the order workflow, and the words it turns on."""
+"""The shapes that pass between the steps of the order workflow, and the values it branches on."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class InProgress:
 
 @dataclass(frozen=True)
 class TakeOver:
-    """The claim is to be had: make `update`. `in_doubt`: SES may have the mail already."""
+    """The claim is free to take: make `update`. `in_doubt`: SES may have the mail already."""
 
     update: Update
     in_doubt: bool = False

@@ -238,6 +238,15 @@ SCENARIOS = [
         error="LedgerUnavailable",
         record={"status": "CLAIMED"},
     ),
+    Scenario(
+        name="giving-up-meets-a-bug",
+        attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
+        throws=failing("Render", "UnexpectedError", 1)
+        | failing("RecordFailed", "UnexpectedError", 1),
+        path=(*CLAIM, "Render", "WhatFailed?", "RecordFailed", "GaveUp"),
+        error="UnexpectedError",
+        record={"status": "CLAIMED"},
+    ),
     *(
         Scenario(
             name=f"{task.lower()}-passes-at-the-second-try",

@@ -65,8 +65,12 @@ def record(body: str, *, receives: int = 1, message_id: str = "0123456789") -> S
         (failed("Deferred", "SendingPaused"), 199, Later(1800, "SendingPaused")),
         (failed("InDoubt", "Lambda.Unknown"), 1, Later(5, "Lambda.Unknown")),
         (failed("Failed", "UnexpectedError"), 4, Later(40, "UnexpectedError")),
-        (failed("GaveUp", "UnexpectedError"), 5, DeadLetter("UnexpectedError", "arn")),
-        (failed("GaveUp", "SendingPaused"), 200, DeadLetter("SendingPaused", "arn")),
+        (
+            failed("GaveUp", "UnexpectedError"),
+            5,
+            DeadLetter("UnexpectedError", "arn", counted=True),
+        ),
+        (failed("GaveUp", "SendingPaused"), 200, DeadLetter("SendingPaused", "arn", counted=True)),
         # The workflow decides: what it calls Deferred waits, whatever its name and its tries.
         (failed("Deferred", "UnexpectedError"), 199, Later(1800, "UnexpectedError")),
         # At the last receive SQS would move it without a reason.
@@ -82,6 +86,12 @@ def test_what_becomes_of_a_message(
     execution: OrderExecution, receives: int, expected: Disposition
 ) -> None:
     assert dispose(execution, receives) == expected
+
+
+@pytest.mark.parametrize("cause", ["", "{", '{"Error":"Un', "[]", "{}"])
+def test_a_cause_that_is_cut_off_takes_nothing_down(cause: str) -> None:
+    execution = OrderExecution.failed("arn", "Deferred", cause)
+    assert dispose(execution, 1) == Later(5, "Deferred")
 
 
 def test_every_end_of_the_workflow_is_known() -> None:
@@ -191,6 +201,31 @@ def test_what_waits_stays_on_the_queue_and_the_rest_leaves() -> None:
     assert stays == ["a"]
     assert queue.postponed == {"handle-a": 5}
     assert queue.dead == [("{}", "SendThrottled", "arn")]
+
+
+@pytest.mark.parametrize(
+    ("execution", "counts"),
+    [(failed("GaveUp", "UnexpectedError"), 0), (failed("States.Runtime"), 1), (TIMED_OUT, 1)],
+)
+def test_a_failure_is_counted_where_the_workflow_did_not(
+    execution: OrderExecution, counts: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, _, _ = dispatcher(execution)
+    assert one.run_batch([record("{}", receives=limits.QUEUE_MAX_RECEIVES)]) == []
+    if metrics.metric_set:
+        metrics.flush_metrics()
+    assert capsys.readouterr().out.count('"EmailFailed":[1.0]') == counts
+
+
+def test_a_message_that_is_just_small_enough_reaches_the_first_task() -> None:
+    one, workflow, _ = dispatcher(succeeded())
+    envelope = len(json.dumps({"message": "", "attempt": 1}))
+    body = "x" * (limits.MESSAGE_MAX_BYTES - envelope)
+    assert one.run_batch([record(body)]) == []
+    assert len(workflow.started) == 1
+    arn = f"arn:aws:states:ap-southeast-1:123456789012:express:{'m' * 80}:{'e' * 80}:{'u' * 73}"
+    task = {"execution": arn, "state": {"message": body, "attempt": 1}, "outcome": "REJECTED"}
+    assert len(json.dumps(task)) <= limits.STATE_MAX_BYTES
 
 
 def test_what_sqs_does_not_take_on_stays() -> None:

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from statemachines.order_workflow import SEND_AGAIN
+from statemachines.retries import SEND_AGAIN
 from steps.contract import errors, limits
 from tests.support.asl import ORDER_WORKFLOW, STATES, end_of, is_retried
 from tests.support.in_memory_aws import table_items, tracking_table
@@ -120,6 +120,12 @@ def test_whether_to_give_up_depends_on_the_attempt_and_the_error() -> None:
     assert end("Lambda.Unknown", limits.QUEUE_MAX_RECEIVES) is None
     assert end("UnexpectedError", limits.UNEXPECTED_MAX_ATTEMPTS - 1) == "Failed"
     assert end("UnexpectedError", limits.UNEXPECTED_MAX_ATTEMPTS) is None
+
+
+def test_giving_up_comes_back_where_it_could_not_be_recorded_and_ends_at_a_bug() -> None:
+    assert end_of("RecordFailed", {"error": {"Error": "LedgerUnavailable"}}) == "Deferred"
+    assert end_of("RecordFailed", {"error": {"Error": "Lambda.Unknown"}}) == "Deferred"
+    assert end_of("RecordFailed", {"error": {"Error": "UnexpectedError"}}) == "GaveUp"
 
 
 def test_the_order_does_not_travel_with_its_mail() -> None:

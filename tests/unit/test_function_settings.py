@@ -1,0 +1,58 @@
+"""A function reads from its environment what the stack that deployed it wrote."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from steps.bounce_rate import BounceRateSettings
+from steps.contract.settings import FunctionSettings
+from steps.cost_monitoring import CostSettings
+from steps.dedup import DedupSettings
+from steps.dispatch import DispatchSettings
+from steps.feedback import FeedbackSettings
+from steps.pause import PauseSettings
+from steps.record import RecordSettings
+from steps.render import RenderSettings
+from steps.send import SendSettings
+from tests.support.sample_mails import BRAND
+
+SETTINGS: list[FunctionSettings] = [
+    BounceRateSettings(
+        reports_table="r", configuration_set="c", auto_pause=False, dashboard_url="https://d"
+    ),
+    CostSettings(reports_table="r", system="s", budget=Decimal("9.26"), dashboard_url="https://d"),
+    DedupSettings(tracking_table="t", in_doubt_grace_seconds=300),
+    DispatchSettings(
+        order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
+    ),
+    FeedbackSettings(tracking_table="t"),
+    PauseSettings(configuration_set=""),
+    RecordSettings(tracking_table="t"),
+    RenderSettings(brand=BRAND),
+    SendSettings(tracking_table="t", sender="orders@example.com", configuration_set="c"),
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: type(settings).__name__)
+def test_what_is_written_is_read(settings: FunctionSettings) -> None:
+    environment = settings.to_env()
+    assert all(isinstance(text, str) for text in environment.values())
+    assert type(settings).from_env(environment) == settings
+
+
+def test_every_function_with_settings_is_here() -> None:
+    assert {type(settings) for settings in SETTINGS} == set(FunctionSettings.__subclasses__())
+
+
+@pytest.mark.parametrize("text", ["True", "", "yes", "1"])
+def test_a_switch_is_true_or_false_and_nothing_else(text: str) -> None:
+    environment = SETTINGS[0].to_env() | {"AUTO_PAUSE": text}
+    with pytest.raises(KeyError):
+        BounceRateSettings.from_env(environment)
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(KeyError, match="TRACKING_TABLE"):
+        RecordSettings.from_env({})
