@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("no clock")
     # Whoever ends the run ends what it started, too: fixtures are torn down as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that is set up for the local stack, as the README says, would lead clients of moto's there.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
     mail.build()
 
 

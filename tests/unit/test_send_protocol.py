@@ -6,8 +6,6 @@ each time the record says that it was in doubt. The status is the fold of what S
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -17,7 +15,7 @@ from moto import mock_aws
 from steps.contract import limits
 from steps.ledger.rules import resends
 from tests.support.in_memory_aws import tracking_table
-from tests.support.protocol_deaths import DEATHS, Death, table
+from tests.support.protocol_deaths import DEATHS, Death
 from tests.support.send_protocol import ID, SEND_FAULTS, WRITE_FAULTS, SlowMotion
 
 
@@ -129,13 +127,6 @@ def test_a_death_at_each_point(death: Death) -> None:
     assert 1 <= row.mails <= 1 + row.resends
     assert row.end == "BOUNCED"
     assert world.record()["notificationId"] == ID
-
-
-def test_the_document_has_the_table_of_deaths() -> None:
-    document = (Path("steps/ledger/README.md")).read_text()
-    assert table() in document, (
-        "run python -m tests.support.protocol_deaths and put its table there"
-    )
 
 
 @pytest.mark.usefixtures("aws_world")

@@ -1,0 +1,93 @@
+"""The documents, and the parts of them that the code knows: `python -m tests.support.documents` writes those.
+
+A generated part stands between two comments, such as `<!-- rooms -->` and `<!-- /rooms -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.config import settings_table
+from infra.local.costs import markdown
+from infra.local.ses.settings import SesSettings
+from steps.contract.handler import logger
+from tests.support import protocol_deaths
+from tests.support.rooms import STEPS_PICTURE, mermaid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOMS = ("steps", "statemachines", "infra", "tests")
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", *(f"{room}/**/*.md" for room in ROOMS))
+    for path in Path().glob(pattern)
+    if "node_modules" not in path.parts
+)
+
+
+def ses_settings_table() -> str:
+    """Return what can be set of the laptop's SES, as a Markdown table."""
+    rows = [
+        f"| `{name}` | {field.description} | `{str(field.default).lower()}` |"
+        for name, field in SesSettings.model_fields.items()
+    ]
+    return "\n".join(
+        ["| setting | what SES then answers or does | default |", "|---|---|---|", *rows]
+    )
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "rooms": lambda: mermaid(STEPS_PICTURE),
+    "settings": settings_table,
+    "costs": markdown,
+    "deaths": protocol_deaths.table,
+    "ses settings": ses_settings_table,
+}
+"""What makes each generated part, by the name in its comments."""
+
+_FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """Return a document's blocks of code in a language."""
+    found = _FENCED.findall(document.read_text("utf-8"))
+    return [textwrap.dedent(code) for _, info, code in found if info == language]
+
+
+def prose(document: Path) -> str:
+    """Return a document without its blocks of code."""
+    return _FENCED.sub("", document.read_text("utf-8"))
+
+
+def table(document: Path, head: str) -> list[list[str]]:
+    """Return the cells of the table whose first column is called `head`, row by row."""
+    rows = re.search(rf"^\| {re.escape(head)} \|.*\n\|[-:|]+\n((?:\|.*\n)+)", prose(document), re.M)
+    assert rows, f"{document} has no table with the column {head}"
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[1].splitlines()]
+
+
+def code(cell: str) -> list[str]:
+    """Return what stands between backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def generated(text: str) -> str:
+    """Return a document's text with its generated parts as the code makes them now."""
+
+    def made(match: re.Match[str]) -> str:
+        return f"<!-- {match[1]} -->\n{GENERATED[match[1]]()}\n<!-- /{match[1]} -->"
+
+    return re.sub(r"<!-- ([a-z ]+) -->\n.*?<!-- /\1 -->", made, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    logger.setLevel("CRITICAL")
+    for path in DOCUMENTS:
+        before = path.read_text("utf-8")
+        if (after := generated(before)) != before:
+            path.write_text(after, "utf-8")
