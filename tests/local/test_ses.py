@@ -380,6 +380,16 @@ def test_the_inbox_holds_the_real_mail_when_its_delivery_is_told(
     assert "4f1d" not in json.dumps(mail["headers"])
 
 
+def test_a_lost_connection_to_the_inbox_is_made_anew(stack: Stack) -> None:
+    sent = []
+    for _ in range(3):
+        sent.append(stack.send("lost-connection@example.com"))
+        stack.published(sent[-1], 2)
+        stack.ses._inbox.close()
+    inbox = json.dumps(fetch(f"{stack.inbox}/api/email"))
+    assert [message_id for message_id in sent if message_id not in inbox] == []
+
+
 # --- faults ---------------------------------------------------------------------------------------
 
 

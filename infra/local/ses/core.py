@@ -23,6 +23,8 @@ from infra.local.ses.upstream import Upstream
 
 _KEPT_MAILS = 20_000
 _SMTP_OK = 250
+_SMTP_TIMEOUT = 60
+"""Seconds; on a laptop that is busy the inbox answers late, and a mail given up is a mail lost."""
 _COUNTERS = (
     *("calls", "accepted", "throttled", "denied", "refused"),
     *("errors_before", "errors_after", "answers_dropped"),
@@ -86,26 +88,28 @@ class Inbox:
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._lock = threading.Lock()
-        self._smtp = smtplib.SMTP(timeout=10)
+        self._connection: smtplib.SMTP | None = None
 
     def deliver(self, sender: str, recipients: Sequence[str], wire: bytes) -> None:
         """Hand a mail over."""
         with self._lock:
-            if not self._is_connected():
-                self._smtp.close()
-                self._smtp.connect(*self._address)
-            self._smtp.sendmail(sender, list(recipients), wire)
-
-    def _is_connected(self) -> bool:
-        try:
-            return self._smtp.noop()[0] == _SMTP_OK
-        except smtplib.SMTPServerDisconnected:
-            return False
+            if self._connection is None or not _is_alive(self._connection):
+                # A new object, not connect() again: that one greets the server no second time.
+                self._connection = smtplib.SMTP(*self._address, timeout=_SMTP_TIMEOUT)
+            self._connection.sendmail(sender, list(recipients), wire)
 
     def close(self) -> None:
         """End the connection."""
         with self._lock:
-            self._smtp.close()
+            if self._connection:
+                self._connection.close()
+
+
+def _is_alive(connection: smtplib.SMTP) -> bool:
+    try:
+        return connection.noop()[0] == _SMTP_OK
+    except smtplib.SMTPServerDisconnected:
+        return False
 
 
 @dataclass
