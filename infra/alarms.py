@@ -68,7 +68,8 @@ def alarms(config: Config) -> list[AlarmSpec]:
             "email-order-dlq",
             (
                 "Events are in the order queue's dead letters; they stay there for two weeks. First: "
-                "read the attribute `reason` of the messages; mend the cause; then redrive the queue."
+                "read the attribute `reason` of the messages; mend the cause; then move them back: "
+                "infra/operator/README.md has the command."
             ),
         ),
         _dead_letters(
@@ -77,7 +78,8 @@ def alarms(config: Config) -> list[AlarmSpec]:
             "email-feedback-dlq",
             (
                 "SES events could not be folded into the tracking table: statuses and rates lag "
-                "behind. First: the log of email-feedback; mend the cause; then redrive the queue."
+                "behind. First: the log of email-feedback; mend the cause; then invoke it with each "
+                "letter again, since AWS redrives none of Lambda's: see infra/operator/README.md."
             ),
         ),
         _dead_letters(

@@ -81,7 +81,7 @@ def build_bundle(target: Target, directory: Path) -> Bundle:
     shutil.copytree(
         ROOT / "steps",
         directory / "steps",
-        ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.md", "built"),
+        ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.md", "*.png", "built"),
     )
     mail.build(directory / "steps" / "mail" / "built")
     if target.bootstrap:

@@ -30,7 +30,7 @@ NOTIFICATIONS_HELP = """\
 **Is anything wrong?** Each red alarm's description says what it means and what to do first.
 **Mails wait** (queue depth grows, nothing is sent): SES paused, quota used up or sender unverified; they \
 go out by themselves afterwards. **Mails bounce**: look at what the addresses have in common. \
-**Dead letters**: read their `reason`, mend the cause, redrive the queue."""
+**Dead letters**: read their `reason`, mend the cause, move them back (infra/operator/README.md)."""
 
 COSTS_HELP = """\
 **Above budget?** Look at the largest service. SES grows with the mails sent: compare them with the \

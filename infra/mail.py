@@ -25,9 +25,12 @@ from steps import kinds
 from steps.mail import localise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 VIEW = Path(localise.__file__).with_name("view.py")
+_Forms = str | tuple[str, ...]
+"""A message, or its singular and plurals."""
+
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 BRAND_PROPERTIES = {
@@ -120,7 +123,7 @@ def collect_messages(sources: Path = kinds.FOLDER) -> dict[str, Catalog]:
     """Collect what is to be translated, by folder: each kind's own texts; the common ones under ""."""
     options = {"silent": "false", "trimmed": "true"}
 
-    def extracted(text: str, method: str) -> set[str | tuple[str, ...]]:
+    def extracted(text: str, method: str) -> set[_Forms]:
         keywords = {"_": None, "gettext": None, "ngettext": (1, 2)}
         file = io.BytesIO(text.encode())
         return {
@@ -128,7 +131,7 @@ def collect_messages(sources: Path = kinds.FOLDER) -> dict[str, Catalog]:
             for _, message, _, _ in extract(method, file, keywords=keywords, options=options)
         }
 
-    by_kind: dict[str, set[str | tuple[str, ...]]] = {}
+    by_kind: dict[str, set[_Forms]] = {}
     for name, template in compose_templates(sources).items():
         folder = re.sub(r"\.(html|txt|subject\.txt)$", "", name).replace(".", "_")
         by_kind.setdefault(folder, set()).update(extracted(template, "jinja2.ext:babel_extract"))
@@ -152,20 +155,31 @@ def update_catalogues(sources: Path = kinds.FOLDER) -> None:
     A language is there when the common texts have a file for it, which may be an empty one.
     """
     languages = [path.stem for path in (sources / "texts").glob("*.po")]
+    # A text that a second kind uses moves to the common ones, and takes its translation along.
+    translations = {language: _translations(sources, language) for language in languages}
     for folder, wanted in collect_messages(sources).items():
         for language in languages:
             path = sources / folder / "texts" / f"{language}.po"
             updated = Catalog(locale=language)
-            current = Catalog()
-            if path.exists():
-                current = read_po(io.BytesIO(path.read_bytes()), locale=language)
             for message in wanted:
                 if message.id:
-                    translated = current.get(message.id)
-                    updated.add(message.id, translated.string if translated else None)
+                    updated.add(message.id, translations[language].get(_forms(message.id)))
             path.parent.mkdir(exist_ok=True)
             with path.open("wb") as file:
                 write_po(file, updated, omit_header=True, width=0, no_location=True)
+
+
+def _forms(texts: str | Sequence[str]) -> _Forms:
+    return texts if isinstance(texts, str) else tuple(texts)
+
+
+def _translations(sources: Path, language: str) -> dict[_Forms, _Forms]:
+    return {
+        _forms(message.id): _forms(message.string)
+        for path in sorted(sources.glob(f"**/texts/{language}.po"))
+        for message in read_po(io.BytesIO(path.read_bytes()), locale=language)
+        if message.id
+    }
 
 
 def compile_catalogues(sources: Path = kinds.FOLDER) -> dict[str, bytes]:

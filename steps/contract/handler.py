@@ -34,7 +34,10 @@ def count(metric: Metric, value: int = 1) -> None:
 def step_handler(
     run: Callable[[StepEvent, LambdaContext], Answer],
 ) -> Callable[[StepEvent, LambdaContext], Answer]:
-    """Make a Lambda handler of a step: every line it logs carries order and execution, nothing personal."""
+    """Make a Lambda handler of a step.
+
+    Every line it logs carries the execution, and the order once Validate has read it; nothing personal.
+    """
     wrapped = lambda_handler(run)
 
     @functools.wraps(run)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -117,3 +119,27 @@ def test_the_inliner_mends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "inline_styles", str)
     for name, source in mail.compose_templates().items():
         assert tags(source) == tags(TEMPLATES[name]), name
+
+
+def test_a_text_that_a_second_kind_uses_moves_with_its_translation(tmp_path: Path) -> None:
+    sources = tmp_path / "kinds"
+    shutil.copytree(kinds.FOLDER, sources)
+    own = (sources / "order_shipped" / "texts" / "de.po").read_text()
+    text = re.findall(r'^msgid "([^%"]+)"$', own, re.MULTILINE)[0]
+    translation = read_po(io.BytesIO(own.encode()), locale="de").get(text)
+    assert translation is not None
+    assert translation.string
+    other = sources / "order_delivered" / "mail.txt.j2"
+    other.write_text(
+        other.read_text().replace("[% endblock %]", f'{{{{ _("{text}") }}}}\n[% endblock %]')
+    )
+
+    mail.update_catalogues(sources)
+
+    def held(folder: str) -> object:
+        with (sources / folder / "texts" / "de.po").open("rb") as file:
+            message = read_po(file, locale="de").get(text)
+        return message and message.string
+
+    assert held(".") == translation.string
+    assert held("order_shipped") is None
