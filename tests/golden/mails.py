@@ -12,7 +12,7 @@ def golden() -> dict[str, str]:
 
     The text part's file begins with what the client shows beside it: the header fields.
     """
-    found = {}
+    files = {}
     for kind, language in pairs():
         mail = email(kind, locale=language)
         fields = {
@@ -23,6 +23,6 @@ def golden() -> dict[str, str]:
             **mail["headers"],
         }
         head = "".join(f"{name}: {value}\n" for name, value in fields.items())
-        found[f"{kind}.{language}.html"] = mail["html"]
-        found[f"{kind}.{language}.txt"] = f"{head}\n{mail['text']}"
-    return found
+        files[f"{kind}.{language}.html"] = mail["html"]
+        files[f"{kind}.{language}.txt"] = f"{head}\n{mail['text']}"
+    return files

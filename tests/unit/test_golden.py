@@ -8,11 +8,11 @@ MAILS = golden()
 
 
 @pytest.mark.parametrize("name", MAILS)
-def test_golden(name: str) -> None:
+def test_a_mail_is_its_golden_file(name: str) -> None:
     path = FOLDER / name
     assert path.exists(), "run: python -m tests.golden"
     assert MAILS[name] == path.read_text("utf-8"), "look at the diff, then: python -m tests.golden"
 
 
-def test_no_golden_is_left_over() -> None:
-    assert {p.name for p in FOLDER.glob("*.*.*")} == set(MAILS)
+def test_no_golden_file_is_without_its_mail() -> None:
+    assert {path.name for path in FOLDER.glob("*.*.*")} == set(MAILS)
