@@ -22,8 +22,8 @@ for (const [name, html] of Object.entries(JSON.parse(await text(process.stdin)))
   const report = await validator.validateString(html);
   const { issues } = caniemail({ clients: ["gmail.*", "outlook.*", "apple-mail.*"], html });
   const unsupported = new Set();
-  for (const [client, found] of issues.errors) {
-    for (const { title } of found) unsupported.add(`${title} in ${client}`);
+  for (const [client, features] of issues.errors) {
+    for (const { title } of features) unsupported.add(`${title} in ${client}`);
   }
   answer[name] = {
     invalid: report.results.flatMap((r) => r.messages).map((m) => `${m.line}: ${m.ruleId}: ${m.message}`),

@@ -24,7 +24,7 @@ def broken(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_does_not_start_is_passed_over(
+def test_a_browser_that_does_not_start_is_passed_over(
     browser: Browser, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidates = chain([{"executable_path": broken}], chromium.candidates(print))
@@ -34,7 +34,7 @@ def test_what_does_not_start_is_passed_over(
     started.close()
 
 
-def test_where_nothing_starts_it_says_what_was_tried(
+def test_where_no_browser_starts_the_error_says_what_was_tried(
     browser: Browser, broken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chromium, "candidates", lambda _: iter([{"executable_path": broken}]))
@@ -43,7 +43,7 @@ def test_where_nothing_starts_it_says_what_was_tried(
     assert len(str(raised.value).splitlines()) == 2
 
 
-def test_it_fetches_only_after_all_that_is_here(
+def test_a_browser_is_fetched_only_after_all_that_are_here(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     commands: list[str] = []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-def test_the_graph_of_an_order(browser: Browser, stack: RunningStack) -> None:
+def test_the_graph_of_an_order_has_every_state(browser: Browser, stack: RunningStack) -> None:
     order_id = f"CONSOLE-{secrets.token_hex(3)}"
     stack.publish(json.dumps(load_event("order") | {"orderId": order_id}))
     until(lambda: stack.executions(order_id), what="the execution")
@@ -23,8 +23,8 @@ def test_the_graph_of_an_order(browser: Browser, stack: RunningStack) -> None:
     machine = stack.name("email-order-workflow")
     page = browser.new_page()
     graph = graph_of(page, stack.settings.console_url, machine, order_id)
-    shown = graph.text_content() or ""
+    labels = graph.text_content() or ""
     page.close()
-    assert [name for name in STATES if name not in shown] == []
+    assert [state for state in STATES if state not in labels] == []
     png = picture(browser, stack.settings.console_url, machine, order_id)
     assert png.startswith(b"\x89PNG")

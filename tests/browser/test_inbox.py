@@ -21,12 +21,12 @@ def mail_id(stack: RunningStack) -> str:
     order_id = f"BROWSER-{secrets.token_hex(3)}"
     stack.publish(json.dumps(load_event("order") | {"orderId": order_id}))
     (mail,) = until(lambda: stack.inbox(order_id), what="the mail")
-    found: str = mail["id"]
-    return found
+    id_: str = mail["id"]
+    return id_
 
 
 @pytest.mark.parametrize("width", [375, 1280])
-def test_the_mail_in_the_inbox(
+def test_the_inbox_shows_the_whole_mail_at_any_width(
     browser: Browser, stack: RunningStack, mail_id: str, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800})

@@ -8,7 +8,7 @@ import subprocess
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,19 +21,21 @@ from steps.kinds.parsing import InvalidEvent
 from steps.mail import localise
 from steps.mail.view import NAME_MAX, TEXT_MAX, clip
 from tests.support.sample_mails import BRAND, email, order, pairs
+from tests.support.shown_mail import order_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
 
+Scheme = Literal["light", "dark"]
+
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "infra" / "node_modules" / "axe-core" / "axe.min.js"
 
-LOOKED_AT = [(kind, "en") for kind in kinds.names()] + [
-    (DEFAULT_EVENT_TYPE, language) for _, language in pairs() if language != "en"
+VARIANTS = [(kind, "en") for kind in kinds.names()] + [
+    (DEFAULT_EVENT_TYPE, language) for language in localise.languages() if language != "en"
 ]
-LOOKED_AT = list(dict.fromkeys(LOOKED_AT))
 """Every kind in English and the confirmation in every language."""
 
 LONG: dict[str, Any] = {
@@ -82,13 +84,20 @@ FALLBACKS = {
 """What some of Gmail, Outlook and Apple Mail drop, and what a reader gets then."""
 
 
+class LinterFindings(TypedDict):
+    """Of one mail: where its HTML is invalid, and the features that some client drops."""
+
+    invalid: list[str]
+    unsupported: list[str]
+
+
 @pytest.fixture(scope="module")
-def checked() -> dict[str, dict[str, list[str]]]:
-    """Every mail as the two linters see it, asked once."""
+def findings() -> dict[str, LinterFindings]:
+    """What the two linters say of every mail, asked once."""
     mails = {f"{kind}.{lang}": email(kind, locale=lang)["html"] for kind, lang in pairs()}
     mails |= {f"{kind}.long": email(kind, **LONG)["html"] for kind in kinds.names()}
     mails |= {f"{kind}.loud": email(kind, brand=LOUD)["html"] for kind in kinds.names()}
-    answer = subprocess.run(
+    linters = subprocess.run(
         ["node", "tests/browser/mail_checks.mjs"],
         input=json.dumps(mails),
         capture_output=True,
@@ -96,17 +105,18 @@ def checked() -> dict[str, dict[str, list[str]]]:
         check=True,
         cwd=ROOT,
     )
-    found: dict[str, dict[str, list[str]]] = json.loads(answer.stdout)
-    assert found.keys() == mails.keys()
-    return found
+    by_mail: dict[str, LinterFindings] = json.loads(linters.stdout)
+    assert by_mail.keys() == mails.keys()
+    return by_mail
 
 
-def test_html_is_valid(checked: dict[str, dict[str, list[str]]]) -> None:
-    assert {name: found["invalid"] for name, found in checked.items() if found["invalid"]} == {}
+def test_html_is_valid(findings: dict[str, LinterFindings]) -> None:
+    invalid = {name: of_mail["invalid"] for name, of_mail in findings.items() if of_mail["invalid"]}
+    assert invalid == {}
 
 
-def test_what_a_client_drops_has_a_fallback(checked: dict[str, dict[str, list[str]]]) -> None:
-    dropped = {feature for found in checked.values() for feature in found["unsupported"]}
+def test_what_a_client_drops_has_a_fallback(findings: dict[str, LinterFindings]) -> None:
+    dropped = {feature for of_mail in findings.values() for feature in of_mail["unsupported"]}
     titles = {feature.partition(" in ")[0] for feature in dropped}
     assert titles - set(FALLBACKS) == set(), sorted(dropped)
     assert set(FALLBACKS) - titles == set(), "fallbacks for what is used no more"
@@ -122,37 +132,41 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("kind", "language"), LOOKED_AT)
-def test_accessible(page: Page, kind: str, language: str, scheme: str) -> None:
+@pytest.mark.parametrize(("kind", "language"), VARIANTS)
+def test_a_mail_is_accessible(page: Page, kind: str, language: str, scheme: Scheme) -> None:
     _check_accessibility(page, email(kind, locale=language)["html"], scheme)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("colour", ["#d9a400", "#0b0b14", "#767676"])
-def test_accessible_in_any_colour(page: Page, colour: str, scheme: str) -> None:
+def test_a_mail_is_accessible_in_any_colour(page: Page, colour: str, scheme: Scheme) -> None:
     brand = replace(LOUD, colour=colour)
     _check_accessibility(page, email(DEFAULT_EVENT_TYPE, brand=brand)["html"], scheme)
 
 
-def _check_accessibility(page: Page, html: str, scheme: str) -> None:
+def _check_accessibility(page: Page, html: str, scheme: Scheme) -> None:
     page.set_viewport_size({"width": 375, "height": 800})
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=scheme)
     page.set_content(html)
     page.evaluate(AXE.read_text())
     # A mail is a document in a client's window: landmarks and the one <main> are the client's.
-    result = page.evaluate(
+    report = page.evaluate(
         "axe.run({rules: {region: {enabled: false}, 'landmark-one-main': {enabled: false}}})"
     )
-    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in result["violations"]] == []
-    contrast = [p for p in result["passes"] if p["id"] == "color-contrast"]
-    assert contrast, "axe looked at no text"
+    violations = [
+        (violation["id"], [node["html"] for node in violation["nodes"]])
+        for violation in report["violations"]
+    ]
+    assert violations == []
+    passed = {rule["id"] for rule in report["passes"]}
+    assert "color-contrast" in passed, "axe looked at no text"
     dark = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
     assert (dark == "rgb(25, 28, 32)") == (scheme == "dark")
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["sample", "long"])
 @pytest.mark.parametrize("kind", kinds.names())
-def test_no_sideways_scrolling(page: Page, kind: str, long: bool) -> None:  # noqa: FBT001
+def test_a_mail_never_scrolls_sideways(page: Page, kind: str, *, long: bool) -> None:
     for language in localise.languages():
         page.set_content(email(kind, locale=language, **(LONG if long else {}))["html"])
         for width in (320, 360, 390, 480, 600, 768, 1280):
@@ -162,7 +176,7 @@ def test_no_sideways_scrolling(page: Page, kind: str, long: bool) -> None:  # no
 
 
 @pytest.mark.parametrize("kind", kinds.names())
-def test_without_images_nothing_is_missing(page: Page, kind: str) -> None:
+def test_a_mail_without_its_images_is_complete(page: Page, kind: str) -> None:
     page.set_content(email(kind)["html"])
     assert page.evaluate("[...document.images].every(i => i.alt || i.className == 'picture')")
     assert page.locator("h1").count() == 1
@@ -192,24 +206,24 @@ TEXTS = [
     "cancellationReason",
     "refundMethod",
 ]
-PLACES = ["name", "line1", "line2", "postalCode", "city", "region", "country"]
+ADDRESS_FIELDS = ["name", "line1", "line2", "postalCode", "city", "region", "country"]
 SKELETON = """() => [...document.querySelectorAll('*')].map(
     e => [e.tagName, e.className, ...e.getAttributeNames().sort()].join(' '))"""
 
 
-def full(kind: str, value: dict[str, str]) -> dict[str, Any]:
-    """Fill every text of an event of a kind; `value` names what goes where."""
-    fields: dict[str, Any] = {name: value[name] for name in TEXTS}
-    item = {"name": value["item"], "sku": value["sku"], "quantity": 1}
-    fields["orderId"] = value["orderId"][:128]
-    fields["orderItems"] = [item | {"price": "5.00"}]
-    pieces = {"order.refunded": "refundItems", "order.shipped": "parcelItems"}
-    fields[pieces.get(kind, "parcelItems")] = [item]
-    fields["shippingAddress"] = {place: value[place] for place in PLACES}
-    return fields
+def filled_fields(kind: str, texts: dict[str, str]) -> dict[str, Any]:
+    """Fill every text of an event of a kind; `texts` has what goes into which slot."""
+    item = {"name": texts["item"], "sku": texts["sku"], "quantity": 1}
+    return {
+        **{slot: texts[slot] for slot in TEXTS},
+        "orderId": texts["orderId"][:128],
+        "orderItems": [item | {"price": "5.00"}],
+        "refundItems" if kind == "order.refunded" else "parcelItems": [item],
+        "shippingAddress": {slot: texts[slot] for slot in ADDRESS_FIELDS},
+    }
 
 
-SLOTS = [*TEXTS, *PLACES, "item", "sku", "orderId"]
+SLOTS = [*TEXTS, *ADDRESS_FIELDS, "item", "sku", "orderId"]
 
 
 @settings(
@@ -220,18 +234,18 @@ SLOTS = [*TEXTS, *PLACES, "item", "sku", "orderId"]
 @given(
     kind=st.sampled_from(kinds.names()),
     language=st.sampled_from(["en", "ar"]),
-    value=st.fixed_dictionaries(dict.fromkeys(SLOTS, HOSTILE)),
+    texts=st.fixed_dictionaries(dict.fromkeys(SLOTS, HOSTILE)),
 )
-def test_whatever_it_is_given_is_text(
-    page: Page, kind: str, language: str, value: dict[str, str]
+def test_whatever_an_event_holds_is_text(
+    page: Page, kind: str, language: str, texts: dict[str, str]
 ) -> None:
     fields: dict[str, Any] = {}
     with suppress(InvalidEvent):
-        fields = order(kind, locale=language, **full(kind, value))
+        fields = order(kind, locale=language, **filled_fields(kind, texts))
     if not fields:
-        return  # Nothing visible is left of some text: the event is rejected, see test_model.
-    plain = email(kind, locale=language, **full(kind, dict.fromkeys(SLOTS, "plain")))
-    mail = email(kind, locale=language, **full(kind, value))
+        return  # Nothing visible is left of some text: the event is rejected, see test_order_event.
+    plain = email(kind, locale=language, **filled_fields(kind, dict.fromkeys(SLOTS, "plain")))
+    mail = email(kind, locale=language, **filled_fields(kind, texts))
     page.set_content(plain["html"])
     skeleton = page.evaluate(SKELETON)
     page.set_content(mail["html"])
@@ -243,9 +257,8 @@ def test_whatever_it_is_given_is_text(
     for item in fields.get("parcelItems") or fields.get("refundItems") or fields["orderItems"]:
         assert clip(item["name"], TEXT_MAX) in shown
         assert clip(item["name"], TEXT_MAX) in mail["text"]
-    data = json.loads(page.evaluate("document.querySelector('script').textContent"))
-    held = data.get("partOfOrder") or data.get("referencesOrder") or data
-    assert held["orderNumber"] == fields["orderId"]
+    json_ld = json.loads(page.evaluate("document.querySelector('script').textContent"))
+    assert order_in(json_ld)["orderNumber"] == fields["orderId"]
     for line in (mail["subject"], mail["fromName"], *mail["headers"].values()):
         assert not re.search(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e]", line)
 
@@ -263,7 +276,7 @@ def test_whatever_it_is_given_is_text(
         " https://shop.example/a b",
     ],
 )
-def test_links_lead_to_the_web_or_are_rejected(page: Page, url: str) -> None:
+def test_a_link_leads_to_the_web_or_is_rejected(page: Page, url: str) -> None:
     item = {"name": "Mug", "quantity": 1, "price": "5", "url": url, "imageUrl": url}
     try:
         mail = email(
@@ -278,7 +291,7 @@ def test_links_lead_to_the_web_or_are_rejected(page: Page, url: str) -> None:
     assert page.evaluate("window.pwned") is None
 
 
-def test_dark_previews_are_the_dark_mail() -> None:
+def test_the_preview_of_a_scheme_asks_for_no_scheme() -> None:
     html = email(DEFAULT_EVENT_TYPE)["html"]
     assert "prefers-color-scheme" in html
     for scheme in ("light", "dark"):

@@ -35,7 +35,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def opened(browser: Browser, url: str) -> Iterator[Page]:
+def opened_page(browser: Browser, url: str) -> Iterator[Page]:
     """Open the page; nothing may go wrong on it."""
     complaints: list[str] = []
     with closing(browser.new_page(viewport={"width": 1400, "height": 900})) as page:
@@ -64,7 +64,7 @@ def previews(browser: Browser, checkout: Path, *arguments: str) -> Iterator[Page
         try:
             assert program.stdout is not None
             assert str(port) in program.stdout.readline()
-            yield from opened(browser, f"http://127.0.0.1:{port}/")
+            yield from opened_page(browser, f"http://127.0.0.1:{port}/")
         finally:
             program.terminate()
 
@@ -75,7 +75,7 @@ def preview(browser: Browser, checkout: Path) -> Iterator[Page]:
         yield page
 
 
-def test_every_mail_in_every_view(preview: Page) -> None:
+def test_the_preview_shows_every_mail_in_every_view(preview: Page) -> None:
     phone = preview.frame_locator("iframe").first
     phone.get_by_text("Thank you, Maya").wait_for()
     preview.get_by_role("button", name="ja").click()
@@ -93,7 +93,7 @@ def test_every_mail_in_every_view(preview: Page) -> None:
     assert preview.locator(".thumb").count() == len(pairs())
 
 
-def test_it_follows_what_is_edited(preview: Page, checkout: Path) -> None:
+def test_the_preview_follows_what_is_edited(preview: Page, checkout: Path) -> None:
     words = checkout / "steps" / "kinds" / "order_confirmed" / "words.j2"
     before = words.read_text("utf-8")
     mail = preview.frame_locator("iframe").first
@@ -105,7 +105,9 @@ def test_it_follows_what_is_edited(preview: Page, checkout: Path) -> None:
     mail.get_by_text("Thank you, Maya").wait_for()
 
 
-def test_an_event_of_ones_own(browser: Browser, checkout: Path, tmp_path: Path) -> None:
+def test_the_preview_shows_an_event_of_the_shop_s_own(
+    browser: Browser, checkout: Path, tmp_path: Path
+) -> None:
     event = load_event("order") | {"locale": "de-AT", "eventType": "order.confirmed"}
     file = tmp_path / "order.json"
     file.write_text(json.dumps(event))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from steps.contract.state import Email
 
 NOTIFICATION_ID = "5f" * 20
+ITEM = {"name": "Stoneware mug", "quantity": 1, "price": "18.50"}
 BRAND = Brand(
     name="Northwind Home",
     support_email="hello@shop.example",
