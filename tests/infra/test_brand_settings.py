@@ -9,6 +9,7 @@ import pytest
 from infra.config import Config
 from infra.setting import ConfigError
 from steps.mail.brand import Brand
+from tests.support.templates import AWS_SETTINGS
 
 SHOP = {
     "BRAND_NAME": "Bücher & Mehr",
@@ -22,7 +23,7 @@ SHOP = {
 }
 
 
-def test_all_settings() -> None:
+def test_every_setting_is_read() -> None:
     brand = Config.from_environment(SHOP, local=True).brand
     assert brand == Brand(
         name="Bücher & Mehr",
@@ -40,9 +41,8 @@ def test_all_settings() -> None:
     assert len(json.dumps({"BRAND": brand.to_json()})) < 4096, "Lambda's limit for the environment"
 
 
-def test_on_aws_the_sender_is_the_brand_until_it_is_named() -> None:
-    environ = {"CDK_DEFAULT_ACCOUNT": "123456789012", "CDK_DEFAULT_REGION": "us-east-1"}
-    config = Config.from_environment(environ | {"VERIFIED_DOMAIN": "shop.example"}, local=False)
+def test_on_aws_an_unnamed_brand_is_called_after_the_sender() -> None:
+    config = Config.from_environment(AWS_SETTINGS, local=False)
     assert (config.brand.name, config.brand.support_email) == (
         "shop.example",
         "orders@shop.example",
@@ -67,7 +67,7 @@ def test_on_aws_the_sender_is_the_brand_until_it_is_named() -> None:
         ("LIST_UNSUBSCRIBE_URL", "https://shop.example/>,<mailto:x@evil.example"),
     ],
 )
-def test_a_wrong_value_is_named(variable: str, value: str) -> None:
+def test_a_wrong_value_is_named_with_what_the_setting_takes(variable: str, value: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{variable} is ") as caught:
         Config.from_environment({variable: value}, local=True)
     assert "it takes" in str(caught.value)

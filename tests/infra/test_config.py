@@ -12,21 +12,19 @@ import pytest
 
 from infra.config import BRAND_SETTINGS, Config, settings_table
 from infra.setting import ConfigError
+from steps.contract import limits
 from steps.mail.brand import Brand
+from tests.support.templates import AWS_SETTINGS
 
 if TYPE_CHECKING:
     from infra.setting import Setting
 
-AWS = {
-    "CDK_DEFAULT_ACCOUNT": "123456789012",
-    "CDK_DEFAULT_REGION": "eu-west-1",
-    "VERIFIED_DOMAIN": "shop.example",
-}
 SETTINGS = list(Config.rows().settings())
 
 
-def test_on_aws() -> None:
-    config = Config.from_environment(AWS, local=False)
+def test_on_aws_all_but_three_settings_have_a_default() -> None:
+    given = AWS_SETTINGS | {"CDK_DEFAULT_REGION": "eu-west-1"}
+    config = Config.from_environment(given, local=False)
     assert (config.account, config.region, config.env) == ("123456789012", "eu-west-1", "dev")
     assert (config.sender, config.domain) == ("orders@shop.example", "shop.example")
     assert config.cost_budget == Decimal(100)
@@ -40,9 +38,9 @@ def test_on_the_laptop_everything_has_a_default() -> None:
     assert config.sender == "orders@example.com"
 
 
-def test_all_settings() -> None:
+def test_every_setting_is_read() -> None:
     config = Config.from_environment(
-        AWS
+        AWS_SETTINGS
         | {
             "ENVIRONMENT_SUFFIX": "prod",
             "VERIFIED_DOMAIN": "hello@shop.example",
@@ -81,27 +79,29 @@ def test_all_settings() -> None:
         ("COST_BUDGET_THRESHOLD", "ten"),
         ("CUSTOMER_MANAGED_KEY", "maybe"),
         ("DISPATCHER_CONCURRENCY", "1"),
-        ("IN_DOUBT_GRACE_SECONDS", "75"),
+        ("IN_DOUBT_GRACE_SECONDS", str(limits.IN_DOUBT_GRACE_MIN - 1)),
         ("IN_DOUBT_GRACE_SECONDS", "5 min"),
     ],
 )
-def test_a_wrong_value_is_named(variable: str, value: str) -> None:
+def test_a_wrong_value_is_named_with_what_the_setting_takes(variable: str, value: str) -> None:
     with pytest.raises(ConfigError) as error:
-        Config.from_environment(AWS | {variable: value}, local=False)
+        Config.from_environment(AWS_SETTINGS | {variable: value}, local=False)
     message = str(error.value)
     assert message.startswith(f'{variable} is "{value}": it takes ')
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("variable", AWS)
-def test_on_aws_these_must_be_given(variable: str) -> None:
+@pytest.mark.parametrize("variable", AWS_SETTINGS)
+def test_on_aws_three_settings_must_be_given(variable: str) -> None:
+    given = {name: value for name, value in AWS_SETTINGS.items() if name != variable}
     with pytest.raises(ConfigError, match=f"^{variable} is not set: it takes "):
-        Config.from_environment({k: v for k, v in AWS.items() if k != variable}, local=False)
+        Config.from_environment(given, local=False)
 
 
-def test_the_laptop_may_be_less_patient_with_mails_in_doubt() -> None:
-    read = {"IN_DOUBT_GRACE_SECONDS": "25"}
-    assert Config.from_environment(read, local=True).in_doubt_grace == 25
+def test_a_mail_in_doubt_may_wait_less_long_on_the_laptop() -> None:
+    shortest = limits.IN_DOUBT_GRACE_LOCAL_MIN
+    config = Config.from_environment({"IN_DOUBT_GRACE_SECONDS": str(shortest)}, local=True)
+    assert config.in_doubt_grace == shortest < limits.IN_DOUBT_GRACE_MIN
 
 
 def test_every_field_is_a_row_of_the_table_and_every_row_a_field() -> None:
@@ -114,11 +114,11 @@ def test_every_field_is_a_row_of_the_table_and_every_row_a_field() -> None:
 @pytest.mark.parametrize("local", [True, False], ids=["laptop", "aws"])
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.variable)
 @pytest.mark.parametrize("wrong", ["\a", "<\n>"], ids=["bell", "two-lines"])
-def test_every_setting_refuses_what_it_does_not_take_with_one_line(
+def test_every_setting_refuses_a_wrong_value_with_one_line(
     wrong: str, setting: Setting[object], *, local: bool
 ) -> None:
     with pytest.raises(ConfigError, match=f"^{setting.variable} is .*: it takes .") as error:
-        Config.from_environment(AWS | {setting.variable: wrong}, local=local)
+        Config.from_environment(AWS_SETTINGS | {setting.variable: wrong}, local=local)
     assert len(str(error.value).splitlines()) == 1
 
 

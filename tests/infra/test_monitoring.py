@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytest
-
-from statemachines.__main__ import asl
-from steps.contract.metrics import Metric
-from tests.infra.conftest import Templates, resources, synth
-from tests.infra.test_stacks import actions, statements
+from steps.contract.metrics import NAMESPACE, Metric
+from tests.support.templates import (
+    Properties,
+    Templates,
+    monitoring,
+    property_values,
+    resources,
+    synth,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +37,7 @@ AWS_METRICS = {
     "AWS/SES": {"Reputation.BounceRate", "Reputation.ComplaintRate"},
 }
 
-TEN = {
+METRICS = {
     "EmailSent",
     "EmailDelivered",
     "EmailBounced",
@@ -50,7 +53,7 @@ TEN = {
 
 
 def emitted() -> set[str]:
-    """The metrics that the steps' code names where it counts."""
+    """Return the metrics that the steps' code names where it counts."""
     return {
         Metric[node.attr]
         for file in Path("steps").rglob("*.py")
@@ -61,26 +64,27 @@ def emitted() -> set[str]:
     }
 
 
-def monitoring(templates: Templates) -> dict[str, Any]:
-    return templates["cost-monitoring-prod"]
+def dashboards(templates: Templates) -> dict[str, Properties]:
+    """Return each dashboard's body by its name."""
+    template = templates["TapStackprod"]
+    return {
+        dashboard["DashboardName"]: json.loads(_joined(dashboard["DashboardBody"]))
+        for dashboard in resources(template, "AWS::CloudWatch::Dashboard").values()
+    }
 
 
-def dashboards(templates: Templates) -> dict[str, dict[str, Any]]:
-    found = resources(templates["TapStackprod"], "AWS::CloudWatch::Dashboard").values()
-    return {d["DashboardName"]: json.loads(_joined(d["DashboardBody"])) for d in found}
-
-
-def _joined(body: dict[str, Any]) -> str:
+def _joined(body: Properties) -> str:
     """What CloudFormation makes of it; the region is the one token in a dashboard."""
     return "".join(p if isinstance(p, str) else "us-east-1" for p in body["Fn::Join"][1])
 
 
-def alarms(templates: Templates) -> dict[str, dict[str, Any]]:
-    found = resources(monitoring(templates), "AWS::CloudWatch::Alarm").values()
-    return {a["AlarmName"]: a for a in found}
+def alarms(templates: Templates) -> dict[str, Properties]:
+    """Return each alarm's properties by its name."""
+    every_alarm = resources(monitoring(templates), "AWS::CloudWatch::Alarm").values()
+    return {alarm["AlarmName"]: alarm for alarm in every_alarm}
 
 
-def widget_metrics(body: dict[str, Any]) -> Iterator[WatchedMetric]:
+def widget_metrics(body: Properties) -> Iterator[WatchedMetric]:
     for widget in body["widgets"]:
         for row in widget["properties"].get("metrics", []):
             named = [part for part in row if isinstance(part, str)]
@@ -95,33 +99,33 @@ def alarm_metrics(templates: Templates) -> Iterator[WatchedMetric]:
         yield alarm["Namespace"], alarm["MetricName"], dimensions
 
 
+def existing(templates: Templates, type_: str, name: str) -> set[str]:
+    """Return the names of all resources of a type, of whatever stack."""
+    return {
+        value for template in templates.values() for value in property_values(template, type_, name)
+    }
+
+
 def test_every_metric_is_one_that_the_code_or_aws_emits(templates: Templates) -> None:
-    functions, queues, machines = (
-        {p[name] for t in templates.values() for p in resources(t, type_).values()}
-        for type_, name in (
-            ("AWS::Lambda::Function", "FunctionName"),
-            ("AWS::SQS::Queue", "QueueName"),
-            ("AWS::StepFunctions::StateMachine", "StateMachineName"),
-        )
-    )
     arn = "arn:aws:states:us-east-1:123456789012:stateMachine:"
+    machines = existing(templates, "AWS::StepFunctions::StateMachine", "StateMachineName")
     exists = {
-        "FunctionName": functions,
-        "QueueName": queues,
+        "FunctionName": existing(templates, "AWS::Lambda::Function", "FunctionName"),
+        "QueueName": existing(templates, "AWS::SQS::Queue", "QueueName"),
         "StateMachineArn": {arn + name for name in machines},
     }
-    found = set(alarm_metrics(templates))
+    watched = set(alarm_metrics(templates))
     for body in dashboards(templates).values():
-        found |= set(widget_metrics(body))
-    assert len(found) > 30
-    for namespace, name, dimensions in found:
-        assert name in (emitted() if namespace == "EmailNotification" else AWS_METRICS[namespace])
+        watched |= set(widget_metrics(body))
+    assert len(watched) > 30
+    for namespace, name, dimensions in watched:
+        assert name in (emitted() if namespace == NAMESPACE else AWS_METRICS[namespace])
         for dimension, value in dimensions:
             assert value in exists[dimension], f"{namespace} {name} of {value}"
 
 
 def test_ten_metrics_ten_alarms_two_dashboards(templates: Templates) -> None:
-    assert emitted() == TEN
+    assert emitted() == METRICS
     assert len(alarms(templates)) == 10
     # An alarm on metric math counts once for each metric in it.
     assert not any("Metrics" in alarm for alarm in alarms(templates).values())
@@ -149,14 +153,14 @@ def test_no_alarm_watches_what_a_throttle_spike_raises(templates: Templates) -> 
             assert dimensions == (("FunctionName", "email-processor-prod"),)
 
 
-def test_the_budget_is_the_setting(tmp_path: Path) -> None:
-    found = synth(tmp_path / "out", COST_BUDGET_THRESHOLD="0.01")
-    assert alarms(found)["email-cost-budget-prod"]["Threshold"] == 0.01
-    body = json.dumps(dashboards(found)["email-costs-prod"])
+def test_alarm_and_dashboard_have_the_budget_of_the_setting(tmp_path: Path) -> None:
+    templates = synth(tmp_path / "out", COST_BUDGET_THRESHOLD="0.01")
+    assert alarms(templates)["email-cost-budget-prod"]["Threshold"] == 0.01
+    body = json.dumps(dashboards(templates)["email-costs-prod"])
     assert '"value": 0.01' in body
 
 
-def test_the_dashboards_are_whole(templates: Templates) -> None:
+def test_no_widgets_overlap_and_the_operator_s_help_comes_first(templates: Templates) -> None:
     for body in dashboards(templates).values():
         taken: set[tuple[int, int]] = set()
         for widget in body["widgets"]:
@@ -174,38 +178,39 @@ def test_the_dashboards_are_whole(templates: Templates) -> None:
 
 
 def test_the_alarm_widget_shows_all_alarms(templates: Templates) -> None:
-    (widget,) = (
-        w
-        for w in dashboards(templates)["email-notifications-prod"]["widgets"]
-        if w["type"] == "alarm"
-    )
+    widgets = dashboards(templates)["email-notifications-prod"]["widgets"]
+    (widget,) = (widget for widget in widgets if widget["type"] == "alarm")
     names = {arn.rsplit(":", 1)[1] for arn in widget["properties"]["alarms"]}
     assert names == set(alarms(templates))
 
 
-def test_who_may_alert(templates: Templates) -> None:
+def test_only_the_alarms_and_the_workflows_may_alert(templates: Templates) -> None:
     template = monitoring(templates)
     (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()
-    by_sid = {s.get("Sid"): s for s in policy["PolicyDocument"]["Statement"]}
+    statements = policy["PolicyDocument"]["Statement"]
+    by_sid = {statement.get("Sid"): statement for statement in statements}
     allowed = by_sid["Alarms"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
     denied = by_sid["NobodyElse"]
     assert (denied["Effect"], denied["Action"]) == ("Deny", "sns:Publish")
-    roles = {r["Fn::GetAtt"][0] for r in denied["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
+    allowed_arns = denied["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
     machines = resources(template, "AWS::StepFunctions::StateMachine").values()
-    assert roles == {m["RoleArn"]["Fn::GetAtt"][0] for m in machines}
+    assert {arn["Fn::GetAtt"][0] for arn in allowed_arns} == {
+        machine["RoleArn"]["Fn::GetAtt"][0] for machine in machines
+    }
+    assert {machine["StateMachineType"] for machine in machines} == {"STANDARD"}
     (subscription,) = resources(template, "AWS::SNS::Subscription").values()
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@shop.example")
 
 
-def test_the_schedules(templates: Templates) -> None:
-    found = resources(monitoring(templates), "AWS::Scheduler::Schedule").values()
-    assert {s["Name"]: s["ScheduleExpression"] for s in found} == {
+def test_the_reports_are_scheduled_and_their_starts_retried(templates: Templates) -> None:
+    schedules = resources(monitoring(templates), "AWS::Scheduler::Schedule").values()
+    assert {schedule["Name"]: schedule["ScheduleExpression"] for schedule in schedules} == {
         "cost-analysis-prod": "cron(15 6 * * ? *)",
         "bounce-rate-check-prod": "rate(1 hour)",
     }
-    for schedule in found:
+    for schedule in schedules:
         target = schedule["Target"]
         assert target["RetryPolicy"] == {
             "MaximumEventAgeInSeconds": 1800,
@@ -214,59 +219,6 @@ def test_the_schedules(templates: Templates) -> None:
         assert "DeadLetterConfig" in target
 
 
-@pytest.mark.parametrize(
-    ("function", "allowed"),
-    [
-        (
-            "cost-monitoring-prod",
-            {
-                "ce:GetCostAndUsage",
-                "cloudwatch:GetMetricData",
-                "ses:GetAccount",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-            },
-        ),
-        (
-            "email-bounce-rate-prod",
-            {"cloudwatch:GetMetricData", "ses:GetAccount", "dynamodb:PutItem", "dynamodb:Query"},
-        ),
-        ("email-pause-prod", {"ses:PutConfigurationSetSendingOptions"}),
-    ],
-)
-def test_each_function_may_do_its_job_and_no_more(
-    paused: Templates, function: str, allowed: set[str]
-) -> None:
-    template = monitoring(paused)
-    assert actions(template, function) == allowed
-    for statement in statements(template, function):
-        if "dynamodb" in json.dumps(statement["Action"]):
-            assert "reports" in json.dumps(statement["Resource"])
-
-
-@pytest.fixture(scope="module")
-def paused(tmp_path_factory: pytest.TempPathFactory) -> Templates:
-    """The templates with automatic pausing."""
-    return synth(tmp_path_factory.mktemp("pause") / "out", AUTO_PAUSE_SENDING="true")
-
-
-def test_nothing_may_pause_unless_asked_for(templates: Templates) -> None:
+def test_nothing_may_pause_unless_the_setting_allows_it(templates: Templates) -> None:
     assert "PutConfigurationSetSendingOptions" not in json.dumps(monitoring(templates))
     assert "email-pause" not in json.dumps(monitoring(templates))
-
-
-def test_the_deployed_machines_are_the_reviewed_ones(paused: Templates) -> None:
-    reviewed = {path.name: json.loads(text) for path, text in asl().items()}
-    machines = resources(monitoring(paused), "AWS::StepFunctions::StateMachine").values()
-    assert {m["StateMachineType"] for m in machines} == {"STANDARD"}
-    for machine in machines:
-        _, parts = machine["DefinitionString"]["Fn::Join"]
-        definition = json.loads("".join(p if isinstance(p, str) else "ARN" for p in parts))
-        name = machine["StateMachineName"].removesuffix("-prod").replace("-", "_")
-        assert _without_arns(definition) == _without_arns(reviewed[f"{name}.asl.json"])
-
-
-def _without_arns(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {k: _without_arns(v) for k, v in node.items() if k not in ("Resource", "TopicArn")}
-    return [_without_arns(item) for item in node] if isinstance(node, list) else node

@@ -37,7 +37,7 @@ RUN_BY_OTHERS = {
     r"python -m tests\.browser\.workflow_picture": "tests/browser/test_console.py",
     r"python -m tests\.support\.protocol_deaths": "tests/unit/test_documents.py",
     r"python -m tests\.support\.documents": "tests/unit/test_documents.py",
-    r"python -m statemachines": "tests/infra/test_stacks.py",
+    r"python -m statemachines": "tests/workflow/test_asl.py",
 }
 """Commands (as regular expressions, from the first line of a block) and the test that runs them."""
 

@@ -22,7 +22,7 @@ TEMPLATES = mail.compose_templates()
 CATALOGUES = sorted(kinds.FOLDER.glob("**/texts/*.po"))
 
 
-def test_inlining_leaves_the_templates_tags_where_they_are() -> None:
+def test_inlining_styles_leaves_the_template_s_tags_where_they_are() -> None:
     source = (
         "<html><head><style>.a { color: red; }</style></head><body><table>\n"
         '{% for x in xs %}<tr><td class="a" align="{{ end }}">{{ x }}</td></tr>{% endfor %}\n'
@@ -38,12 +38,12 @@ def test_inlining_leaves_the_templates_tags_where_they_are() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [n for n in TEMPLATES if n.endswith(".html")])
-def test_every_class_has_a_style_and_every_style_a_class(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in TEMPLATES if name.endswith(".html")])
+def test_every_class_has_a_style(name: str) -> None:
     used = {
-        c
+        class_
         for attribute in re.findall(r'class="([^"]+)"', TEMPLATES[name])
-        for c in attribute.split()
+        for class_ in attribute.split()
     }
     css = "".join((kinds.FOLDER / sheet).read_text() for sheet in ("mail.css", "head.css"))
     declared = set(
@@ -52,16 +52,17 @@ def test_every_class_has_a_style_and_every_style_a_class(name: str) -> None:
     assert used <= declared
 
 
-def test_no_style_is_unused() -> None:
+def test_every_style_has_a_class_that_uses_it() -> None:
     html = "".join(text for name, text in TEMPLATES.items() if name.endswith(".html"))
     declared = re.findall(r"^\.([a-z-]+) {", (kinds.FOLDER / "mail.css").read_text(), re.MULTILINE)
-    assert {c for c in declared if not re.search(rf'class="[^"]*\b{c}\b', html)} == set()
+    unused = {class_ for class_ in declared if not re.search(rf'class="[^"]*\b{class_}\b', html)}
+    assert unused == set()
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_every_field_used_is_one_of_the_kinds(name: str) -> None:
+def test_a_template_uses_only_fields_of_its_kind(name: str) -> None:
     event_type = re.sub(r"\.(html|txt|subject\.txt)$", "", name)
-    fields = {f.alias for f in kinds.event(event_type)[0].model_fields.values()}
+    fields = {field.alias for field in kinds.event(event_type)[0].model_fields.values()}
     tree = Environment(autoescape=True).parse(TEMPLATES[name])
     used = {
         node.attr
@@ -78,7 +79,8 @@ def test_every_text_is_translated_with_the_same_placeholders(path: Path) -> None
     ]
     with path.open("rb") as file:
         catalogue = read_po(file, locale=path.stem)
-    assert {m.id for m in catalogue if m.id} == {m.id for m in messages if m.id}, (
+    catalogue_ids = {message.id for message in catalogue if message.id}
+    assert catalogue_ids == {message.id for message in messages if message.id}, (
         "run: python -m infra.mail"
     )
     for message in catalogue:
@@ -93,28 +95,35 @@ def test_every_text_is_translated_with_the_same_placeholders(path: Path) -> None
 
 
 def test_every_kind_has_every_language() -> None:
-    languages = {p.stem for p in (kinds.FOLDER / "texts").glob("*.po")}
+    languages = {path.stem for path in (kinds.FOLDER / "texts").glob("*.po")}
     assert languages | {localise.SOURCE} == set(localise.languages())
     for name in kinds.names():
-        assert {p.stem for p in (kinds.folder(name) / "texts").glob("*.po")} == languages
+        assert {path.stem for path in (kinds.folder(name) / "texts").glob("*.po")} == languages
 
 
 def test_the_same_sources_make_the_same_files(tmp_path: Path) -> None:
-    one, two = mail.build(tmp_path / "1"), mail.build(tmp_path / "2")
-    assert {p.name: p.read_bytes() for p in one.iterdir()} == {
-        p.name: p.read_bytes() for p in two.iterdir()
-    }
+    first, second = (
+        {path.name: path.read_bytes() for path in mail.build(tmp_path / folder).iterdir()}
+        for folder in ("1", "2")
+    )
+    assert first == second
 
 
 def _placeholders(text: str) -> list[str]:
     return sorted(re.findall(r"%(?:\(\w+\))?.", text))
 
 
-def test_the_inliner_mends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_templates_are_so_valid_that_the_inliner_moves_no_tag(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It would: a parser moves what is misplaced and closes what is left open, without a word."""
 
     def tags(html: str) -> list[str]:
-        return [t for t in re.findall(r"<(/?[a-z][a-z0-9]*)", html) if t not in ("style", "/style")]
+        return [
+            tag
+            for tag in re.findall(r"<(/?[a-z][a-z0-9]*)", html)
+            if tag not in ("style", "/style")
+        ]
 
     monkeypatch.setattr(mail, "inline_styles", str)
     for name, source in mail.compose_templates().items():
