@@ -12,11 +12,12 @@ import hypothesis
 import pytest
 
 from infra import mail
+from infra.local.running_stack import RunningStack
+from infra.local.settings import LocalSettings
+from infra.local.stack import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from infra.local.running_stack import RunningStack
 
 EVENTS = Path(__file__).parent / "events"
 
@@ -64,10 +65,6 @@ def stack(
     tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]
 ) -> Iterator[RunningStack]:
     """The local stack with the app deployed to it, on ports of its own, once for all tests."""
-    from infra.local.running_stack import RunningStack  # noqa: PLC0415 - only where it is needed
-    from infra.local.settings import LocalSettings  # noqa: PLC0415
-    from infra.local.stack import running  # noqa: PLC0415
-
     folder = tmp_path_factory.mktemp("local") / "stack"
     settings = LocalSettings.on_free_ports(folder, environment_suffix="test")
     with running(settings, say=say) as plan:
