@@ -44,10 +44,10 @@ def milliseconds(code: str, asset: Path, *, bytecode: bool) -> float:
         "AWS_DEFAULT_REGION": "us-east-1",
         "PYTHONPYCACHEPREFIX": str(asset / ("warm" if bytecode else "none")),
     } | ({} if bytecode else {"PYTHONDONTWRITEBYTECODE": "1"})
-    found = subprocess.run(
+    run = subprocess.run(
         [PYTHON, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    return float(found.stdout.split()[-1]) * 1000
+    return float(run.stdout.split()[-1]) * 1000
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
             + "".join(f"; steps.aws.{client}()" for client in CLIENTS.get(name, "").split())
             for name in HANDLERS
         }
-        size = sum(f.stat().st_size for f in asset.rglob("*") if f.is_file()) / 1e6
+        size = sum(file.stat().st_size for file in asset.rglob("*") if file.is_file()) / 1e6
         print(f"bundle {size:.1f} MB, Python {sys.version.split()[0]}, {ROUNDS} rounds", flush=True)
         for title, bytecode in (("cold (no bytecode)", False), ("with bytecode", True)):
             for code in codes.values():
