@@ -29,20 +29,20 @@ class OrderDelayed(OrderEvent):
 
 PROGRAM = """
 import json
-from infra import mail
+from infra.mail import build
 from datetime import UTC, datetime
 from steps import kinds, render
 from steps.kinds.parsing import InvalidEvent, parse
 from steps.kinds.schema import schema
 from tests.support.sample_mails import BRAND
-mail.build()
+build()
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 event = parse(json.dumps(kinds.sample("order.delayed")), NOW)
 order = json.loads(event.model_dump_json(by_alias=True, exclude_none=True))
-found = render.render(order, BRAND, "0" * 40)
-assert found["subject"] == "Order NW-20418 takes longer", found["subject"]
-assert "The kiln is cold." in found["html"] and "The kiln is cold." in found["text"]
-assert any(ref["$ref"].endswith("OrderDelayed") for ref in schema()["oneOf"])
+mail = render.render(order, BRAND, "0" * 40)
+assert mail["subject"] == "Order NW-20418 takes longer", mail["subject"]
+assert "The kiln is cold." in mail["html"] and "The kiln is cold." in mail["text"]
+assert any(reference["$ref"].endswith("OrderDelayed") for reference in schema()["oneOf"])
 try:
     parse(json.dumps(kinds.sample("order.delayed") | {"eventType": "order.lost"}), NOW)
 except InvalidEvent as invalid:

@@ -9,7 +9,7 @@ from steps.validate import UNKNOWN_ORDER, validate
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def test_a_rejection_keeps_what_is_known_and_the_event() -> None:
+def test_a_rejection_keeps_the_event_and_what_is_known_of_its_order() -> None:
     message = '{"orderId": "ORDER7", "customerEmail": 5}'
     state = validate(message, 1, NOW)
     assert state["rejection"]["orderId"] == "ORDER7"

@@ -1,0 +1,68 @@
+"""The fields of an order event: which values they take, and as what."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from steps.contract.order_event import OrderEvent, Text
+
+
+def test_a_total_may_differ_from_the_sum_of_the_items(order: dict[str, Any]) -> None:
+    event = OrderEvent.model_validate(order | {"orderTotal": "1.00"})
+    assert event.order_total == Decimal("1.00")
+
+
+def test_unknown_fields_are_ignored(order: dict[str, Any]) -> None:
+    with_more = OrderEvent.model_validate(order | {"internal": {"x": 1}})
+    assert with_more == OrderEvent.model_validate(order)
+
+
+@pytest.mark.parametrize(
+    ("address", "ascii_address"),
+    [
+        ("customer@bücher.example.com", "customer@xn--bcher-kva.example.com"),
+        ("A.B@Example.COM", "A.B@example.com"),
+    ],
+)
+def test_an_address_is_kept_as_ascii(
+    order: dict[str, Any], address: str, ascii_address: str
+) -> None:
+    event = OrderEvent.model_validate(order | {"customerEmail": address})
+    assert event.customer_email == ascii_address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@b",
+        "a@b.c\r\nBcc: x@y.example",
+        "<a@example.com>",
+        "A <a@example.com>",
+        "a@example.com, b@example.com",
+        "jürgen@example.com",
+    ],
+)
+def test_an_address_that_ses_could_not_deliver_to_is_rejected(
+    order: dict[str, Any], address: str
+) -> None:
+    with pytest.raises(ValidationError) as invalid:
+        OrderEvent.model_validate(order | {"customerEmail": address})
+    assert [error["loc"] for error in invalid.value.errors()] == [("customerEmail",)]
+
+
+@given(st.text())
+def test_a_text_becomes_one_visible_line_or_is_rejected(text: str) -> None:
+    try:
+        line = TypeAdapter(Text).validate_python(text)
+    except ValidationError:
+        assert not any(character.isalnum() for character in text)
+    else:
+        assert line == line.strip()
+        assert line.splitlines() == [line]
+        assert "\u202e" not in line

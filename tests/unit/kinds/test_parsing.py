@@ -1,0 +1,119 @@
+"""Reading an order event: of whatever kind, with every fault named, and not when it is too old."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from steps import kinds
+from steps.contract.order_event import DEFAULT_EVENT_TYPE
+from steps.kinds.parsing import InvalidEvent, parse
+from tests.conftest import EVENTS
+
+if TYPE_CHECKING:
+    from steps.contract.state import Reason
+
+NOW = datetime(2026, 10, 9, 16, 0, tzinfo=UTC)
+
+
+def reasons(message: str | dict[str, Any], now: datetime = NOW) -> list[Reason]:
+    """Return why a message, or an event, is rejected."""
+    with pytest.raises(InvalidEvent) as invalid:
+        parse(message if isinstance(message, str) else json.dumps(message), now)
+    return invalid.value.reasons
+
+
+def reasons_by_path(message: str) -> dict[str, str]:
+    return {reason["path"]: reason["reason"] for reason in reasons(message)}
+
+
+def test_the_contract_s_example_is_read(order: dict[str, Any]) -> None:
+    event = parse(json.dumps(order), NOW)
+    assert event.order_id == "ORDER123456"
+    assert event.order_items[0].price == Decimal("29.99")
+    assert (event.event_type, event.currency, event.locale) == ("order.confirmed", "USD", "en-US")
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    assert reasons_by_path((EVENTS / "malformed.json").read_text()) == {
+        "orderId": "must not be empty",
+        "customerEmail": "is not an e-mail address: An email address must have an @-sign.",
+        "customerName": "is required",
+        "orderItems[0].quantity": "must be greater than 0",
+        "orderItems[1].name": "is required",
+        "orderItems[1].price": 'must be an amount such as "29.99"',
+        "orderTotal": "must be a decimal string or a JSON number",
+        "orderTimestamp": "is not an ISO 8601 date and time",
+        "currency": "is not an ISO 4217 currency code",
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("", "is not JSON (RFC 8259)"),
+        ("{", "is not JSON (RFC 8259)"),
+        ('{"orderTotal": NaN}', "is not JSON (RFC 8259)"),
+        ("[" * 100_000, "is not JSON (RFC 8259)"),
+        ("[1]", "must be a JSON object"),
+        ('"order"', "must be a JSON object"),
+    ],
+)
+def test_what_is_no_json_object_is_rejected(message: str, reason: str) -> None:
+    assert reasons_by_path(message) == {"$": reason}
+
+
+def test_a_json_number_is_never_a_float(order: dict[str, Any]) -> None:
+    message = json.dumps(order).replace('"59.98"', "59.980000000000001")
+    assert reasons_by_path(message)["orderTotal"] == 'must be an amount such as "29.99"'
+    event = parse(json.dumps(order).replace('"59.98"', "0.1"), NOW)
+    assert event.order_total == Decimal("0.1")
+    assert json.loads(event.model_dump_json(by_alias=True))["orderTotal"] == "0.1"
+
+
+def test_an_event_without_a_type_is_a_confirmation() -> None:
+    event = kinds.sample("order.confirmed")
+    del event["eventType"]
+    assert parse(json.dumps(event), NOW).event_type == "order.confirmed"
+
+
+@pytest.mark.parametrize(
+    "unknown", ["order.lost", "", 7, None, ["order.shipped"], "../order_shipped"]
+)
+def test_the_rejection_of_an_unknown_kind_names_the_known_ones(unknown: object) -> None:
+    (reason,) = reasons(kinds.sample("order.confirmed") | {"eventType": unknown})
+    assert reason["path"] == "eventType"
+    assert all(name in reason["reason"] for name in kinds.names())
+
+
+def test_an_unknown_kind_hides_no_other_fault() -> None:
+    event = kinds.sample("order.confirmed") | {"eventType": "x", "customerEmail": "nobody"}
+    assert [reason["path"] for reason in reasons(event)] == ["eventType", "customerEmail"]
+
+
+def test_a_kind_s_own_fields_are_required() -> None:
+    shipped = kinds.sample("order.shipped")
+    del shipped["carrier"]
+    assert reasons(shipped) == [{"path": "carrier", "reason": "is required"}]
+    refunded = kinds.sample("order.refunded") | {"refundAmount": "-5"}
+    assert reasons(refunded)[0]["path"] == "refundAmount"
+
+
+@pytest.mark.parametrize("name", [name for name in kinds.names() if name != DEFAULT_EVENT_TYPE])
+def test_an_event_older_than_its_kind_allows_is_rejected(name: str) -> None:
+    event, (_, max_age) = kinds.sample(name), kinds.event(name)
+    happened = datetime.fromisoformat(event["eventTimestamp"])
+    parse(json.dumps(event), happened + max_age)
+    (reason,) = reasons(event, happened + max_age + timedelta(seconds=1))
+    assert reason["path"] == "eventTimestamp"
+    assert f"{max_age.days} days" in reason["reason"]
+
+
+def test_a_confirmation_is_judged_by_the_age_of_its_event_not_of_its_order() -> None:
+    old = kinds.sample("order.confirmed") | {"orderTimestamp": "2024-10-08T12:00:00Z"}
+    parse(json.dumps(old), NOW)
+    assert reasons(old | {"eventTimestamp": "2024-10-08T12:00:00Z"})[0]["path"] == "eventTimestamp"
