@@ -1,7 +1,9 @@
+"""The sending reputation: when a rate is more than chance, and what is alerted."""
+
 from __future__ import annotations
 
 from math import comb
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,9 @@ from hypothesis import strategies as st
 
 from steps.reports import reputation
 from steps.reports.reputation import CRITICAL, OK, TOO_FEW, WARN, at_least, judge
+
+if TYPE_CHECKING:
+    from steps.contract.report_tasks import Gap, Previous
 
 SEVERITY = [TOO_FEW, OK, WARN, CRITICAL]
 
@@ -28,12 +33,12 @@ def test_the_bound_is_where_chance_explains_about_one_case_in_twenty(
     assert 0.03 < exact < 0.07
 
 
-def test_no_events_or_no_mails_show_nothing() -> None:
+def test_without_events_or_mails_the_bound_is_zero() -> None:
     assert at_least(0, 100) == at_least(0, 0) == 0
 
 
 @pytest.mark.parametrize(
-    ("seen", "verdict"),
+    ("counts", "verdict"),
     [
         (window(0), TOO_FEW),
         (window(20, bounced=3), TOO_FEW),
@@ -49,9 +54,9 @@ def test_no_events_or_no_mails_show_nothing() -> None:
         (window(1000, complained=12), CRITICAL),
     ],
 )
-def test_verdicts(seen: reputation.Window, verdict: str) -> None:
-    found, reasons = judge({"24 h": seen})
-    assert found == verdict
+def test_a_window_is_judged_by_its_counts(counts: reputation.Window, verdict: str) -> None:
+    judged, reasons = judge({"24 h": counts})
+    assert judged == verdict
     assert bool(reasons) == (verdict != OK)
 
 
@@ -67,10 +72,10 @@ def test_the_worst_window_counts() -> None:
     assert judge({"24 h": window(3), "7 d": window(500)})[0] == OK
 
 
-counts = st.integers(0, 100_000_000)
+COUNTS = st.integers(0, 100_000_000)
 
 
-@given(sent=counts, bounced=counts, complained=counts, more=st.integers(0, 1000))
+@given(sent=COUNTS, bounced=COUNTS, complained=COUNTS, more=st.integers(0, 1000))
 def test_more_bounces_or_complaints_are_never_better(
     sent: int, bounced: int, complained: int, more: int
 ) -> None:
@@ -82,20 +87,20 @@ def test_more_bounces_or_complaints_are_never_better(
         assert SEVERITY.index(judge({"w": worse})[0]) >= SEVERITY.index(now)
 
 
-@given(sent=st.integers(0, reputation.MIN_SENT - 1), bounced=counts, complained=counts)
+@given(sent=st.integers(0, reputation.MIN_SENT - 1), bounced=COUNTS, complained=COUNTS)
 def test_below_the_minimum_volume_nothing_is_critical(
     sent: int, bounced: int, complained: int
 ) -> None:
     assert judge({"24 h": window(sent, bounced, complained)})[0] == TOO_FEW
 
 
-@given(events=counts, mails=counts)
+@given(events=COUNTS, mails=COUNTS)
 def test_the_bound_is_a_rate_and_never_above_the_observed_one(events: int, mails: int) -> None:
     bound = at_least(events, mails)
     assert 0 <= bound <= (min(events / mails, 1) if mails else 0)
 
 
-HEALTHY = {
+HEALTHY: reputation.AccountState = {
     "enforcementStatus": "HEALTHY",
     "sendingEnabled": True,
     "quotaUsed": 0.1,
@@ -104,22 +109,31 @@ HEALTHY = {
 }
 
 
-def report(
+class InputChanges(TypedDict, total=False):
+    """What some of the sources gave instead."""
+
+    mails: reputation.Windows | Gap
+    account: reputation.AccountState | Gap
+    previous: Previous | Gap
+
+
+def make_report(
     bounced: int = 0,
     sent: int = 40,
     *,
     before: str | None = None,
     pause: bool = False,
-    **other: Any,
+    **changes: Unpack[InputChanges],
 ) -> reputation.Report:
     windows = {"24 h": window(sent, bounced), "7 d": window(sent, bounced)}
-    found: dict[str, Any] = {
+    inputs: reputation.Inputs = {
         "mails": {"windows": windows},
         "account": HEALTHY,
         "previous": {"report": {"verdict": before} if before else {}},
+        **changes,
     }
     return reputation.report(
-        found | other,  # type: ignore[arg-type]
+        inputs,
         hour="2026-11-24T12",
         dashboard="https://x",
         configuration_set="mails",
@@ -127,52 +141,52 @@ def report(
     )
 
 
-def test_a_change_is_alerted_and_sameness_is_not() -> None:
-    assert "alert" not in report(0)
-    first = report(8)
+def test_a_verdict_is_alerted_when_it_changes_and_not_while_it_lasts() -> None:
+    assert "alert" not in make_report(0)
+    first = make_report(8)
     assert first["alert"]["subject"] == "Order mails: sending reputation CRITICAL, it was OK"
     assert "8 bounces in 40 mails" in first["alert"]["message"]
     assert (
         "aws sesv2 put-configuration-set-sending-options --configuration-set-name mails "
         "--sending-enabled" in first["alert"]["message"]
     )
-    assert "alert" not in report(8, before=CRITICAL)
-    assert "it was CRITICAL" in report(0, before=CRITICAL)["alert"]["subject"]
-    assert "alert" not in report(0, sent=3, before=OK)
-    assert "alert" not in report(0, before=TOO_FEW)
+    assert "alert" not in make_report(8, before=CRITICAL)
+    assert "it was CRITICAL" in make_report(0, before=CRITICAL)["alert"]["subject"]
+    assert "alert" not in make_report(0, sent=3, before=OK)
+    assert "alert" not in make_report(0, before=TOO_FEW)
 
 
-def test_pausing_is_asked_for_only_if_allowed_and_critical_and_once() -> None:
-    assert report(8, pause=True)["pause"]
-    assert "pause" not in report(8)
-    assert "pause" not in report(6, pause=True)
-    assert "pause" not in report(8, pause=True, before=CRITICAL), "a lifted pause stays lifted"
+def test_a_pause_is_asked_for_once_and_only_if_allowed_and_critical() -> None:
+    assert make_report(8, pause=True)["pause"]
+    assert "pause" not in make_report(8)
+    assert "pause" not in make_report(6, pause=True)
+    assert "pause" not in make_report(8, pause=True, before=CRITICAL), "a lifted pause stays lifted"
 
 
 @pytest.mark.parametrize(
     ("account", "reason"),
     [
-        ({"enforcementStatus": "PROBATION"}, "PROBATION"),
-        ({"sendingEnabled": False}, "whole account"),
-        ({"quotaUsed": 0.9}, "90% of the 24 hour quota"),
+        ({**HEALTHY, "enforcementStatus": "PROBATION"}, "PROBATION"),
+        ({**HEALTHY, "sendingEnabled": False}, "whole account"),
+        ({**HEALTHY, "quotaUsed": 0.9}, "90% of the 24 hour quota"),
     ],
 )
-def test_the_account_s_own_state_warns(account: dict[str, Any], reason: str) -> None:
-    made = report(0, account=HEALTHY | account)
-    assert made["verdict"] == WARN
-    assert reason in made["reasons"][0]
+def test_the_account_s_own_state_is_a_warning(
+    account: reputation.AccountState, reason: str
+) -> None:
+    report = make_report(0, account=account)
+    assert report["verdict"] == WARN
+    assert reason in report["reasons"][0]
 
 
 @pytest.mark.parametrize("source", ["mails", "account", "previous"])
 def test_a_missing_source_is_named(source: str) -> None:
-    missing: dict[str, Any] = {
-        source: {"Error": "SourceUnavailable", "Cause": "CloudWatch is away"}
-    }
-    made = report(8, **missing)
-    assert any("CloudWatch is away" in gap for gap in made["gaps"])
-    assert made["verdict"] == (TOO_FEW if source == "mails" else CRITICAL)
+    missing: Gap = {"Error": "SourceUnavailable", "Cause": "CloudWatch is away"}
+    report = make_report(8, **cast("InputChanges", {source: missing}))
+    assert any("CloudWatch is away" in gap for gap in report["gaps"])
+    assert report["verdict"] == (TOO_FEW if source == "mails" else CRITICAL)
 
 
 def test_metrics_that_do_not_exist_yet_are_named() -> None:
-    made = report(0, account=HEALTHY | {"bounceRate": None})
-    assert made["gaps"] == ["SES's own reputation metrics: there are none yet"]
+    report = make_report(0, account={**HEALTHY, "bounceRate": None})
+    assert report["gaps"] == ["SES's own reputation metrics: there are none yet"]
