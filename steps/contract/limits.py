@@ -1,8 +1,8 @@
 """Every bound of the order path, in seconds and counts, derived from each other here and nowhere else.
 
 From the inside out: one AWS call < one step < the machine < the dispatcher < the queue's visibility
-time-out < the queue's retention. `tests/unit/test_limits.py` runs each function into its worst case and
-holds its time-out to what that takes.
+time-out < the queue's retention. `tests/unit/contract/test_limits.py` runs each function into its worst
+case and holds its time-out to what that takes.
 """
 
 DAY = 24 * 60 * 60

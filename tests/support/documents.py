@@ -55,8 +55,8 @@ _FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 def blocks(document: Path, language: str) -> list[str]:
     """Return a document's blocks of code in a language."""
-    found = _FENCED.findall(document.read_text("utf-8"))
-    return [textwrap.dedent(code) for _, info, code in found if info == language]
+    fenced = _FENCED.findall(document.read_text("utf-8"))
+    return [textwrap.dedent(code) for _indent, info, code in fenced if info == language]
 
 
 def prose(document: Path) -> str:
@@ -79,10 +79,10 @@ def code(cell: str) -> list[str]:
 def generated(text: str) -> str:
     """Return a document's text with its generated parts as the code makes them now."""
 
-    def made(match: re.Match[str]) -> str:
-        return f"<!-- {match[1]} -->\n{GENERATED[match[1]]()}\n<!-- /{match[1]} -->"
+    def regenerate(part: re.Match[str]) -> str:
+        return f"<!-- {part[1]} -->\n{GENERATED[part[1]]()}\n<!-- /{part[1]} -->"
 
-    return re.sub(r"<!-- ([a-z ]+) -->\n.*?<!-- /\1 -->", made, text, flags=re.DOTALL)
+    return re.sub(r"<!-- ([a-z ]+) -->\n.*?<!-- /\1 -->", regenerate, text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

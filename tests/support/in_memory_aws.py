@@ -2,50 +2,78 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
+from moto import mock_aws
 
 from infra.config import LOCAL_BRAND
-from steps.aws.ledger_table import LedgerTable, dynamodb
+from steps.aws.ledger_table import MESSAGE_ID_INDEX, LedgerTable, dynamodb
 from steps.aws.queue import sqs
 from steps.aws.ses import Ses, sesv2
 from steps.aws.workflow import stepfunctions
 from steps.contract import limits
 from steps.dedup import DedupSettings
+from steps.ledger import rules
 from steps.render import RenderSettings
 from steps.send import SendSettings
+from tests.support.clock import NOW
+from tests.support.sample_mails import NOTIFICATION_ID
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb.service_resource import Table
+
+    from steps.contract.settings import FunctionSettings
+    from steps.ledger.rules import Put, Record
 
 SENDER = "orders@example.com"
 TABLE = LedgerTable("tracking")
 SES = Ses(sender=SENDER, configuration_set="mails")
 
+CREDENTIALS = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+}
+STEP_SETTINGS = (
+    DedupSettings(tracking_table=TABLE.name, in_doubt_grace_seconds=limits.IN_DOUBT_GRACE),
+    RenderSettings(brand=LOCAL_BRAND),
+    SendSettings(
+        tracking_table=TABLE.name, sender=SES.sender, configuration_set=SES.configuration_set
+    ),
+)
+"""What the functions of the order path are told; the record and feedback functions read a part of it."""
 
-def tracking_table(patch: pytest.MonkeyPatch) -> None:
-    """Make the tracking table and a verified sender; call it inside `mock_aws`."""
-    credentials = {
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
-    settings = (
-        DedupSettings(tracking_table=TABLE.name, in_doubt_grace_seconds=limits.IN_DOUBT_GRACE),
-        RenderSettings(brand=LOCAL_BRAND),
-        SendSettings(
-            tracking_table=TABLE.name,
-            sender=SES.sender,
-            configuration_set=SES.configuration_set,
-        ),
-    )
-    for environment in (credentials, *(one.to_env() for one in settings)):
-        for name, value in environment.items():
-            patch.setenv(name, value)
-    for client in (dynamodb, sesv2, stepfunctions, sqs):
-        client.cache_clear()
-    boto3.client("dynamodb", region_name="us-east-1").create_table(
+
+@contextmanager
+def mocked_aws(*, runs_workflows: bool = False) -> Iterator[None]:
+    """Have a tracking table, a verified sender and the functions' environment for the length of the block.
+
+    `runs_workflows`: Step Functions runs the executions that are started, as nothing else needs.
+    """
+    services = mock_aws(config={"stepfunctions": {"execute_state_machine": runs_workflows}})
+    with services, pytest.MonkeyPatch.context() as patch:
+        set_environment(patch, *STEP_SETTINGS)
+        for client in (dynamodb, sesv2, stepfunctions, sqs):
+            client.cache_clear()
+        _create_tracking_table()
+        _verify_sender()
+        yield
+
+
+def set_environment(patch: pytest.MonkeyPatch, *settings: FunctionSettings) -> None:
+    """Set credentials and what functions with these settings are deployed with."""
+    for environment in (CREDENTIALS, *(function.to_env() for function in settings)):
+        for variable, value in environment.items():
+            patch.setenv(variable, value)
+
+
+def _create_tracking_table() -> None:
+    boto3.client("dynamodb").create_table(
         TableName=TABLE.name,
         KeySchema=[{"AttributeName": "notificationId", "KeyType": "HASH"}],
         AttributeDefinitions=[
@@ -54,19 +82,46 @@ def tracking_table(patch: pytest.MonkeyPatch) -> None:
         ],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": "MessageIdIndex",
+                "IndexName": MESSAGE_ID_INDEX,
                 "KeySchema": [{"AttributeName": "messageId", "KeyType": "HASH"}],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             }
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    ses = boto3.client("sesv2", region_name="us-east-1")
+
+
+def _verify_sender() -> None:
+    ses = boto3.client("sesv2")
     ses.create_email_identity(EmailIdentity=SENDER)
     ses.create_configuration_set(ConfigurationSetName=SES.configuration_set)
 
 
+# --- records --------------------------------------------------------------------------------------
+
+
+def tracking_table() -> Table:
+    """Return the tracking table itself, for what `LedgerTable` does not do."""
+    return boto3.resource("dynamodb").Table(TABLE.name)
+
+
 def table_items() -> list[dict[str, Any]]:
     """Return all records of the tracking table."""
-    table = boto3.resource("dynamodb", region_name="us-east-1").Table(TABLE.name)
-    return list(table.scan()["Items"])
+    return list(tracking_table().scan()["Items"])
+
+
+def claim(owner: str = "me", *, now: float = NOW) -> Put:
+    """Return the write by which an execution claims the sample notification."""
+    return rules.claim(
+        notification_id=NOTIFICATION_ID,
+        order_id="ORDER1",
+        event_type="order.confirmed",
+        recipient="customer@example.com",
+        owner=owner,
+        now=now,
+    )
+
+
+def claimed_record(owner: str = "me", /, **changes: object) -> Record:
+    """Return the record that a claim leaves, with attributes changed."""
+    return dict(claim(owner).record) | changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -12,13 +13,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
-from steps.contract.state import Outcome
+from statemachines.__main__ import ENVIRONMENT
+from tests.support.asl import FOLDER, called_state
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     import pytest
 
@@ -36,73 +39,77 @@ class Run:
     output: dict[str, Any]
 
 
-@dataclass
-class Lambdas:
-    """Stands in for Lambda: calls `steps.<name>.handler`, or throws what a scenario asks for."""
+class LambdaInProcess(ABC):
+    """Stands in for boto3's Lambda client: calls the function's handler, or fails as a test asks."""
 
-    throws: dict[str, list[str]]
+    @abstractmethod
+    def error(self, function_arn: str, event: dict[str, Any]) -> str | None:
+        """Return the error by which this invocation fails instead of being made, if any."""
+
+    def invoke(self, **request: Any) -> dict[str, Any]:
+        """Answer as Lambda's Invoke does."""
+        function_arn, event = request["FunctionName"], json.loads(request["Payload"])
+        if error := self.error(function_arn, event):
+            return _failure(error, "as asked")
+        function = function_arn.rpartition(":")[2].removesuffix(f"-{ENVIRONMENT}")
+        module = function.removeprefix("email-").replace("-", "_")
+        try:
+            answer = import_module(f"steps.{module}").handler(event, LambdaContext())
+        except Exception as exception:
+            return _failure(type(exception).__name__, str(exception))
+        return {"StatusCode": 200, "Payload": _payload(answer)}
+
+
+@dataclass
+class OrderSteps(LambdaInProcess):
+    """The functions of the order workflow; `throws` has the errors of a state's first calls."""
+
+    throws: Mapping[str, list[str]]
     calls: Counter[str] = field(default_factory=Counter)
 
-    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's
-        """Answer as Lambda's Invoke does."""
-        event = json.loads(Payload)
-        step = FunctionName.rsplit(":", maxsplit=1)[-1].split("-")[1]
-        outcome = event.get("outcome")
-        state = {None: step.capitalize(), Outcome.SENT: "Record"}.get(
-            outcome, f"Record{(outcome or '').capitalize()}"
-        )
+    def error(self, function_arn: str, event: dict[str, Any]) -> str | None:
+        state = called_state(function_arn, event.get("outcome"))
         self.calls[state] += 1
-        thrown = self.throws.get(state, [])
-        if self.calls[state] <= len(thrown):
-            return self._error(thrown[self.calls[state] - 1])
-        context = SimpleNamespace(aws_request_id=f"request-{time.monotonic_ns()}")
-        try:
-            result = import_module(f"steps.{step}").handler(event, context)
-        except Exception as error:
-            return self._error(type(error).__name__)
-        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(result).encode())}
+        errors = self.throws.get(state, [])
+        return errors[self.calls[state] - 1] if self.calls[state] <= len(errors) else None
 
-    @staticmethod
-    def _error(name: str) -> dict[str, Any]:
-        payload = json.dumps({"errorType": name, "errorMessage": "as asked"})
-        return {
-            "StatusCode": 200,
-            "FunctionError": "Unhandled",
-            "Payload": io.BytesIO(payload.encode()),
-        }
+
+def _failure(error: str, message: str) -> dict[str, Any]:
+    answer = {"errorType": error, "errorMessage": message}
+    return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": _payload(answer)}
+
+
+def _payload(answer: object) -> io.BytesIO:
+    return io.BytesIO(json.dumps(answer).encode())
 
 
 def run(
-    asl: Path, request: dict[str, Any], throws: dict[str, list[str]], patch: pytest.MonkeyPatch
+    machine: str, request: dict[str, Any], functions: LambdaInProcess, patch: pytest.MonkeyPatch
 ) -> Run:
-    """Run one execution of the machine in `asl` with input `request`; call it inside `mock_aws`."""
-    return interpret(asl, request, Lambdas(throws), patch)
-
-
-def interpret(asl: Path, request: dict[str, Any], lambdas: Any, patch: pytest.MonkeyPatch) -> Run:
-    """Run one execution whose tasks call `lambdas.invoke`, as boto3's Lambda client would."""
-    patch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: lambdas)
+    """Run one execution of a machine, such as `order_workflow`; call it while moto runs workflows."""
+    patch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: functions)
     patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda _seconds: None))
     client = boto3.client("stepfunctions", region_name="us-east-1")
-    machine = client.create_state_machine(
-        name=f"machine-{time.monotonic_ns()}", definition=asl.read_text(), roleArn=ROLE
+    machine_arn = client.create_state_machine(
+        name=f"machine-{time.monotonic_ns()}",
+        definition=(FOLDER / f"{machine}.asl.json").read_text(),
+        roleArn=ROLE,
     )["stateMachineArn"]
-    execution = client.start_execution(stateMachineArn=machine, input=json.dumps(request))[
-        "executionArn"
-    ]
-    wait = time.monotonic() + 20
-    while (ended := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        assert time.monotonic() < wait, "the execution did not end"
+    started = client.start_execution(stateMachineArn=machine_arn, input=json.dumps(request))
+    arn = started["executionArn"]
+    deadline = time.monotonic() + 20
+    while (execution := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        assert time.monotonic() < deadline, "the execution did not end"
         time.sleep(0.01)
-    history = client.get_execution_history(executionArn=execution, maxResults=1000)["events"]
+    history = client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
     return Run(
         path=tuple(
-            e["stateEnteredEventDetails"]["name"]
-            for e in history
-            if "stateEnteredEventDetails" in e
+            event["stateEnteredEventDetails"]["name"]
+            for event in history
+            if "stateEnteredEventDetails" in event
         ),
-        status=ended["status"],
-        error=ended.get("error", ""),
-        cause=ended.get("cause", ""),
-        output=json.loads(ended.get("output") or "{}"),
+        status=execution["status"],
+        error=execution.get("error", ""),
+        cause=execution.get("cause", ""),
+        output=json.loads(execution.get("output") or "{}"),
     )

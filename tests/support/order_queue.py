@@ -1,8 +1,8 @@
 """The order path in one process: SQS's rules, the real dispatcher, and the workflow's steps one by one.
 
 `QueueInMemory` keeps to SQS's visibility, receive counts, redrive and retention, by any clock.
-`WorkflowInProcess` stands in for Step Functions: the real steps with the retries and ends of the
-generated ASL.
+`WorkflowInProcess` stands in for Step Functions: the real steps in the order, with the retries and to the
+ends of the generated ASL.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from steps import dedup, record, render, send, validate
 from steps.aws.queue import OrderQueue
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
-from steps.contract.state import ClaimResult, FailureEnd
-from tests.support.asl import end_of, is_retried, retrier
+from tests.support import asl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +30,16 @@ if TYPE_CHECKING:
     from steps.mail.brand import Brand
 
 
+def sqs_record(body: str = "{}", *, message_id: str = "0123456789", receives: int = 1) -> SqsRecord:
+    """Return a message as Lambda's event source hands it over; its id is its receipt handle, too."""
+    return {
+        "messageId": message_id,
+        "receiptHandle": message_id,
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": str(receives)},
+    }
+
+
 @dataclass
 class Message:
     """An order event on the queue; times are epoch seconds."""
@@ -38,23 +47,15 @@ class Message:
     body: str
     sent_at: float
     visible_at: float
-    number: int
     receives: int = 0
-
-    @property
-    def sqs_record(self) -> SqsRecord:
-        """As Lambda's event source hands it over."""
-        return {
-            "messageId": f"{self.number:08}",
-            "receiptHandle": str(self.number),
-            "body": self.body,
-            "attributes": {"ApproximateReceiveCount": str(self.receives)},
-        }
 
 
 @dataclass
 class QueueInMemory:
-    """The order queue, its dead letters, and Lambda's event source on it. Thread-safe."""
+    """The order queue, its dead letters, and Lambda's event source on it. Thread-safe.
+
+    `messages` are found by their receipt handle.
+    """
 
     clock: Callable[[], float]
     messages: dict[str, Message] = field(default_factory=dict)
@@ -67,8 +68,7 @@ class QueueInMemory:
         now = self.clock()
         with self._lock:
             for body in bodies:
-                number = next(self._numbers)
-                self.messages[str(number)] = Message(body, now, now, number)
+                self.messages[f"{next(self._numbers):08}"] = Message(body, now, now)
 
     def receive(self) -> list[SqsRecord]:
         """Take a batch of visible messages, those that wait longest first."""
@@ -87,17 +87,19 @@ class QueueInMemory:
                 else:
                     message.receives += 1
                     message.visible_at = now + limits.QUEUE_VISIBILITY
-                    batch.append(message.sqs_record)
+                    batch.append(
+                        sqs_record(message.body, message_id=handle, receives=message.receives)
+                    )
         return batch
 
     def run(self, dispatcher: Dispatcher) -> int:
         """Let a dispatcher take one batch; return how many messages that was."""
         batch = self.receive()
-        stay = set(dispatcher.run_batch(batch)) if batch else set()
+        staying = set(dispatcher.run_batch(batch)) if batch else set()
         with self._lock:
-            for one in batch:
-                if one["messageId"] not in stay:
-                    del self.messages[one["receiptHandle"]]
+            for message in batch:
+                if message["messageId"] not in staying:
+                    del self.messages[message["receiptHandle"]]
         return len(batch)
 
     @property
@@ -126,7 +128,7 @@ class _Door(OrderQueue):
 class WorkflowInProcess(OrderWorkflow):
     """Runs executions, step by step; `clock` is the steps', `sleep` the wait before a retry.
 
-    `jitter` gives the share of a wait that is waited for: Step Functions' FULL jitter is 0 to 1.
+    A retry waits as long as it may: Step Functions' FULL jitter is a share of that.
     """
 
     arn: str = "workflow"
@@ -135,61 +137,51 @@ class WorkflowInProcess(OrderWorkflow):
     table: LedgerTable
     ses: Ses
     brand: Brand = LOCAL_BRAND
-    jitter: Callable[[], float] = lambda: 1.0
 
     def run(self, *, name: str, request: str) -> OrderExecution:
         """Run an execution to its end."""
-        state: Any = json.loads(request)
-        at = ["Validate"]
-        try:
-            self._order(name, state, at)
-        except errors.OrderMailError as error:
-            reason = type(error).__name__
-            state["error"] = {"Error": reason, "Cause": ""}
-            end = end_of(at[-1], state)
-            if end is None:
-                self._call(
-                    "RecordFailed",
-                    lambda: record.record_failed(state, name, table=self.table, now=self.clock()),
-                )
-            return OrderExecution(
-                arn=name, status="FAILED", end=end or FailureEnd.GAVE_UP, error=reason
-            )
-        return OrderExecution(arn=name, status="SUCCEEDED", output=state)
+        state, state_input = asl.START_AT, json.loads(request)
+        while not (execution := asl.ended(name, state, state_input)):
+            try:
+                result = self._run_with_retries(state, state_input, name)
+            except errors.OrderMailError as error:
+                state, state_input = asl.after_failure(state, state_input, type(error).__name__)
+            else:
+                state, state_input = asl.after(state, state_input, result)
+        return execution
 
-    def _order(self, name: str, state: Any, at: list[str]) -> None:
-        def call(task: str, step: Callable[[], Any]) -> Any:
-            at.append(task)
-            return self._call(task, step)
-
-        def now() -> datetime:
-            return datetime.fromtimestamp(self.clock(), UTC)
-
-        table, ses = self.table, self.ses
-        attempt = state["attempt"]
-        state |= call("Validate", lambda: validate.validate(state["message"], attempt, now()))
-        state["claim"] = call(
-            "Dedup", lambda: dedup.claim(state, name, table=table, now=self.clock())
-        )
-        if state["claim"]["result"] != ClaimResult.NEW:
-            return
-        state["email"] = call(
-            "Render", lambda: render.render(state["order"], self.brand, state["notificationId"])
-        )
-        state["receipt"] = call(
-            "Send", lambda: send.send(state, name, table=table, ses=ses, clock=self.clock)
-        )
-        call("Record", lambda: record.record_sent(state, name, table=table))
-
-    def _call(self, task: str, step: Callable[[], Any]) -> Any:
+    def _run_with_retries(self, state: str, state_input: asl.StateInput, owner: str) -> object:
         for tries in itertools.count(1):
             try:
-                return step()
+                return self._run_once(state, state_input, owner)
             except errors.OrderMailError as error:
                 reason = type(error).__name__
-                if not is_retried(task, reason, tries):
+                if not asl.is_retried(state, reason, tries):
                     raise
-                rule = retrier(task, reason)
-                wait = rule["IntervalSeconds"] * rule["BackoffRate"] ** (tries - 1)
-                self.sleep(wait * self.jitter())
+                self.sleep(asl.retry_wait(state, reason, tries))
         raise AssertionError
+
+    def _run_once(self, state: str, state_input: Any, owner: str) -> object:
+        table, now = self.table, self.clock()
+        result: object
+        match state:
+            case "Validate":
+                moment = datetime.fromtimestamp(now, UTC)
+                result = validate.validate(state_input["message"], state_input["attempt"], moment)
+            case "Dedup":
+                result = dedup.claim(state_input, owner, table=table, now=now)
+            case "Render":
+                order, kept = state_input["order"], state_input.keys() - {"order"}
+                email = render.render(order, self.brand, state_input["notificationId"])
+                result = {key: state_input[key] for key in kept} | {"email": email}
+            case "Send":
+                result = send.send(state_input, owner, table=table, ses=self.ses, clock=self.clock)
+            case "Record":
+                result = record.record_sent(state_input, owner, table=table)
+            case "RecordRejected":
+                result = record.record_rejected(state_input, owner, table=table, now=now)
+            case "RecordFailed":
+                result = record.record_failed(state_input, owner, table=table, now=now)
+            case _:
+                raise AssertionError(f"no step is called by {state}")
+        return result

@@ -7,24 +7,17 @@ of SES, and prints the table of `steps/ledger/README.md`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import pytest
-from moto import mock_aws
 
 from steps.contract import limits
 from steps.contract.handler import logger
 from steps.ledger.rules import resends
-from tests.support.in_memory_aws import tracking_table
+from tests.support.in_memory_aws import mocked_aws
 from tests.support.send_protocol import SlowMotion
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """What was found after a death, and in the end."""
+class Aftermath:
+    """What a death left in the record, how that was settled, and how often the mail went out."""
 
     left: str
     settled: str
@@ -35,11 +28,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Death:
-    """Who dies, at which point: the step, the fault, and where in the step it strikes."""
+    """Who dies, at which point: the workflow's state, the fault, and where in its step it strikes."""
 
     who: str
     when: str
-    step: str
+    state: str
     fault: str
     at: str = ""
     events_lost: bool = False
@@ -49,105 +42,97 @@ class Death:
         """Who and when, as the table says it."""
         return f"{self.who}, {self.when}"
 
-    def play(self, world: SlowMotion) -> Row:
+    def play(self, slow_motion: SlowMotion) -> Aftermath:
         """Run an order into this death, look, then let everything else go well."""
-        world.publish()
-        world.receive()
-        (execution,) = world.executions
-        while execution.step != self.step and execution in world.executions:
-            world.advance(execution)
-        if self.who == "feedback":
-            world.advance(execution)
-            world.report(world.events[1], self.fault)
-        elif self.who == "dispatcher":
-            world.dispatcher_dies(execution)
-            while self.fault == "dies after" and world.executions:
-                world.advance(execution)
-            world.executions.clear()
-        else:
-            # A step that is repeated by the machine dies for good only at its last try.
-            for _ in range(1 + limits.STEP_RETRIES):
-                if execution in world.executions:
-                    world.advance(execution, self.fault, self.at)
-        left = world.record().get("status", "no record")
-        held_back = world.events if self.events_lost else []
-        world.events = [e for e in world.events if e not in held_back]
-        settled_by = self._drain(world)
-        for event in held_back:
-            world.report(event)
-        record = world.record()
-        return Row(
+        self._die(slow_motion)
+        left = slow_motion.record().get("status", "no record")
+        withheld = slow_motion.events if self.events_lost else []
+        slow_motion.events = [event for event in slow_motion.events if event not in withheld]
+        settled = self._settle(slow_motion)
+        for event in withheld:
+            slow_motion.report(event)
+        record = slow_motion.record()
+        return Aftermath(
             left=left,
-            settled=settled_by,
-            mails=len(world.accepted),
+            settled=settled,
+            mails=len(slow_motion.accepted),
             resends=resends(record),
             end=record["status"],
         )
 
+    def _die(self, slow_motion: SlowMotion) -> None:
+        slow_motion.publish()
+        slow_motion.receive()
+        (execution,) = slow_motion.executions
+        while execution.state != self.state and execution in slow_motion.executions:
+            slow_motion.advance(execution)
+        if self.who == "feedback":
+            slow_motion.advance(execution)
+            slow_motion.report(slow_motion.events[1], self.fault)
+        elif self.who == "dispatcher":
+            slow_motion.dispatcher_dies(execution)
+            while self.fault == "dies after" and slow_motion.executions:
+                slow_motion.advance(execution)
+            slow_motion.executions.clear()
+        else:
+            # A step that is repeated by the machine dies for good only at its last try.
+            for _ in range(1 + limits.STEP_RETRIES):
+                if execution in slow_motion.executions:
+                    slow_motion.advance(execution, self.fault, self.at)
+
     @staticmethod
-    def _drain(world: SlowMotion) -> str:
-        before, accepted = world.now, len(world.accepted)
-        world.drain()
-        waited = round(world.now - before)
-        how = "redelivery sends" if len(world.accepted) > accepted else "redelivery finds it sent"
-        if resends(world.record()):
-            how = "grace period, then sent again, flagged"
+    def _settle(slow_motion: SlowMotion) -> str:
+        before, accepted = slow_motion.now, len(slow_motion.accepted)
+        slow_motion.drain()
+        waited = round(slow_motion.now - before)
+        sent_now = len(slow_motion.accepted) > accepted
+        way = "redelivery sends" if sent_now else "redelivery finds it sent"
+        if resends(slow_motion.record()):
+            way = "grace period, then sent again, flagged"
         elif not waited:
-            return "nothing to settle" if accepted else how
-        return f"{how}, after {waited} s"
+            return "nothing to settle" if accepted else way
+        return f"{way}, after {waited} s"
 
 
-def _deaths() -> Iterator[Death]:
-    yield Death(who="dispatcher", when="execution started", step="dedup", fault="dies before")
-    yield Death(
+def _around_a_write(step: str, state: str, written: str, at: str = "write") -> tuple[Death, Death]:
+    before, after = (
+        Death(who=step, when=f"{when} writing {written}", state=state, fault=f"dies {when}", at=at)
+        for when in ("before", "after")
+    )
+    return before, after
+
+
+def _after_ses_accepted(when: str, fault: str, *, events_lost: bool = False) -> Death:
+    return Death(
+        who="send", when=when, state="Send", fault=fault, at="SES", events_lost=events_lost
+    )
+
+
+DEATHS = [
+    Death(who="dispatcher", when="execution started", state="Dedup", fault="dies before"),
+    Death(
         who="dispatcher",
         when="execution ended, message not deleted",
-        step="dedup",
+        state="Dedup",
         fault="dies after",
-    )
-    yield Death(
+    ),
+    Death(
         who="validate or render",
         when="at any point (they write nothing)",
-        step="send",
+        state="Send",
         fault="dies before",
         at="SENDING",
-    )
-    for who, step, what in (
-        ("dedup", "dedup", "claim"),
-        ("send", "send", "SENDING"),
-        ("record", "record", "SENT"),
-    ):
-        at = "SENDING" if step == "send" else "write"
-        yield Death(who=who, when=f"before writing {what}", step=step, fault="dies before", at=at)
-        yield Death(who=who, when=f"after writing {what}", step=step, fault="dies after", at=at)
-        if step == "send":
-            yield Death(
-                who=who,
-                when="after SES accepted, its event arrives",
-                step=step,
-                fault="dies after",
-                at="SES",
-            )
-            yield Death(
-                who=who,
-                when="after SES accepted, its event never arrives",
-                step=step,
-                fault="dies after",
-                at="SES",
-                events_lost=True,
-            )
-            yield Death(
-                who=who,
-                when="SES accepted, the answer was lost",
-                step=step,
-                fault="answer lost",
-                at="SES",
-            )
-    for fault, when in (("dies before", "before"), ("dies after", "after")):
-        yield Death(who="feedback", when=f"{when} writing a delivery", step="send", fault=fault)
-
-
-DEATHS = list(_deaths())
+    ),
+    *_around_a_write("dedup", "Dedup", "claim"),
+    *_around_a_write("send", "Send", "SENDING", at="SENDING"),
+    _after_ses_accepted("after SES accepted, its event arrives", "dies after"),
+    _after_ses_accepted(
+        "after SES accepted, its event never arrives", "dies after", events_lost=True
+    ),
+    _after_ses_accepted("SES accepted, the answer was lost", "answer lost"),
+    *_around_a_write("record", "Record", "SENT"),
+    *_around_a_write("feedback", "Send", "a delivery", at=""),
+]
 
 
 def table() -> str:
@@ -157,12 +142,17 @@ def table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for death in DEATHS:
-        with pytest.MonkeyPatch.context() as patch, mock_aws():
-            tracking_table(patch)
-            row = death.play(SlowMotion())
-        lines.append(
-            f"| {death.who} | {death.when} | `{row.left}` | {row.settled} | {row.mails} | {row.resends} |"
+        with mocked_aws():
+            aftermath = death.play(SlowMotion())
+        cells = (
+            death.who,
+            death.when,
+            f"`{aftermath.left}`",
+            aftermath.settled,
+            str(aftermath.mails),
+            str(aftermath.resends),
         )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

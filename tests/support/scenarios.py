@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 START = ("Validate", "Valid?")
 CLAIM = (*START, "Dedup", "Claim?")
 SENT = (*CLAIM, "Render", "Send", "Record", "Sent")
+SEND_FAILED = (*CLAIM, "Render", "Send")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,11 @@ def _with(**changes: Any) -> Callable[[Record, float], Record]:
 def failing(task: str, error: str, times: int) -> dict[str, list[str]]:
     """Let a state's first `times` calls fail with `error`."""
     return {task: [error] * times}
+
+
+def _up_to(task: str) -> tuple[str, ...]:
+    """Return the path of a delivered order as far as this task."""
+    return SENT[: SENT.index(task) + 1]
 
 
 STEP_CALLS = 1 + limits.STEP_RETRIES
@@ -157,52 +163,52 @@ SCENARIOS = [
     Scenario(
         name="throttled-for-long",
         throws=failing("Send", "SendThrottled", SEND_CALLS),
-        path=(*SENT[:6], "HandedOver?", *DEFERRED),
+        path=(*SEND_FAILED, "HandedOver?", *DEFERRED),
         error="SendThrottled",
         record={"status": "CLAIMED"},
     ),
     Scenario(
         name="paused",
         throws=failing("Send", "SendingPaused", 1),
-        path=(*SENT[:6], "HandedOver?", *DEFERRED),
+        path=(*SEND_FAILED, "HandedOver?", *DEFERRED),
         error="SendingPaused",
         record={"status": "CLAIMED"},
     ),
     Scenario(
         name="refused-for-good",
         throws=failing("Send", "SendRejected", 1),
-        path=(*SENT[:6], "RecordRejected", "Rejected"),
+        path=(*SEND_FAILED, "RecordRejected", "Rejected"),
         record={"status": "REJECTED", "reason": "SendRejected"},
     ),
     Scenario(
         name="no-answer-from-ses",
         throws=failing("Send", "SendOutcomeUnknown", 1),
-        path=(*SENT[:6], *IN_DOUBT),
+        path=(*SEND_FAILED, *IN_DOUBT),
         error="SendOutcomeUnknown",
     ),
     Scenario(
         name="send-step-died",
         throws=failing("Send", "Runtime.ExitError", 1),
-        path=(*SENT[:6], *IN_DOUBT),
+        path=(*SEND_FAILED, *IN_DOUBT),
         error="Runtime.ExitError",
     ),
     Scenario(
         name="send-step-unknown-to-lambda",
         throws=failing("Send", "Lambda.ServiceException", 1),
-        path=(*SENT[:6], *IN_DOUBT),
+        path=(*SEND_FAILED, *IN_DOUBT),
         error="Lambda.ServiceException",
     ),
     Scenario(
         name="send-step-bug",
         throws=failing("Send", "UnexpectedError", 1),
-        path=(*SENT[:6], "HandedOver?", *FAILED),
+        path=(*SEND_FAILED, "HandedOver?", *FAILED),
         error="UnexpectedError",
     ),
     Scenario(
         name="last-attempt-in-doubt",
         attempt=limits.QUEUE_MAX_RECEIVES,
         throws=failing("Send", "SendOutcomeUnknown", 1),
-        path=(*SENT[:6], "HandedOver?", *GAVE_UP),
+        path=(*SEND_FAILED, "HandedOver?", *GAVE_UP),
         error="SendOutcomeUnknown",
         record={"status": "FAILED", "reason": "SendOutcomeUnknown"},
     ),
@@ -225,7 +231,7 @@ SCENARIOS = [
         name="last-attempt-at-waiting",
         attempt=limits.QUEUE_MAX_RECEIVES,
         throws=failing("Send", "QuotaExceeded", 1),
-        path=(*SENT[:6], "HandedOver?", *GAVE_UP),
+        path=(*SEND_FAILED, "HandedOver?", *GAVE_UP),
         error="QuotaExceeded",
         record={"status": "FAILED", "reason": "QuotaExceeded"},
     ),
@@ -266,7 +272,7 @@ SCENARIOS = [
         Scenario(
             name=f"{task.lower()}-never-passes",
             throws=failing(task, "LedgerUnavailable", STEP_CALLS),
-            path=(*SENT[: SENT.index(task) + 1], *DEFERRED),
+            path=(*_up_to(task), *DEFERRED),
             error="LedgerUnavailable",
             record=record,
         )
@@ -281,7 +287,7 @@ SCENARIOS = [
         Scenario(
             name=f"bug-in-{task.lower()}",
             throws=failing(task, "UnexpectedError", 1),
-            path=(*SENT[: SENT.index(task) + 1], *FAILED),
+            path=(*_up_to(task), *FAILED),
             error="UnexpectedError",
         )
         for task in ("Validate", "Dedup", "Record")

@@ -9,8 +9,8 @@ generated ASL and `steps/dispatch.py`.
 from __future__ import annotations
 
 import itertools
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from steps import dedup, dispatch, feedback, record, send
@@ -19,21 +19,24 @@ from steps.aws.ses import Ses
 from steps.aws.workflow import OrderExecution
 from steps.contract import errors, limits
 from steps.contract.handler import metrics
-from steps.contract.state import FailureEnd
 from steps.ledger import rules
-from tests.support.asl import end_of, is_retried
+from steps.ledger.rules import Status
+from steps.ledger.ses_events import NOTIFICATION_TAG
+from tests.support import asl
+from tests.support.clock import NOW
 from tests.support.in_memory_aws import SES, TABLE
+from tests.support.ses_events import ses_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-START = 1_800_000_000.0
 ORDER = {"eventType": "order.confirmed", "customerEmail": "customer@example.com"}
 ID = rules.notification_id("ORDER1", ORDER["eventType"], ORDER["customerEmail"])
 
+WRITES_NOTHING = "Render"
+"""The step between the claim and the send: nobody can tell whether it has run, so it runs at once."""
+
 WRITE_FAULTS = ("dies before", "dies after", "unavailable", "answer lost")
-STATE_OF = {"dedup": "Dedup", "send": "Send", "record": "Record", "give_up": "RecordFailed"}
-"""A step's state in the order workflow."""
 
 REFUSALS = {
     "throttled": errors.SendThrottled,
@@ -64,13 +67,13 @@ class Message:
 
 @dataclass
 class RunningExecution:
-    """One run of the order workflow: the step it is at, and its tries of that step so far."""
+    """One run of the order workflow: the state it is at, what that gets, and its tries so far."""
 
     owner: str
     message: Message
-    step: str = "dedup"
+    state_input: Any
+    state: str = "Dedup"
     tries: int = 0
-    state: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,7 +88,7 @@ class SlowMotion:
     """Everything around the steps. Methods are what may happen next; each returns nothing."""
 
     def __init__(self) -> None:
-        self.now = START
+        self.now = NOW
         self.numbers = itertools.count(1)
         self.queue: list[Message] = []
         self.executions: list[RunningExecution] = []
@@ -110,25 +113,26 @@ class SlowMotion:
         message.receives += 1
         message.visible_at = self.now + limits.QUEUE_VISIBILITY
         owner = f"execution-{next(self.numbers)}"
-        state = {
+        state_input = {
             "attempt": message.receives,
             "notificationId": ID,
             "orderId": "ORDER1",
             "order": ORDER,
             "email": {"to": "customer@example.com", "subject": "", "html": "", "text": ""},
         }
-        self.executions.append(RunningExecution(owner, message, state=state))
+        self.executions.append(RunningExecution(owner, message, state_input))
 
     def advance(self, execution: RunningExecution, fault: str | None = None, at: str = "") -> None:
         """Run an execution's next step; `fault` strikes at the first write, or `at` one of a kind."""
         self.fault, self.fault_at = fault, at
-        run: Callable[[RunningExecution], None] = getattr(self, f"_{execution.step}")
         try:
-            run(execution)
+            result = self._steps[execution.state](execution)
         except Died:
-            self._failed(execution, "Runtime.ExitError")
+            self._fail(execution, "Runtime.ExitError")
         except errors.OrderMailError as error:
-            self._failed(execution, type(error).__name__)
+            self._fail(execution, type(error).__name__)
+        else:
+            self._go_on(execution, *asl.after(execution.state, execution.state_input, result))
         finally:
             self.fault = None
             metrics.clear_metrics()
@@ -170,7 +174,7 @@ class SlowMotion:
                 self.advance(self.executions[0])
             elif not self.queue:
                 return
-            elif any(m.visible_at <= self.now for m in self.queue):
+            elif self.message_is_visible():
                 self.receive()
             else:
                 self.now = min(m.visible_at for m in self.queue)
@@ -182,71 +186,39 @@ class SlowMotion:
         """Return the notification's record; empty while there is none."""
         return TABLE.read(ID)
 
+    def message_is_visible(self) -> bool:
+        """Whether a dispatcher can receive a message now."""
+        return any(message.visible_at <= self.now for message in self.queue)
+
     # --- the machine ------------------------------------------------------------------------------
 
-    def _dedup(self, execution: RunningExecution) -> None:
-        claim = dedup.claim(
-            execution.state,  # type: ignore[arg-type]
-            execution.owner,
-            table=self.table,
-            now=self.now,
-        )
-        execution.state["claim"] = claim
-        if claim["result"] == "NEW":
-            self._next(execution, "send")
-        else:
-            self._succeed(execution)
+    @property
+    def _steps(self) -> dict[str, Callable[[RunningExecution], object]]:
+        """The steps that write, by their states."""
+        return {
+            "Dedup": lambda e: dedup.claim(e.state_input, e.owner, table=self.table, now=self.now),
+            "Send": lambda e: send.send(
+                e.state_input, e.owner, table=self.table, ses=self.ses, clock=lambda: self.now
+            ),
+            "Record": lambda e: record.record_sent(e.state_input, e.owner, table=self.table),
+            "RecordFailed": lambda e: record.record_failed(
+                e.state_input, e.owner, table=self.table, now=self.now
+            ),
+        }
 
-    def _send(self, execution: RunningExecution) -> None:
-        execution.state["receipt"] = send.send(
-            execution.state,  # type: ignore[arg-type]
-            execution.owner,
-            table=self.table,
-            ses=self.ses,
-            clock=lambda: self.now,
-        )
-        self._next(execution, "record")
+    def _go_on(self, execution: RunningExecution, state: str, state_input: asl.StateInput) -> None:
+        if state == WRITES_NOTHING:
+            state, state_input = asl.after(state, state_input, state_input)
+        execution.state, execution.state_input, execution.tries = state, state_input, 0
+        if ended := asl.ended(execution.owner, state, state_input):
+            self._end(execution, ended)
 
-    def _record(self, execution: RunningExecution) -> None:
-        record.record_sent(execution.state, execution.owner, table=self.table)  # type: ignore[arg-type]
-        self._succeed(execution)
-
-    def _give_up(self, execution: RunningExecution) -> None:
-        record.record_failed(
-            execution.state,  # type: ignore[arg-type]
-            execution.owner,
-            table=self.table,
-            now=self.now,
-        )
-        self._fail(execution, FailureEnd.GAVE_UP)
-
-    @staticmethod
-    def _next(execution: RunningExecution, step: str) -> None:
-        execution.step, execution.tries = step, 0
-
-    def _failed(self, execution: RunningExecution, error: str) -> None:
-        state = STATE_OF[execution.step]
+    def _fail(self, execution: RunningExecution, error: str) -> None:
         execution.tries += 1
-        if is_retried(state, error, execution.tries):
-            return
-        execution.state["error"] = {"Error": error, "Cause": ""}
-        if end := end_of(state, execution.state):
-            self._fail(execution, end)
-        else:
-            self._next(execution, "give_up")
-
-    def _fail(self, execution: RunningExecution, end: FailureEnd) -> None:
-        error = execution.state["error"]["Error"]
-        self._end(
-            execution,
-            OrderExecution(arn=execution.owner, status="FAILED", end=end, error=error),
-        )
-
-    def _succeed(self, execution: RunningExecution) -> None:
-        self._end(
-            execution,
-            OrderExecution(arn=execution.owner, status="SUCCEEDED", output=execution.state),
-        )
+        if not asl.is_retried(execution.state, error, execution.tries):
+            self._go_on(
+                execution, *asl.after_failure(execution.state, execution.state_input, error)
+            )
 
     def _end(self, execution: RunningExecution, ended: OrderExecution) -> None:
         self.executions.remove(execution)
@@ -271,24 +243,24 @@ class SlowMotion:
         fault, self.fault = self.fault, None
         return fault
 
-    def publish_later(self, message_id: str, tags: Mapping[str, str]) -> None:
-        mail = {
-            "timestamp": rules.iso(self.now),
-            "messageId": message_id,
-            "source": SES.sender,
-            "tags": {name: [value] for name, value in tags.items()},
-        }
-        details: list[tuple[str, dict[str, Any]]] = [
-            ("Send", {"send": {}}),
-            ("Delivery", {"delivery": {"timestamp": rules.iso(self.now + 1)}}),
-        ]
+    def accept(self, tags: Mapping[str, str]) -> str:
+        """Let SES accept a mail, whose events it will publish; every other mail bounces in the end."""
+        message_id = f"message-{len(self.accepted) + 1}"
+        self.accepted.append(message_id)
+        event = partial(
+            ses_event,
+            message_id=message_id,
+            notification_id=tags[NOTIFICATION_TAG],
+            sent_at=rules.iso(self.now),
+        )
+        texts = [event("Send"), event("Delivery", moment=rules.iso(self.now + 1))]
         if len(self.accepted) % 2:
-            bounce = {"bounceType": "Permanent", "bounceSubType": "General"}
-            details.append(("Bounce", {"bounce": bounce | {"timestamp": rules.iso(self.now + 17)}}))
-        self.events += [
-            Event(json.dumps({"eventType": type_, "mail": mail} | detail))
-            for type_, detail in details
-        ]
+            moment = rules.iso(self.now + 17)
+            texts.append(
+                event("Bounce", moment=moment, bounceType="Permanent", bounceSubType="General")
+            )
+        self.events += [Event(text) for text in texts]
+        return message_id
 
 
 @dataclass(frozen=True)
@@ -299,8 +271,8 @@ class FaultyTable(LedgerTable):
 
     def write(self, request: rules.Put | rules.Update) -> rules.Record | None:
         """Write, or die, or be unavailable, or lose the answer."""
-        written = request.record if isinstance(request, rules.Put) else request.set
-        at = "SENDING" if written.get("status") == "SENDING" else "write"
+        attributes = request.record if isinstance(request, rules.Put) else request.set
+        at = "SENDING" if attributes.get("status") == Status.SENDING else "write"
         fault = self.slow_motion.strikes(at)
         if fault == "dies before":
             raise Died
@@ -328,12 +300,10 @@ class FaultySes(Ses):
             raise REFUSALS[fault]("as asked")
         if fault == "dies before":
             raise Died
-        assert slow_motion.record()["status"] == "SENDING", (
+        assert slow_motion.record()["status"] == Status.SENDING, (
             "SES is called before the record says so"
         )
-        message_id = f"message-{len(slow_motion.accepted) + 1}"
-        slow_motion.accepted.append(message_id)
-        slow_motion.publish_later(message_id, tags)
+        message_id = slow_motion.accept(tags)
         if fault == "dies after":
             raise Died
         if fault == "answer lost":

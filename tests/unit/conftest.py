@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from moto import mock_aws
 from pytest_socket import disable_socket, enable_socket
 
 from steps.contract.handler import metrics
-from tests.support.in_memory_aws import tracking_table
+from tests.support.in_memory_aws import mocked_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +29,7 @@ def _no_metrics_left_over() -> Iterator[None]:
 
 
 @pytest.fixture
-def aws_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def in_memory_aws() -> Iterator[None]:
     """A tracking table, a verified sender and the functions' environment, all moto's."""
-    with mock_aws():
-        tracking_table(monkeypatch)
+    with mocked_aws():
         yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,15 +24,16 @@ from steps.dispatch import (
     Disposition,
     Done,
     Later,
-    SqsRecord,
     _dispatcher,
     dispose,
     execution_name,
 )
 from tests.support.asl import STATES
+from tests.support.in_memory_aws import set_environment
+from tests.support.order_queue import sqs_record
 
 
-def succeeded(**output: Any) -> OrderExecution:
+def succeeded(**output: object) -> OrderExecution:
     return OrderExecution(arn="arn", status="SUCCEEDED", output=output)
 
 
@@ -43,14 +43,13 @@ def failed(end: str, error: str = "") -> OrderExecution:
 
 TIMED_OUT = OrderExecution(arn="arn", status="TIMED_OUT", error="States.Timeout")
 
+LAST = limits.QUEUE_MAX_RECEIVES
+LAST_OF_A_BUG = limits.UNEXPECTED_MAX_ATTEMPTS
 
-def record(body: str, *, receives: int = 1, message_id: str = "0123456789") -> SqsRecord:
-    return {
-        "messageId": message_id,
-        "receiptHandle": f"handle-{message_id}",
-        "body": body,
-        "attributes": {"ApproximateReceiveCount": str(receives)},
-    }
+
+def later(receives: int, reason: str) -> Later:
+    """Return that a message waits as long as is due after so many receives."""
+    return Later(limits.retry_delay(receives), reason)
 
 
 @pytest.mark.parametrize(
@@ -60,41 +59,45 @@ def record(body: str, *, receives: int = 1, message_id: str = "0123456789") -> S
         (succeeded(claim={"result": "DUPLICATE"}), 1, Done()),
         (succeeded(), 1, Done()),
         (succeeded(claim={"result": "IN_PROGRESS", "retryAfter": 75}), 9, Later(75, "InProgress")),
-        (failed("Deferred", "SendThrottled"), 1, Later(5, "SendThrottled")),
-        (failed("Deferred", "SendThrottled"), 4, Later(40, "SendThrottled")),
-        (failed("Deferred", "SendingPaused"), 199, Later(1800, "SendingPaused")),
-        (failed("InDoubt", "Lambda.Unknown"), 1, Later(5, "Lambda.Unknown")),
-        (failed("Failed", "UnexpectedError"), 4, Later(40, "UnexpectedError")),
+        (failed("Deferred", "SendThrottled"), 1, later(1, "SendThrottled")),
+        (failed("Deferred", "SendThrottled"), 4, later(4, "SendThrottled")),
+        (failed("Deferred", "SendingPaused"), LAST - 1, later(LAST - 1, "SendingPaused")),
+        (failed("InDoubt", "Lambda.Unknown"), 1, later(1, "Lambda.Unknown")),
+        (failed("Failed", "UnexpectedError"), 4, later(4, "UnexpectedError")),
         (
             failed("GaveUp", "UnexpectedError"),
-            5,
+            LAST_OF_A_BUG,
             DeadLetter("UnexpectedError", "arn", counted=True),
         ),
-        (failed("GaveUp", "SendingPaused"), 200, DeadLetter("SendingPaused", "arn", counted=True)),
+        (failed("GaveUp", "SendingPaused"), LAST, DeadLetter("SendingPaused", "arn", counted=True)),
         # The workflow decides: what it calls Deferred waits, whatever its name and its tries.
-        (failed("Deferred", "UnexpectedError"), 199, Later(1800, "UnexpectedError")),
+        (failed("Deferred", "UnexpectedError"), LAST - 1, later(LAST - 1, "UnexpectedError")),
         # At the last receive SQS would move it without a reason.
-        (failed("Deferred", "LedgerUnavailable"), 200, DeadLetter("LedgerUnavailable", "arn")),
+        (failed("Deferred", "LedgerUnavailable"), LAST, DeadLetter("LedgerUnavailable", "arn")),
         # The workflow itself broke.
-        (failed("States.Runtime"), 4, Later(40, "States.Runtime")),
-        (failed("States.Runtime"), 5, DeadLetter("States.Runtime", "arn")),
-        (TIMED_OUT, 5, Later(80, "States.Timeout")),
-        (TIMED_OUT, 200, DeadLetter("States.Timeout", "arn")),
+        (
+            failed("States.Runtime"),
+            LAST_OF_A_BUG - 1,
+            later(LAST_OF_A_BUG - 1, "States.Runtime"),
+        ),
+        (failed("States.Runtime"), LAST_OF_A_BUG, DeadLetter("States.Runtime", "arn")),
+        (TIMED_OUT, LAST_OF_A_BUG, later(LAST_OF_A_BUG, "States.Timeout")),
+        (TIMED_OUT, LAST, DeadLetter("States.Timeout", "arn")),
     ],
 )
-def test_what_becomes_of_a_message(
+def test_a_message_leaves_waits_or_becomes_a_dead_letter(
     execution: OrderExecution, receives: int, expected: Disposition
 ) -> None:
     assert dispose(execution, receives) == expected
 
 
 @pytest.mark.parametrize("cause", ["", "{", '{"Error":"Un', "[]", "{}"])
-def test_a_cause_that_is_cut_off_takes_nothing_down(cause: str) -> None:
+def test_a_cause_that_is_cut_off_takes_no_batch_down(cause: str) -> None:
     execution = OrderExecution.failed("arn", "Deferred", cause)
-    assert dispose(execution, 1) == Later(5, "Deferred")
+    assert dispose(execution, 1) == later(1, "Deferred")
 
 
-def test_every_end_of_the_workflow_is_known() -> None:
+def test_every_fail_state_of_the_workflow_is_known() -> None:
     fails = {name for name, state in STATES.items() if state["Type"] == "Fail"}
     assert fails == set(FailureEnd)
 
@@ -114,12 +117,12 @@ def test_an_execution_is_named_after_its_order(order_id: str, shown: str) -> Non
 @pytest.mark.parametrize(
     "message", ["", "[]", "{}", '{"orderId": 5}', '{"orderId": ""}', "[" * 99_999]
 )
-def test_a_malformed_message_is_named_so(message: str) -> None:
+def test_the_execution_of_a_malformed_message_is_named_malformed(message: str) -> None:
     assert execution_name(message, "0123456789", 1) == "malformed-01234567-1"
 
 
 @given(st.text(min_size=1))
-def test_names_are_legal_and_show_no_address(order_id: str) -> None:
+def test_execution_names_are_legal_and_contain_no_address(order_id: str) -> None:
     name = execution_name(json.dumps({"orderId": order_id}), "0123456789", 200)
     assert len(name) <= 80
     assert name.isascii()
@@ -148,13 +151,13 @@ class FakeWorkflow(OrderWorkflow):
 
 @dataclass(frozen=True, kw_only=True)
 class FakeQueue(OrderQueue):
-    """Notes what is asked of it."""
+    """Records its calls."""
 
     url: str = "queue"
     dead_letters_url: str = "dead letters"
     answers: bool = True
     postponed: dict[str, int] = field(default_factory=dict)
-    dead: list[tuple[str, str, str]] = field(default_factory=list)
+    dead_letters: list[tuple[str, str, str]] = field(default_factory=list)
 
     def postpone(self, receipt_handle: str, seconds: int) -> None:
         if not self.answers:
@@ -164,7 +167,7 @@ class FakeQueue(OrderQueue):
     def dead_letter(self, body: str, *, reason: str, execution: str) -> None:
         if not self.answers:
             raise errors.QueueUnavailable("x")
-        self.dead.append((body, reason, execution))
+        self.dead_letters.append((body, reason, execution))
 
 
 @dataclass
@@ -193,14 +196,12 @@ def dispatcher(
     return Dispatcher(workflow=workflow, queue=queue, pace=pace), workflow, queue
 
 
-def test_what_waits_stays_on_the_queue_and_the_rest_leaves() -> None:
-    one, _, queue = dispatcher(failed("Deferred", "SendThrottled"))
-    stays = one.run_batch(
-        [record("{}", message_id="a"), record("{}", message_id="b", receives=200)]
-    )
-    assert stays == ["a"]
-    assert queue.postponed == {"handle-a": 5}
-    assert queue.dead == [("{}", "SendThrottled", "arn")]
+def test_a_message_that_waits_stays_on_the_queue_and_the_others_leave() -> None:
+    throttled, _, queue = dispatcher(failed("Deferred", "SendThrottled"))
+    messages = [sqs_record(message_id="a"), sqs_record(message_id="b", receives=LAST)]
+    assert throttled.run_batch(messages) == ["a"]
+    assert queue.postponed == {"a": limits.retry_delay(1)}
+    assert queue.dead_letters == [("{}", "SendThrottled", "arn")]
 
 
 @pytest.mark.parametrize(
@@ -210,62 +211,60 @@ def test_what_waits_stays_on_the_queue_and_the_rest_leaves() -> None:
 def test_a_failure_is_counted_where_the_workflow_did_not(
     execution: OrderExecution, counts: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one, _, _ = dispatcher(execution)
-    assert one.run_batch([record("{}", receives=limits.QUEUE_MAX_RECEIVES)]) == []
+    failing, _, _ = dispatcher(execution)
+    assert failing.run_batch([sqs_record(receives=LAST)]) == []
     if metrics.metric_set:
         metrics.flush_metrics()
     assert capsys.readouterr().out.count('"EmailFailed":[1.0]') == counts
 
 
 def test_a_message_that_is_just_small_enough_reaches_the_first_task() -> None:
-    one, workflow, _ = dispatcher(succeeded())
+    working, workflow, _ = dispatcher(succeeded())
     envelope = len(json.dumps({"message": "", "attempt": 1}))
     body = "x" * (limits.MESSAGE_MAX_BYTES - envelope)
-    assert one.run_batch([record(body)]) == []
+    assert working.run_batch([sqs_record(body)]) == []
     assert len(workflow.started) == 1
     arn = f"arn:aws:states:ap-southeast-1:123456789012:express:{'m' * 80}:{'e' * 80}:{'u' * 73}"
     task = {"execution": arn, "state": {"message": body, "attempt": 1}, "outcome": "REJECTED"}
     assert len(json.dumps(task)) <= limits.STATE_MAX_BYTES
 
 
-def test_what_sqs_does_not_take_on_stays() -> None:
-    one, _, _ = dispatcher(failed("GaveUp", "UnexpectedError"), sqs_answers=False)
-    assert one.run_batch([record("{}", message_id="a")]) == ["a"]
-    one, _, _ = dispatcher(failed("Failed", "UnexpectedError"), sqs_answers=False)
-    assert one.run_batch([record("{}", message_id="a")]) == ["a"]
+@pytest.mark.parametrize("end", ["GaveUp", "Failed"])
+def test_a_message_stays_on_the_queue_while_sqs_does_not_answer(end: str) -> None:
+    without_sqs, _, _ = dispatcher(failed(end, "UnexpectedError"), sqs_answers=False)
+    assert without_sqs.run_batch([sqs_record(message_id="a")]) == ["a"]
 
 
 def test_an_execution_without_an_answer_is_tried_again() -> None:
-    one, _, queue = dispatcher(errors.WorkflowUnavailable("x"))
-    assert one.run_batch([record("{}", message_id="a", receives=300)]) == ["a"]
-    assert queue.postponed == {"handle-a": limits.RETRY_DELAY_MAX}
+    without_workflow, _, queue = dispatcher(errors.WorkflowUnavailable("x"))
+    assert without_workflow.run_batch([sqs_record(message_id="a", receives=300)]) == ["a"]
+    assert queue.postponed == {"a": limits.RETRY_DELAY_MAX}
 
 
-def test_a_message_too_large_for_an_execution_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    one, workflow, queue = dispatcher(succeeded())
-    quotes = '"' * (
-        limits.MESSAGE_MAX_BYTES // 2
-    )  # Within the limit, and twice as long once escaped.
-    assert one.run_batch([record(quotes, message_id="a")]) == []
+def test_a_message_too_large_for_an_execution_becomes_a_dead_letter(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    working, workflow, queue = dispatcher(succeeded())
+    # Within the limit, and twice as long once escaped.
+    quotes = '"' * (limits.MESSAGE_MAX_BYTES // 2)
+    assert working.run_batch([sqs_record(quotes)]) == []
     assert workflow.started == []
-    assert queue.dead == [(quotes, "MessageTooLarge", "")]
+    assert queue.dead_letters == [(quotes, "MessageTooLarge", "")]
     metrics.flush_metrics()
     assert '"EmailFailed":[1.0]' in capsys.readouterr().out
 
 
-def test_a_batch_runs_in_parallel() -> None:
-    everyone = threading.Barrier(limits.DISPATCHER_BATCH, timeout=5)
+def test_the_messages_of_a_batch_run_in_parallel() -> None:
+    barrier = threading.Barrier(limits.DISPATCHER_BATCH, timeout=5)
 
-    class Together(FakeWorkflow):
+    class WaitsForAll(FakeWorkflow):
         def run(self, *, name: str, request: str) -> OrderExecution:
-            everyone.wait()
+            barrier.wait()
             return super().run(name=name, request=request)
 
-    one = replace(dispatcher(succeeded())[0], workflow=Together(answer=succeeded()))
-    assert (
-        one.run_batch([record("{}", message_id=str(i)) for i in range(limits.DISPATCHER_BATCH)])
-        == []
-    )
+    parallel = replace(dispatcher(succeeded())[0], workflow=WaitsForAll(answer=succeeded()))
+    batch = [sqs_record(message_id=str(number)) for number in range(limits.DISPATCHER_BATCH)]
+    assert parallel.run_batch(batch) == []
 
 
 @pytest.mark.parametrize(
@@ -275,26 +274,28 @@ def test_a_batch_runs_in_parallel() -> None:
         SendingAccount(rate=14, quota_left=0, enabled=True),
     ],
 )
-def test_nothing_is_started_while_ses_does_not_send(account: SendingAccount) -> None:
-    one, workflow, queue = dispatcher(succeeded(), account=account)
-    stays = one.run_batch([record("{}", message_id="a", receives=3), record("{}", message_id="b")])
-    assert stays == ["a", "b"]
+def test_no_execution_is_started_while_ses_does_not_send(account: SendingAccount) -> None:
+    stopped, workflow, queue = dispatcher(succeeded(), account=account)
+    messages = [sqs_record(message_id="a", receives=3), sqs_record(message_id="b")]
+    assert stopped.run_batch(messages) == ["a", "b"]
     assert workflow.started == []
-    assert queue.postponed == {"handle-a": 20, "handle-b": 5}
+    assert queue.postponed == {"a": limits.retry_delay(3), "b": limits.retry_delay(1)}
 
 
-def test_a_line_that_is_too_long_is_left_to_the_queue() -> None:
-    one, workflow, _ = dispatcher(succeeded(), line_is_full=True)
-    assert one.run_batch([record("{}", message_id="a")]) == ["a"]
+def test_a_message_waits_on_the_queue_while_all_sending_slots_are_taken() -> None:
+    overloaded, workflow, _ = dispatcher(succeeded(), line_is_full=True)
+    assert overloaded.run_batch([sqs_record(message_id="a")]) == ["a"]
     assert workflow.started == []
 
 
-def test_the_function_is_told_where_everything_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dispatcher_is_made_from_the_function_s_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     settings = DispatchSettings(
         order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
     )
-    for name, value in settings.to_env().items():
-        monkeypatch.setenv(name, value)
-    made = _dispatcher.__wrapped__()
-    assert (made.workflow.arn, made.queue.url, made.queue.dead_letters_url) == ("w", "q", "d")
-    assert made.pace.table == "t"
+    set_environment(monkeypatch, settings)
+    deployed = _dispatcher.__wrapped__()
+    assert (deployed.workflow.arn, deployed.queue.url) == ("w", "q")
+    assert deployed.queue.dead_letters_url == "d"
+    assert deployed.pace.table == "t"

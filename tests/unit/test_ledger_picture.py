@@ -6,22 +6,21 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 
+from steps.contract import limits
 from steps.ledger import rules
 from steps.ledger.rules import Status
+from tests.support.clock import NOW
 from tests.support.documents import blocks
-from tests.support.in_memory_aws import TABLE
+from tests.support.in_memory_aws import TABLE, claim, claimed_record, tracking_table
+from tests.support.sample_mails import NOTIFICATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from steps.ledger.rules import Put, Record, Update
 
-ID = "a" * 40
-NOW = 1_800_000_000
-DAY = 24 * 60 * 60
 START = "[*]"
 
 Transition = tuple[str, str, str]
@@ -45,36 +44,29 @@ def drawn() -> set[Transition]:
     return arrows
 
 
-def claim(owner: str) -> Put:
-    return rules.claim(
-        notification_id=ID,
-        order_id="ORDER1",
-        event_type="order.confirmed",
-        recipient="customer@example.com",
-        owner=owner,
-        now=NOW,
-    )
-
-
 def record(status: Status) -> Record:
     """Return a record in this status, owned by `me`, whose lease and grace period are over."""
-    moments = {"leaseUntil": NOW, "sendingAt": NOW - DAY}
-    return {**claim("me").record, **moments, "status": status}
+    return claimed_record(status=status, leaseUntil=int(NOW), sendingAt=int(NOW) - limits.DAY)
 
 
 def writes(status: Status | None) -> Iterator[tuple[str, Put | Update]]:
     """Yield every write that somebody may try on a record in this status, or where there is none."""
     yield "dedup", claim("you")
-    yield "send", rules.sending(notification_id=ID, owner="me", now=NOW)
-    yield "send", rules.refused(notification_id=ID, owner="me", now=NOW)
-    yield "record", rules.sent(notification_id=ID, owner="me", message_id="m", sent_at="s")
+    yield "send", rules.sending(notification_id=NOTIFICATION_ID, owner="me", now=NOW)
+    yield "send", rules.refused(notification_id=NOTIFICATION_ID, owner="me", now=NOW)
+    yield (
+        "record",
+        rules.sent(notification_id=NOTIFICATION_ID, owner="me", message_id="m", sent_at="s"),
+    )
     for end in (Status.REJECTED, Status.FAILED):
         yield (
             "record",
-            rules.ended(notification_id=ID, owner="me", status=end, reason="x", now=NOW),
+            rules.ended(
+                notification_id=NOTIFICATION_ID, owner="me", status=end, reason="x", now=NOW
+            ),
         )
     rejection = {"orderId": "ORDER1", "customerEmail": "", "reasons": [], "event": ""}
-    yield "record", rules.rejected(notification_id=ID, rejection=rejection, now=NOW)
+    yield "record", rules.rejected(notification_id=NOTIFICATION_ID, rejection=rejection, now=NOW)
     if status is None:
         return
     verdict = rules.judge(record(status), owner="you", now=NOW)
@@ -85,7 +77,7 @@ def writes(status: Status | None) -> Iterator[tuple[str, Put | Update]]:
             yield (
                 "feedback",
                 rules.reported(
-                    notification_id=ID,
+                    notification_id=NOTIFICATION_ID,
                     seen=status,
                     status=end,
                     identity="an event",
@@ -96,15 +88,15 @@ def writes(status: Status | None) -> Iterator[tuple[str, Put | Update]]:
             )
 
 
-@pytest.mark.usefixtures("aws_world")
+@pytest.mark.usefixtures("in_memory_aws")
 def test_the_picture_has_every_transition() -> None:
-    table = boto3.resource("dynamodb").Table(TABLE.name)
-    made: set[Transition] = set()
+    table = tracking_table()
+    transitions: set[Transition] = set()
     for status in (None, *Status):
         for who, write in writes(status):
-            table.delete_item(Key={"notificationId": ID})
+            table.delete_item(Key={"notificationId": NOTIFICATION_ID})
             if status:
                 table.put_item(Item=record(status))
             if TABLE.write(write) is None:
-                made.add((status or START, TABLE.read(ID)["status"], who))
-    assert drawn() == made
+                transitions.add((status or START, TABLE.read(NOTIFICATION_ID)["status"], who))
+    assert drawn() == transitions

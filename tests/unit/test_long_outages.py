@@ -16,45 +16,50 @@ from steps.aws.ses import SendingAccount, Ses
 from steps.contract import errors, limits
 from steps.dispatch import Dispatcher
 from tests.conftest import load_event
+from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, TABLE, table_items
 from tests.support.order_queue import QueueInMemory, WorkflowInProcess
 
-START = 1_800_000_000.0
 OUTAGE = 12 * 60 * 60
 MAILS = 200
 RATE = 14.0
+
+
+REFUSALS = {
+    "account paused": errors.SendingPaused,
+    "configuration set paused": errors.SendingPaused,
+    "quota used up": errors.QuotaExceeded,
+    "sender not verified": errors.SenderNotReady,
+}
 
 
 class Outage:
     """All around the order path: one clock, and an SES that does not send until `until`."""
 
     def __init__(self, cause: str) -> None:
-        self.now = START
-        self.until = START + OUTAGE
+        self.clock = Clock()
+        self.until = NOW + OUTAGE
         self.cause = cause
         self.sent: list[float] = []
-        self.queue = QueueInMemory(clock=lambda: self.now)
+        self.queue = QueueInMemory(self.clock)
         self.dispatcher = Dispatcher(
             workflow=WorkflowInProcess(
-                clock=lambda: self.now,
-                sleep=self.sleep,
+                clock=self.clock,
+                sleep=self.clock.sleep,
                 table=TABLE,
                 ses=BrokenSes(**vars(SES), outage=self),
             ),
             queue=self.queue.door,
-            pace=Pace(TABLE.name, clock=lambda: self.now, ask=self.sending_account),
-            clock=lambda: self.now,
-            sleep=self.sleep,
+            pace=Pace(TABLE.name, clock=self.clock, ask=self.sending_account),
+            clock=self.clock,
+            sleep=self.clock.sleep,
             # One after the other: with a clock that only moves when told to, that is the same.
             each=lambda run, *arguments: list(map(run, *arguments)),
         )
 
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
     @property
     def broken(self) -> bool:
-        return self.now < self.until
+        return self.clock.now < self.until
 
     def sending_account(self) -> SendingAccount:
         stopped = self.broken and self.cause == "account paused"
@@ -62,23 +67,17 @@ class Outage:
         return SendingAccount(rate=RATE, quota_left=left, enabled=not stopped)
 
     def send(self) -> str:
-        refusals = {
-            "account paused": errors.SendingPaused,
-            "configuration set paused": errors.SendingPaused,
-            "quota used up": errors.QuotaExceeded,
-            "sender not verified": errors.SenderNotReady,
-        }
         if self.broken:
-            raise refusals[self.cause]("as asked")
-        self.sent.append(self.now)
+            raise REFUSALS[self.cause]("as asked")
+        self.sent.append(self.clock.now)
         return f"message-{len(self.sent)}"
 
     def run(self) -> None:
         """Let dispatchers take what is visible until the queue is empty."""
         for _ in range(50_000):
             if not self.queue.run(self.dispatcher):
-                self.now = self.queue.next_visible()
-                if self.now == float("inf"):
+                self.clock.now = self.queue.next_visible()
+                if self.clock.now == float("inf"):
                     return
         raise AssertionError("never ends")
 
@@ -97,7 +96,7 @@ def events(count: int) -> list[str]:
     return [json.dumps(load_event("order") | {"orderId": f"ORDER{n}"}) for n in range(count)]
 
 
-@pytest.mark.usefixtures("aws_world")
+@pytest.mark.usefixtures("in_memory_aws")
 @pytest.mark.parametrize(
     ("cause", "mails"),
     [
@@ -107,7 +106,7 @@ def events(count: int) -> list[str]:
         ("sender not verified", MAILS // 20),
     ],
 )
-def test_twelve_hours_lose_nothing(cause: str, mails: int) -> None:
+def test_twelve_hours_without_ses_lose_no_mail(cause: str, mails: int) -> None:
     outage = Outage(cause)
     outage.queue.publish(*events(mails))
     outage.run()
@@ -115,6 +114,6 @@ def test_twelve_hours_lose_nothing(cause: str, mails: int) -> None:
     assert outage.queue.expired == []
     assert len(outage.sent) == mails
     # The longest wait on the queue, an old answer of GetAccount, and the line at the rate.
-    at_most = limits.RETRY_DELAY_MAX + limits.ACCOUNT_RETRY + mails / RATE + 10
-    assert max(outage.sent) - outage.until <= at_most
-    assert {r["status"] for r in table_items() if "status" in r} == {"SENT"}
+    delay_at_most = limits.RETRY_DELAY_MAX + limits.ACCOUNT_RETRY + mails / RATE + 10
+    assert max(outage.sent) - outage.until <= delay_at_most
+    assert {item["status"] for item in table_items() if "status" in item} == {"SENT"}

@@ -8,13 +8,7 @@ from pathlib import Path
 import pytest
 
 from statemachines.order_workflow import Steps
-from tests.support.rooms import (
-    FLOORS,
-    arrows,
-    lambda_functions,
-    modules,
-    room,
-)
+from tests.support.rooms import FLOORS, arrows, lambda_functions, modules, room
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -26,7 +20,8 @@ def test_nothing_imports_upwards() -> None:
     floor = {name: number for number, names in enumerate(FLOORS) for name in names}
     rooms = {room(module) for module in modules()} - {""}
     assert rooms == floor.keys(), "a new room has a floor"
-    assert [(a, b) for a, b in arrows() if floor[a] >= floor[b]] == []
+    upwards = [(high, low) for high, low in arrows() if floor[high] >= floor[low]]
+    assert upwards == []
 
 
 @pytest.mark.parametrize("function", sorted(lambda_functions()))
@@ -40,5 +35,11 @@ def test_a_file_at_the_top_of_steps_is_a_lambda_function(function: str) -> None:
     assert "\ndef handler(event: " in source
 
 
-def test_every_step_of_the_workflow_is_one() -> None:
+def test_every_step_of_the_workflow_is_a_lambda_function() -> None:
     assert {f"steps.{name}" for name in Steps.names()} <= lambda_functions()
+
+
+def test_a_unit_test_in_a_room_is_named_after_the_module_that_it_tests() -> None:
+    for test in Path("tests/unit").glob("*/test_*.py"):
+        tested = Path("steps", test.parent.name, test.name.removeprefix("test_"))
+        assert tested.exists() or tested.stem == test.parent.name, f"{test} tests no {tested}"

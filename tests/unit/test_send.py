@@ -2,78 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import boto3
-import botocore.exceptions
 import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from steps.aws import ses as ses_door
-from steps.aws.ledger_table import dynamodb
-from steps.aws.ses import sesv2
-from steps.aws.workflow import stepfunctions
+from steps.aws import ses
 from steps.contract import errors
-from steps.ledger import rules
 from steps.send import send
-from tests.support.in_memory_aws import SES, TABLE, table_items
-from tests.support.sample_mails import email
+from tests.support.in_memory_aws import SES, TABLE, claim, table_items, tracking_table
+from tests.support.sample_mails import NOTIFICATION_ID, email
 
 if TYPE_CHECKING:
     from steps.contract.state import State
 
-pytestmark = pytest.mark.usefixtures("aws_world")
-
-ID = "b" * 40
+pytestmark = pytest.mark.usefixtures("in_memory_aws")
 
 
-class FakeSes:
-    """Answers SendEmail with what a test sets."""
+@dataclass
+class FakeSesClient:
+    """Stands in for boto3's client: accepts a mail, or fails as a test asks."""
 
-    def __init__(self, answer: Exception | None = None) -> None:
-        self.answer = answer
-        self.requests: list[dict[str, Any]] = []
+    error: Exception | None = None
+    requests: list[dict[str, Any]] = field(default_factory=list)
 
     def send_email(self, **request: Any) -> dict[str, str]:
         self.requests.append(request)
-        if self.answer:
-            raise self.answer
+        if self.error:
+            raise self.error
         return {"MessageId": "message-1"}
 
 
-def refusal(code: str, status: int, message: str = "x") -> botocore.exceptions.ClientError:
+@pytest.fixture
+def ses_client(monkeypatch: pytest.MonkeyPatch) -> FakeSesClient:
+    client = FakeSesClient()
+    monkeypatch.setattr(ses, "sesv2", lambda: client)
+    return client
+
+
+def refusal(code: str, status: int, message: str = "x") -> ClientError:
+    """Return what boto3 raises where SES answers a code with this HTTP status."""
     answer: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
-    return botocore.exceptions.ClientError(answer, "SendEmail")
+    return ClientError(answer, "SendEmail")
 
 
-def claimed() -> State:
-    TABLE.write(
-        rules.claim(
-            notification_id=ID, order_id="1", event_type="e", recipient="r", owner="me", now=1.0
-        )
-    )
-    return {"attempt": 1, "notificationId": ID, "email": email("order.confirmed")}
+def claimed_state() -> State:
+    """Claim the sample notification; return what the send step gets then."""
+    TABLE.write(claim())
+    return {"attempt": 1, "notificationId": NOTIFICATION_ID, "email": email("order.confirmed")}
 
 
-def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    ses = FakeSes()
-    monkeypatch.setattr(ses_door, "sesv2", lambda: ses)
-    assert send(claimed(), "me", table=TABLE, ses=SES)["messageId"] == "message-1"
-    (request,) = ses.requests
+def test_a_mail_is_handed_to_ses_field_by_field(ses_client: FakeSesClient) -> None:
+    assert send(claimed_state(), "me", table=TABLE, ses=SES)["messageId"] == "message-1"
+    (request,) = ses_client.requests
     assert request["FromEmailAddress"] == "Northwind Home <orders@example.com>"
     assert request["ReplyToAddresses"] == ["hello@shop.example"]
     headers = request["Content"]["Simple"]["Headers"]
     assert {"Name": "Auto-Submitted", "Value": "auto-generated"} in headers
     assert request["ConfigurationSetName"] == "mails"
-    assert {"Name": "notificationId", "Value": ID} in request["EmailTags"]
+    assert {"Name": "notificationId", "Value": NOTIFICATION_ID} in request["EmailTags"]
     assert "Raw" not in request["Content"]
     assert table_items()[0]["status"] == "SENDING"
 
 
 @pytest.mark.parametrize(
-    ("answer", "error", "status"),
+    ("sdk_error", "error", "status"),
     [
         (refusal("TooManyRequestsException", 429), errors.SendThrottled, "CLAIMED"),
         (refusal("ThrottlingException", 400), errors.SendThrottled, "CLAIMED"),
@@ -94,42 +91,34 @@ def test_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         (refusal("InternalFailure", 500), errors.SendOutcomeUnknown, "SENDING"),
         (refusal("ServiceUnavailable", 503), errors.SendOutcomeUnknown, "SENDING"),
         (
-            botocore.exceptions.ReadTimeoutError(endpoint_url="x"),
+            ReadTimeoutError(endpoint_url="x"),
             errors.SendOutcomeUnknown,
             "SENDING",
         ),
         (
-            botocore.exceptions.ConnectionClosedError(endpoint_url="x"),
+            ConnectionClosedError(endpoint_url="x"),
             errors.SendOutcomeUnknown,
             "SENDING",
         ),
     ],
 )
-def test_refused_or_unknown(
-    monkeypatch: pytest.MonkeyPatch, answer: Exception, error: type[Exception], status: str
+def test_after_an_error_of_ses_the_record_says_whether_ses_may_have_the_mail(
+    ses_client: FakeSesClient, sdk_error: Exception, error: type[Exception], status: str
 ) -> None:
-    ses = FakeSes(answer)
-    monkeypatch.setattr(ses_door, "sesv2", lambda: ses)
-    state = claimed()
+    ses_client.error = sdk_error
+    state = claimed_state()
     with pytest.raises(error) as raised:
         send(state, "me", table=TABLE, ses=SES)
     assert type(raised.value) is error
-    assert len(ses.requests) == 1
+    assert len(ses_client.requests) == 1
     assert table_items()[0]["status"] == status
 
 
-def test_without_the_claim_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    ses = FakeSes()
-    monkeypatch.setattr(ses_door, "sesv2", lambda: ses)
-    state = claimed()
+def test_without_the_claim_nothing_is_sent(ses_client: FakeSesClient) -> None:
+    state = claimed_state()
     with pytest.raises(errors.ClaimLost):
         send(state, "someone else", table=TABLE, ses=SES)
-    boto3.resource("dynamodb").Table("tracking").delete_item(Key={"notificationId": ID})
+    tracking_table().delete_item(Key={"notificationId": NOTIFICATION_ID})
     with pytest.raises(errors.ClaimLost):
         send(state, "me", table=TABLE, ses=SES)
-    assert ses.requests == []
-
-
-def test_the_real_client_asks_ses_once_and_a_silent_table_twice() -> None:
-    for client, attempts in ((sesv2(), 1), (dynamodb(), 2), (stepfunctions(), 1)):
-        assert client.meta.config.retries["total_max_attempts"] == attempts  # type: ignore[attr-defined]
+    assert ses_client.requests == []

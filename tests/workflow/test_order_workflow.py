@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from statemachines.retries import SEND_AGAIN
 from steps.contract import errors, limits
-from tests.support.asl import ORDER_WORKFLOW, STATES, end_of, is_retried
+from steps.ledger.rules import Status
+from tests.support.asl import STATES, after_failure, is_retried, successors
 from tests.support.in_memory_aws import table_items, tracking_table
-from tests.support.moto_interpreter import run
+from tests.support.moto_interpreter import OrderSteps, run
 from tests.support.scenarios import SCENARIOS, Scenario, seeded
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+TRANSITIONS = {transition for s in SCENARIOS for transition in pairwise(s.path)}
 
 
-@pytest.fixture
-def aws_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A table, a verified sender, and the functions' environment, all moto's."""
-    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
-        tracking_table(monkeypatch)
-        yield
-
-
-@pytest.mark.usefixtures("aws_world")
+@pytest.mark.usefixtures("in_memory_aws")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
 def test_path(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     order_id = f"ORDER-{scenario.name}"
-    if found := seeded(scenario, order_id):
-        boto3.resource("dynamodb", region_name="us-east-1").Table("tracking").put_item(Item=found)
+    if record := seeded(scenario, order_id):
+        tracking_table().put_item(Item=record)
 
     ended = run(
-        ORDER_WORKFLOW,
+        "order_workflow",
         {"message": scenario.message(order_id), "attempt": scenario.attempt},
-        scenario.throws,
+        OrderSteps(scenario.throws),
         monkeypatch,
     )
 
@@ -45,34 +35,30 @@ def test_path(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     assert scenario.ended_as_expected(ended.status, ended.error, ended.cause)
     records = table_items()
     if not scenario.record:
-        assert all(r["status"] in ("CLAIMED", "SENDING") for r in records)
+        assert all(record["status"] in (Status.CLAIMED, Status.SENDING) for record in records)
     else:
         (record,) = records
         assert scenario.record.items() <= record.items()
 
 
-def test_scenarios_cover_every_state_choice_retry_and_catch() -> None:
-    entered = {state for s in SCENARIOS for state in s.path}
-    assert entered == set(STATES)
-    for name, state in STATES.items():
-        successors = [c["Next"] for c in state.get("Choices", [])] + [
-            state[k] for k in ("Default", "Next") if k in state
-        ]
-        successors += [c["Next"] for c in state.get("Catch", [])]
-        for successor in successors:
-            assert any(
-                (name, successor) in zip(s.path, s.path[1:], strict=False) for s in SCENARIOS
-            ), f"no scenario goes from {name} to {successor}"
-        if "Retry" in state:
-            assert any(
-                name in s.throws and is_retried(name, s.throws[name][0], 1) for s in SCENARIOS
-            ), f"no scenario retries {name}"
+def test_the_scenarios_enter_every_state() -> None:
+    assert {state for s in SCENARIOS for state in s.path} == set(STATES)
 
 
-def test_send_is_repeated_only_where_ses_certainly_has_nothing() -> None:
-    (retry,) = STATES["Send"]["Retry"]
+@pytest.mark.parametrize("state", STATES)
+def test_the_scenarios_take_every_way_out_of_a_state_and_every_retry(state: str) -> None:
+    for successor in successors(STATES[state]):
+        assert (state, successor) in TRANSITIONS
+    if "Retry" in STATES[state]:
+        assert any(
+            state in s.throws and is_retried(state, s.throws[state][0], 1) for s in SCENARIOS
+        )
+
+
+def test_send_is_retried_only_after_errors_that_leave_ses_without_the_mail() -> None:
+    (retrier,) = STATES["Send"]["Retry"]
     assert (
-        set(retry["ErrorEquals"])
+        set(retrier["ErrorEquals"])
         == set(SEND_AGAIN)
         == {
             "SendThrottled",
@@ -101,32 +87,45 @@ def test_send_is_repeated_only_where_ses_certainly_has_nothing() -> None:
         ("Something.NobodyHasSeenYet", "InDoubt"),
     ],
 )
-def test_what_a_failed_send_means(error: str, end: str) -> None:
-    state = {"attempt": 1, "error": {"Error": error}}
-    assert end_of("Send", state) == end
+def test_a_failed_send_ends_by_what_is_known_of_the_mail(error: str, end: str) -> None:
+    following, _ = after_failure("Send", {"attempt": 1}, error)
+    assert following == end
 
 
 @pytest.mark.parametrize("state", [n for n, s in STATES.items() if s["Type"] == "Task"])
-def test_a_task_has_two_ways_out_at_most_and_a_bug_is_not_repeated(state: str) -> None:
+def test_a_task_has_at_most_two_catches_and_is_not_retried_after_a_bug(state: str) -> None:
     assert len(STATES[state]["Catch"]) <= 2
     assert not is_retried(state, "UnexpectedError", 1)
 
 
-def test_whether_to_give_up_depends_on_the_attempt_and_the_error() -> None:
-    def end(error: str, attempt: int) -> str | None:
-        return end_of("Render", {"attempt": attempt, "error": {"Error": error}})
+@pytest.mark.parametrize(
+    ("error", "attempt", "following"),
+    [
+        ("Lambda.Unknown", limits.QUEUE_MAX_RECEIVES - 1, "Deferred"),
+        ("Lambda.Unknown", limits.QUEUE_MAX_RECEIVES, "RecordFailed"),
+        ("UnexpectedError", limits.UNEXPECTED_MAX_ATTEMPTS - 1, "Failed"),
+        ("UnexpectedError", limits.UNEXPECTED_MAX_ATTEMPTS, "RecordFailed"),
+    ],
+)
+def test_giving_up_depends_on_the_attempt_and_the_error(
+    error: str, attempt: int, following: str
+) -> None:
+    assert after_failure("Render", {"attempt": attempt}, error)[0] == following
 
-    assert end("Lambda.Unknown", limits.QUEUE_MAX_RECEIVES - 1) == "Deferred"
-    assert end("Lambda.Unknown", limits.QUEUE_MAX_RECEIVES) is None
-    assert end("UnexpectedError", limits.UNEXPECTED_MAX_ATTEMPTS - 1) == "Failed"
-    assert end("UnexpectedError", limits.UNEXPECTED_MAX_ATTEMPTS) is None
+
+@pytest.mark.parametrize(
+    ("error", "following"),
+    [
+        ("LedgerUnavailable", "Deferred"),
+        ("Lambda.Unknown", "Deferred"),
+        ("UnexpectedError", "GaveUp"),
+    ],
+)
+def test_giving_up_is_tried_again_where_it_was_not_recorded_and_ends_at_a_bug(
+    error: str, following: str
+) -> None:
+    assert after_failure("RecordFailed", {}, error)[0] == following
 
 
-def test_giving_up_comes_back_where_it_could_not_be_recorded_and_ends_at_a_bug() -> None:
-    assert end_of("RecordFailed", {"error": {"Error": "LedgerUnavailable"}}) == "Deferred"
-    assert end_of("RecordFailed", {"error": {"Error": "Lambda.Unknown"}}) == "Deferred"
-    assert end_of("RecordFailed", {"error": {"Error": "UnexpectedError"}}) == "GaveUp"
-
-
-def test_the_order_does_not_travel_with_its_mail() -> None:
+def test_the_rendered_mail_takes_the_place_of_the_order() -> None:
     assert STATES["Render"]["ResultPath"] == "$"

@@ -7,10 +7,10 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from steps.contract.errors import SendThrottled, UnexpectedError
 from steps.contract.handler import count, logger, step_handler
@@ -25,25 +25,27 @@ EVENT: StepEvent = {
     "execution": "arn:execution",
     "state": {"attempt": 2, "orderId": "ORDER1", "notificationId": "n"},
 }
-CONTEXT: Any = SimpleNamespace(aws_request_id="r")
+CONTEXT = LambdaContext()
 
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     """What the function wrote: its log lines, then its metrics."""
     log = io.StringIO()
     handlers = [
-        h for h in logging.getLogger("order-mail").handlers if type(h) is logging.StreamHandler
+        handler
+        for handler in logging.getLogger("order-mail").handlers
+        if type(handler) is logging.StreamHandler
     ]
-    before = [h.setStream(log) for h in handlers]
+    streams = [handler.setStream(log) for handler in handlers]
     yield lambda: [
         json.loads(line) for line in (log.getvalue() + capsys.readouterr().out).splitlines()
     ]
-    for handler, stream in zip(handlers, before, strict=True):
+    for handler, stream in zip(handlers, streams, strict=True):
         handler.setStream(stream or sys.stdout)
 
 
-def test_an_unexpected_message_stays_inside(lines: Lines) -> None:
+def test_the_message_of_an_unexpected_error_does_not_leave_the_function(lines: Lines) -> None:
     @step_handler
     def handler(_event: StepEvent, _context: object) -> None:
         raise KeyError("john@example.com")
@@ -63,7 +65,7 @@ def test_an_unexpected_message_stays_inside(lines: Lines) -> None:
     )
 
 
-def test_our_own_errors_pass_and_are_logged_by_name(lines: Lines) -> None:
+def test_an_error_of_our_own_leaves_the_function_and_is_logged_by_its_name(lines: Lines) -> None:
     @step_handler
     def handler(_event: StepEvent, _context: object) -> None:
         raise SendThrottled("SES answered TooManyRequestsException")
@@ -87,5 +89,5 @@ def test_a_metric_has_a_namespace_and_no_dimensions(lines: Lines) -> None:
     (metric,) = emf["_aws"]["CloudWatchMetrics"]
     assert metric["Namespace"] == "EmailNotification"
     assert metric["Dimensions"] == [[]]
-    assert [m["Name"] for m in metric["Metrics"]] == ["EmailSent"]
+    assert [declared["Name"] for declared in metric["Metrics"]] == ["EmailSent"]
     assert emf["EmailSent"] == [1.0]

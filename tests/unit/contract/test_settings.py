@@ -36,13 +36,13 @@ SETTINGS: list[FunctionSettings] = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: type(settings).__name__)
-def test_what_is_written_is_read(settings: FunctionSettings) -> None:
+def test_settings_come_out_of_the_environment_as_they_went_in(settings: FunctionSettings) -> None:
     environment = settings.to_env()
     assert all(isinstance(text, str) for text in environment.values())
     assert type(settings).from_env(environment) == settings
 
 
-def test_every_function_with_settings_is_here() -> None:
+def test_the_settings_of_every_function_are_tested() -> None:
     assert {type(settings) for settings in SETTINGS} == set(FunctionSettings.__subclasses__())
 
 
@@ -53,6 +53,6 @@ def test_a_switch_is_true_or_false_and_nothing_else(text: str) -> None:
         BounceRateSettings.from_env(environment)
 
 
-def test_what_is_missing_is_named() -> None:
+def test_a_missing_setting_is_named() -> None:
     with pytest.raises(KeyError, match="TRACKING_TABLE"):
         RecordSettings.from_env({})

@@ -11,37 +11,27 @@ from hypothesis import strategies as st
 from steps.aws.pace import MARGIN, SANDBOX_RATE, Pace
 from steps.aws.ses import SendingAccount
 from steps.contract import errors, limits
+from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import TABLE
 
-NOW = 1_800_000_000.0
 
-
-class Clock:
-    """Stands still until it is moved."""
-
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.mark.usefixtures("aws_world")
-def test_batches_of_all_dispatchers_follow_each_other_at_the_rate() -> None:
+@pytest.mark.usefixtures("in_memory_aws")
+def test_the_batches_of_all_dispatchers_follow_each_other_at_the_rate() -> None:
     clock = Clock()
     interval = 1 / (10 * MARGIN)
-    one, other = Pace(TABLE.name, clock), Pace(TABLE.name, clock)
-    first, second = one.reserve(10, 10), other.reserve(10, 10)
-    assert first is not None
-    assert second is not None
-    line = first + second
-    assert line[0] == NOW
-    gaps = [b - a for a, b in pairwise(line)]
+    one_dispatcher, another = Pace(TABLE.name, clock), Pace(TABLE.name, clock)
+    first_batch, second_batch = one_dispatcher.reserve(10, 10), another.reserve(10, 10)
+    assert first_batch is not None
+    assert second_batch is not None
+    slots = first_batch + second_batch
+    assert slots[0] == NOW
+    gaps = [later - earlier for earlier, later in pairwise(slots)]
     assert gaps == pytest.approx([interval] * 19, abs=0.002)
-    clock.now = NOW + 60
-    assert one.reserve(1, 10) == [NOW + 60], "unused time is not saved up"
+    clock.sleep(60)
+    assert one_dispatcher.reserve(1, 10) == [NOW + 60], "unused time is not saved up"
 
 
-@pytest.mark.usefixtures("aws_world")
+@pytest.mark.usefixtures("in_memory_aws")
 def test_a_line_longer_than_a_dispatcher_can_wait_is_refused() -> None:
     pace = Pace(TABLE.name, Clock())
     reserved = [pace.reserve(10, 1) for _ in range(8)]
@@ -65,7 +55,7 @@ def test_slots_never_exceed_the_permitted_rate(mails: int, rate: float) -> None:
         assert (mails - 1) / (slots[-1] - slots[0]) <= rate
 
 
-def test_the_account_is_asked_now_and_then() -> None:
+def test_the_account_is_asked_again_when_its_last_answer_is_old() -> None:
     answers: list[SendingAccount | Exception] = [
         errors.SesUnavailable("x"),
         SendingAccount(rate=14, quota_left=5, enabled=True),
@@ -81,10 +71,10 @@ def test_the_account_is_asked_now_and_then() -> None:
     clock = Clock()
     pace = Pace(TABLE.name, clock, ask)
     assert pace.account().rate == SANDBOX_RATE
-    clock.now += limits.ACCOUNT_RETRY
+    clock.sleep(limits.ACCOUNT_RETRY)
     assert pace.account().rate == 14
     assert pace.account().rate == 14, "without asking"
-    clock.now += limits.ACCOUNT_CACHE
+    clock.sleep(limits.ACCOUNT_CACHE)
     assert pace.account().rate == 14, "the last answer goes on to count"
     assert answers == []
 
@@ -102,11 +92,11 @@ def test_an_account_that_does_not_send_is_asked_again_soon(stopped: SendingAccou
     clock = Clock()
     pace = Pace(TABLE.name, clock, lambda: next(answers))
     assert pace.account() == stopped
-    clock.now += limits.ACCOUNT_RETRY
+    clock.sleep(limits.ACCOUNT_RETRY)
     assert pace.account() == sends
 
 
-def test_without_a_table_mails_are_not_held_up() -> None:
+def test_while_the_table_does_not_answer_mails_are_not_held_up() -> None:
     class NoTable(Pace):
         def reserve_span(self, _span: int, *, now: int, latest: int) -> int | None:
             raise errors.LedgerUnavailable(f"{now} {latest}")

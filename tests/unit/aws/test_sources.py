@@ -1,7 +1,9 @@
+"""The scheduled reports' sources: what is asked of AWS, and how it is said that no answer came."""
+
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -10,6 +12,9 @@ from botocore.stub import Stubber
 
 from steps.aws import sources
 from steps.contract.errors import SourceUnavailable
+from steps.contract.metrics import NAMESPACE, Metric
+from tests.support.in_memory_aws import set_environment
+from tests.support.reports import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,42 +22,37 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cost_explorer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    client = boto3.client(
-        "ce",
-        region_name="us-east-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",  # noqa: S106
-    )
-    monkeypatch.setattr(sources, "cost_explorer", lambda: client)
-    with Stubber(client) as stub:
+    set_environment(monkeypatch)
+    with Stubber(sources.cost_explorer.__wrapped__()) as stub:
+        monkeypatch.setattr(sources, "cost_explorer", lambda: stub.client)
         yield stub
 
 
 MARCH = (date(2026, 3, 1), date(2026, 4, 1))
 
 
-def test_costs_are_asked_for_once_a_page(cost_explorer: Stubber) -> None:
-    def day(start: str) -> dict[str, Any]:
+def test_each_page_of_costs_is_asked_for_once(cost_explorer: Stubber) -> None:
+    def day(start: str) -> dict[str, object]:
         return {"TimePeriod": {"Start": start, "End": start}, "Groups": []}
 
     cost_explorer.add_response(
         "get_cost_and_usage", {"ResultsByTime": [day("2026-03-01")], "NextPageToken": "more"}
     )
     cost_explorer.add_response("get_cost_and_usage", {"ResultsByTime": [day("2026-03-02")]})
-    found = sources.cost_and_usage(*MARCH, system="order-mail-dev")
-    assert [r["TimePeriod"]["Start"] for r in found] == ["2026-03-01", "2026-03-02"]
+    days = sources.cost_and_usage(*MARCH, system=SYSTEM)
+    assert [day["TimePeriod"]["Start"] for day in days] == ["2026-03-01", "2026-03-02"]
     cost_explorer.assert_no_pending_responses()
 
 
-def test_a_refusal_is_named(cost_explorer: Stubber) -> None:
+def test_the_code_of_a_refusal_is_in_the_error(cost_explorer: Stubber) -> None:
     cost_explorer.add_client_error(
         "get_cost_and_usage", "AccessDeniedException", "user/jane is not"
     )
     with pytest.raises(SourceUnavailable, match=r"^Cost Explorer answered AccessDeniedException$"):
-        sources.cost_and_usage(*MARCH, system="order-mail-dev")
+        sources.cost_and_usage(*MARCH, system=SYSTEM)
 
 
-def test_no_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_does_not_answer_is_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone() -> None:
         raise EndpointConnectionError(endpoint_url="https://email")
 
@@ -61,23 +61,22 @@ def test_no_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         sources.account_state()
 
 
-@pytest.mark.usefixtures("aws_world")
+@pytest.mark.usefixtures("in_memory_aws")
 def test_metrics_come_back_in_the_order_asked_for() -> None:
     sources.cloudwatch.cache_clear()
     now = datetime.now(UTC).replace(microsecond=0)
-    for name, value in (("EmailSent", 3.0), ("EmailSent", 4.0), ("EmailBounced", 1.0)):
+    for metric, value in ((Metric.SENT, 3.0), (Metric.SENT, 4.0), (Metric.BOUNCED, 1.0)):
         boto3.client("cloudwatch").put_metric_data(
-            Namespace="EmailNotification",
+            Namespace=NAMESPACE,
             MetricData=[
-                {"MetricName": name, "Value": value, "Timestamp": now - timedelta(minutes=10)}
+                {"MetricName": metric, "Value": value, "Timestamp": now - timedelta(minutes=10)}
             ],
         )
-    names = ("EmailBounced", "EmailComplaint", "EmailSent")
-    found = sources.metric_values(
-        [("EmailNotification", name, "Sum") for name in names],
+    series = sources.metric_values(
+        [(NAMESPACE, metric, "Sum") for metric in (Metric.BOUNCED, Metric.COMPLAINT, Metric.SENT)],
         now - timedelta(days=1),
         now,
         period=300,
     )
-    assert [sum(series.values()) for series in found] == [1, 0, 7]
+    assert [sum(values.values()) for values in series] == [1, 0, 7]
     sources.cloudwatch.cache_clear()

@@ -1,0 +1,63 @@
+"""Events as SES publishes them to its topic: one of each kind, about the sample notification."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.sample_mails import NOTIFICATION_ID
+
+SENT_AT = "2026-11-24T07:59:58.000Z"
+MOMENT = "2026-11-24T08:00:00.000Z"
+MESSAGE_ID = "message-1"
+
+DETAILS = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}
+"""What an event calls its details, where that is not its type in lower case."""
+
+
+def ses_event(
+    event_type: str,
+    *,
+    legacy: bool = False,
+    message_id: str = MESSAGE_ID,
+    notification_id: str = NOTIFICATION_ID,
+    sent_at: str = SENT_AT,
+    moment: str = MOMENT,
+    **details: str,
+) -> str:
+    """Return the event of a mail that SES accepted at `sent_at`, about what happened at `moment`.
+
+    `legacy`: the form of a notification, which has no tags.
+    """
+    mail: dict[str, object] = {
+        "timestamp": sent_at,
+        "messageId": message_id,
+        "source": "orders@example.com",
+        "destination": ["customer@example.com"],
+    }
+    if not legacy:
+        mail["tags"] = {"notificationId": [notification_id], "ses:configuration-set": ["mails"]}
+    return json.dumps(
+        {
+            "notificationType" if legacy else "eventType": event_type,
+            "mail": mail,
+            DETAILS.get(event_type, event_type.lower()): {"timestamp": moment} | details,
+        }
+    )
+
+
+SEND = ses_event("Send")
+DELIVERY = ses_event("Delivery", moment="2026-11-24T08:00:01.000Z")
+DELAY = ses_event("DeliveryDelay", delayType="MailboxFull")
+BOUNCE = ses_event("Bounce", bounceType="Permanent", bounceSubType="General")
+LEGACY_BOUNCE = ses_event("Bounce", legacy=True, bounceType="Permanent", bounceSubType="General")
+SUPPRESSED = ses_event("Bounce", bounceType="Permanent", bounceSubType="OnAccountSuppressionList")
+MAILBOX_FULL = ses_event("Bounce", bounceType="Transient", bounceSubType="MailboxFull")
+COMPLAINT = ses_event("Complaint", complaintFeedbackType="abuse")
+NOT_SPAM = ses_event("Complaint", complaintFeedbackType="not-spam")
+REJECT = ses_event("Reject", reason="Bad content")
+RENDERING_FAILURE = ses_event("Rendering Failure", errorMessage="x", templateName="x")
+
+EVERY_KIND = [
+    *(SEND, DELIVERY, DELAY, BOUNCE, SUPPRESSED, MAILBOX_FULL, COMPLAINT, NOT_SPAM, REJECT),
+    RENDERING_FAILURE,
+]

@@ -1,0 +1,258 @@
+"""The bounds fit into each other: each function is run into its worst case, on a clock of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.client import BaseClient
+
+from statemachines.order_workflow import TIMEOUTS
+from steps import bounce_rate, cost_monitoring, dedup, dispatch, feedback, record, send
+from steps.aws import ledger_table, queue, ses, sources, workflow
+from steps.aws.ledger_table import LedgerTable
+from steps.aws.pace import Pace
+from steps.aws.queue import OrderQueue
+from steps.aws.ses import SendingAccount, Ses
+from steps.aws.workflow import OrderExecution, OrderWorkflow
+from steps.contract import errors, limits
+from steps.contract.state import ClaimResult
+from tests.support import asl
+from tests.support.clock import NOW, Clock
+from tests.support.in_memory_aws import SES, TABLE, claimed_record
+from tests.support.order_queue import sqs_record
+from tests.support.reports import BOUNCE_RATE_SETTINGS, COST_SETTINGS
+from tests.support.sample_mails import NOTIFICATION_ID, email
+from tests.support.ses_events import LEGACY_BOUNCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from steps.contract.report_tasks import TaskEvent
+    from steps.contract.state import State
+    from steps.ledger.rules import Put, Record, Status, Update
+
+STATE: State = {
+    "attempt": 1,
+    "notificationId": NOTIFICATION_ID,
+    "orderId": "ORDER1",
+    "order": {"eventType": "order.confirmed", "customerEmail": "customer@example.com"},
+    "email": email("order.confirmed"),
+    "receipt": {"messageId": "message-1", "sentAt": "2026-11-24T08:00:00Z"},
+}
+
+
+@dataclass(frozen=True)
+class SlowTable(LedgerTable):
+    """Takes all the time that a call may take, and has a record that changes again and again."""
+
+    clock: Clock
+    record: Record | None = None
+
+    def write(self, _request: Put | Update) -> Record | None:
+        self.clock.sleep(limits.LEDGER_CALL)
+        return self.record
+
+    def read(self, _notification_id: str) -> Record:
+        self.clock.sleep(limits.LEDGER_CALL)
+        return self.record or {}
+
+    def find_by_message_id(self, _message_id: str) -> str | None:
+        self.clock.sleep(limits.LEDGER_CALL)
+        return NOTIFICATION_ID
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowSes(Ses):
+    """Refuses after all the time that a call may take."""
+
+    clock: Clock
+
+    def send(self, *_: object, **__: object) -> str:
+        self.clock.sleep(limits.SES_CALL)
+        raise errors.SendThrottled("as asked")
+
+
+EXPIRED = claimed_record("someone else", leaseUntil=0)
+
+
+def slow_table(clock: Clock, record: Record | None = None) -> SlowTable:
+    return SlowTable(TABLE.name, clock, record)
+
+
+def test_dedup_has_time_for_all_its_writes() -> None:
+    clock = Clock()
+    with pytest.raises(errors.LedgerUnavailable):
+        dedup.claim(STATE, "me", table=slow_table(clock, EXPIRED), now=NOW)
+    assert clock.elapsed == TIMEOUTS["dedup"] - limits.OWN_TIME
+
+
+def test_send_has_time_for_ses_and_a_write_before_and_after() -> None:
+    clock = Clock()
+    slow_ses = SlowSes(**vars(SES), clock=clock)
+    with pytest.raises(errors.SendThrottled):
+        send.send(STATE, "me", table=slow_table(clock), ses=slow_ses, clock=clock)
+    assert clock.elapsed == TIMEOUTS["send"] - limits.OWN_TIME
+
+
+FAILED: State = {**STATE, "error": {"Error": "x"}}
+GIVEN_UP: State = {**FAILED, "claim": {"result": ClaimResult.NEW, "retryAfter": 0}}
+
+
+@pytest.mark.parametrize(
+    "record_outcome",
+    [
+        partial(record.record_sent, STATE, "me"),
+        partial(record.record_rejected, FAILED, "me", now=NOW),
+        partial(record.record_failed, GIVEN_UP, "me", now=NOW),
+    ],
+)
+def test_record_has_time_for_its_write(record_outcome: Callable[..., Status]) -> None:
+    clock = Clock()
+    record_outcome(table=slow_table(clock))
+    assert clock.elapsed == TIMEOUTS["record"] - limits.OWN_TIME
+
+
+def test_feedback_has_time_for_an_event_that_is_folded_again_and_again() -> None:
+    clock = Clock()
+    with pytest.raises(errors.LedgerUnavailable):
+        feedback.apply_event(LEGACY_BOUNCE, table=slow_table(clock, EXPIRED))
+    assert clock.elapsed == limits.FEEDBACK_TIMEOUT - limits.OWN_TIME
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowWorkflow(OrderWorkflow):
+    arn: str = ""
+    clock: Clock
+
+    def run(self, **_: str) -> OrderExecution:
+        self.clock.sleep(limits.WORKFLOW_CALL)
+        raise errors.WorkflowUnavailable("as asked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowQueue(OrderQueue):
+    url: str = ""
+    dead_letters_url: str = ""
+    clock: Clock
+
+    def postpone(self, *_: object) -> None:
+        self.clock.sleep(limits.QUEUE_CALL)
+
+
+@dataclass
+class LongLine(Pace):
+    """Every slot but the last that a dispatcher can wait for is taken."""
+
+    table_clock: Clock = field(default_factory=Clock)
+
+    def _move(self, _update: str, _condition: str, values: dict[str, int]) -> int | None:
+        self.table_clock.sleep(limits.LEDGER_CALL)
+        return values[":latest"] + values[":span"] if ":latest" in values else None
+
+
+def test_the_dispatcher_has_time_for_one_of_everything() -> None:
+    clock = Clock()
+
+    def ask() -> SendingAccount:
+        clock.sleep(limits.SES_CALL)
+        return SendingAccount(rate=1e6, quota_left=1000, enabled=True)
+
+    dispatcher = dispatch.Dispatcher(
+        workflow=SlowWorkflow(clock=clock),
+        queue=SlowQueue(clock=clock),
+        pace=LongLine(TABLE.name, clock, ask, table_clock=clock),
+        clock=clock,
+        sleep=clock.sleep,
+        each=lambda run, *arguments: list(map(run, *arguments)),
+    )
+    dispatcher.run_batch([sqs_record()])
+    assert clock.elapsed == pytest.approx(limits.DISPATCHER_TIMEOUT - limits.OWN_TIME, abs=0.01)
+
+
+@pytest.mark.usefixtures("in_memory_aws")
+@pytest.mark.parametrize(
+    "run_report",
+    [
+        cost_monitoring.tasks(COST_SETTINGS).run,
+        bounce_rate.tasks(BOUNCE_RATE_SETTINGS).run,
+    ],
+    ids=["cost", "bounce rate"],
+)
+def test_a_report_has_time_for_all_its_sources(
+    run_report: Callable[[TaskEvent], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+
+    def call_slowly(*_: object) -> dict[str, list[object]]:
+        clock.sleep(limits.REPORT_CALL)
+        return {"ResultsByTime": [], "Items": [], "MetricDataResults": []}
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call_slowly)
+    run_report({})
+    assert clock.elapsed == limits.REPORT_FUNCTION_TIMEOUT - limits.OWN_TIME
+
+
+REPORT_CLIENTS = (sources.cost_explorer, sources.cloudwatch, sources.sesv2, sources.dynamodb)
+
+
+@pytest.mark.usefixtures("in_memory_aws")
+@pytest.mark.parametrize(
+    ("client", "seconds"),
+    [
+        (ledger_table.dynamodb, limits.LEDGER_CALL),
+        (ses.sesv2, limits.SES_CALL),
+        (queue.sqs, limits.QUEUE_CALL),
+        (workflow.stepfunctions, limits.WORKFLOW_CALL),
+        *((client, limits.REPORT_CALL) for client in REPORT_CLIENTS),
+    ],
+)
+def test_a_call_takes_no_longer_than_its_client_is_configured_to(
+    client: Callable[[], BaseClient], seconds: float
+) -> None:
+    config: Any = client().meta.config
+    attempts = config.retries["total_max_attempts"]
+    waits = limits.SDK_BACKOFF * (attempts - 1)
+    assert attempts * (config.connect_timeout + config.read_timeout) + waits == seconds
+
+
+def test_a_report_s_workflow_has_time_for_every_retry_and_ends_before_the_next_run() -> None:
+    cost_analysis, bounce_rate_check = (
+        asl.longest_path(asl.machine(name), asl.longest_run)
+        for name in ("cost_analysis", "bounce_rate_check")
+    )
+    assert cost_analysis < bounce_rate_check == limits.REPORT_MACHINE_TIMEOUT < 60 * 60
+
+
+def test_the_order_workflow_has_time_for_its_longest_path_and_express_for_the_workflow() -> None:
+    seconds = asl.longest_path(asl.ORDER_WORKFLOW, lambda state: state.get("TimeoutSeconds", 0))
+    assert seconds == limits.MACHINE_TIMEOUT <= 5 * 60
+
+
+def test_a_task_waits_for_its_function_s_own_report() -> None:
+    for step, seconds in TIMEOUTS.items():
+        assert asl.STATES[step.capitalize()]["TimeoutSeconds"] > seconds
+
+
+def test_a_message_stays_hidden_while_its_dispatcher_may_run() -> None:
+    assert limits.WORKFLOW_READ_TIMEOUT > limits.MACHINE_TIMEOUT
+    assert limits.DISPATCHER_TIMEOUT <= 15 * 60
+    assert 6 * limits.DISPATCHER_TIMEOUT <= limits.QUEUE_VISIBILITY <= 12 * 60 * 60
+
+
+def test_a_claim_outlives_its_execution_and_grace_outlives_a_claim() -> None:
+    assert limits.CLAIM_LEASE > limits.MACHINE_TIMEOUT
+    assert limits.IN_DOUBT_GRACE >= limits.IN_DOUBT_GRACE_MIN > limits.CLAIM_LEASE
+
+
+def test_a_mail_can_wait_for_days_and_becomes_a_dead_letter_before_it_expires() -> None:
+    delays = [limits.retry_delay(n) for n in range(1, limits.QUEUE_MAX_RECEIVES)]
+    assert delays[:3] == [5, 10, 20]
+    assert delays == sorted(delays)
+    assert max(delays) == limits.RETRY_DELAY_MAX <= 12 * 60 * 60
+    assert sum(delays) > 3 * limits.DAY > 12 * 60 * 60
+    # A dead letter keeps its age: an operator has a week left even after the longest wait.
+    executions = limits.QUEUE_MAX_RECEIVES * limits.DISPATCHER_TIMEOUT
+    assert sum(delays) + executions < limits.QUEUE_RETENTION - 7 * limits.DAY

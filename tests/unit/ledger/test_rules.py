@@ -1,0 +1,186 @@
+"""Who may claim what, and that a write that comes late or again changes nothing."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steps.contract import limits
+from steps.ledger import rules
+from steps.ledger.rules import (
+    UNSENT,
+    Duplicate,
+    InProgress,
+    New,
+    Record,
+    Status,
+    TakeOver,
+    Update,
+    notification_id,
+)
+from tests.support.clock import NOW
+from tests.support.in_memory_aws import (
+    TABLE,
+    claim,
+    claimed_record,
+    table_items,
+    tracking_table,
+)
+from tests.support.sample_mails import NOTIFICATION_ID
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+@pytest.mark.parametrize(
+    ("existing", "owner", "verdict"),
+    [
+        (claimed_record("first"), "first", New()),
+        (claimed_record("first"), "second", InProgress(limits.CLAIM_LEASE)),
+        (
+            claimed_record("first", status="SENDING", sendingAt=int(NOW) - 10),
+            "second",
+            InProgress(limits.IN_DOUBT_GRACE - 10),
+        ),
+        (
+            claimed_record("first", status="SENDING", sendingAt=int(NOW) - 10),
+            "first",
+            InProgress(limits.IN_DOUBT_GRACE - 10),
+        ),
+        *(
+            (claimed_record("first", status=status), "second", Duplicate(status))
+            for status in Status
+            if status not in UNSENT
+        ),
+    ],
+)
+def test_an_existing_record_is_judged_by_its_status_and_its_owner(
+    existing: Record, owner: str, verdict: rules.Verdict
+) -> None:
+    assert rules.judge(existing, owner=owner, now=NOW) == verdict
+
+
+@pytest.mark.parametrize(
+    ("existing", "resends", "in_doubt"),
+    [
+        (claimed_record("first", leaseUntil=int(NOW)), 0, False),
+        (claimed_record("first", status="FAILED", resends=2), 2, False),
+        (claimed_record("first", status="FAILED", doubts=2), 2, False),  # as older records have it
+        (
+            claimed_record("first", status="SENDING", sendingAt=int(NOW) - limits.IN_DOUBT_GRACE),
+            1,
+            True,
+        ),
+    ],
+)
+def test_an_expired_failed_or_doubtful_record_is_taken_over(
+    existing: Record, resends: int, *, in_doubt: bool
+) -> None:
+    verdict = rules.judge(existing, owner="second", now=NOW)
+    assert isinstance(verdict, TakeOver)
+    assert verdict.in_doubt is in_doubt
+    assert verdict.update.set["resends"] == resends
+    assert verdict.update.values["found"] == "first"
+
+
+def sending(owner: str = "me") -> Update:
+    return rules.sending(notification_id=NOTIFICATION_ID, owner=owner, now=NOW)
+
+
+def refused(owner: str = "me") -> Update:
+    return rules.refused(notification_id=NOTIFICATION_ID, owner=owner, now=NOW)
+
+
+@pytest.mark.usefixtures("in_memory_aws")
+def test_the_happy_path_writes_three_times_and_each_late_repetition_fails() -> None:
+    sent = rules.sent(
+        notification_id=NOTIFICATION_ID, owner="me", message_id="m", sent_at=rules.iso(NOW)
+    )
+    assert TABLE.write(claim()) is None
+    assert TABLE.write(sending()) is None
+    assert TABLE.write(sending()) is None, "our own lost answer"
+    assert TABLE.write(sent) is None
+    for late in (claim(), sending(), sent):
+        in_the_way = TABLE.write(late)
+        assert in_the_way is not None
+        assert in_the_way["status"] == "SENT"
+    (item,) = table_items()
+    assert (item["status"], item["messageId"]) == ("SENT", "m")
+    assert item["ttl"] == int(NOW) + limits.RECORD_TTL
+
+
+@pytest.mark.usefixtures("in_memory_aws")
+def test_only_the_owner_may_go_to_ses_and_may_again_after_a_refusal() -> None:
+    TABLE.write(claim())
+    assert TABLE.write(sending("other")) is not None
+    assert TABLE.write(sending()) is None
+    assert TABLE.write(refused("other")) is not None
+    assert TABLE.write(refused()) is None
+    assert TABLE.write(sending()) is None
+    assert TABLE.write(sending()) is None
+
+
+@pytest.mark.usefixtures("in_memory_aws")
+def test_an_update_of_a_record_that_does_not_exist_creates_none() -> None:
+    assert TABLE.write(sending()) == {}
+    assert table_items() == []
+
+
+@pytest.mark.usefixtures("in_memory_aws")
+def test_of_two_executions_that_take_over_one_gets_the_claim() -> None:
+    expired = claimed_record("first", leaseUntil=int(NOW) - 1)
+    tracking_table().put_item(Item=expired)
+    verdicts = [rules.judge(expired, owner=owner, now=NOW) for owner in ("a", "b")]
+    answers = [TABLE.write(v.update) for v in verdicts if isinstance(v, TakeOver)]
+    assert answers[0] is None
+    assert answers[1] is not None
+    assert answers[1]["owner"] == "a"
+
+
+STATUSES = st.lists(st.sampled_from([status for status in Status if status not in UNSENT]))
+
+
+@given(st.sampled_from(list(Status)), STATUSES, st.randoms())
+def test_order_and_repetition_make_no_difference_to_the_status(
+    start: Status, reported: list[Status], random: Random
+) -> None:
+    shuffled = [*reported, *random.choices(reported, k=5)] if reported else []
+    random.shuffle(shuffled)
+    folded = rules.fold(start, reported)
+    assert rules.fold(start, shuffled) == folded
+    one_by_one = start
+    for status in shuffled:
+        one_by_one = rules.fold(one_by_one, [status])
+    assert one_by_one == folded
+
+
+def test_a_late_bounce_beats_delivered_and_a_complaint_beats_all() -> None:
+    for reported in permutations([Status.DELIVERED, Status.BOUNCED]):
+        assert rules.fold(Status.SENT, reported) == "BOUNCED"
+    for reported in permutations(
+        [Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.DELAYED]
+    ):
+        assert rules.fold(Status.SENT, reported) == "COMPLAINED"
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_notification_id_fits_a_tag_and_differs_for_each_triple(a: str, b: str, c: str) -> None:
+    name = notification_id(a, b, c)
+    assert len(name) == 40
+    assert set(name) <= set("0123456789abcdef")
+    assert name != notification_id(a + b, "", c) or not b
+
+
+def test_a_recipient_in_other_case_is_the_same_recipient() -> None:
+    assert notification_id("1", "e", "A@B.example") == notification_id("1", "e", "a@b.example")
+
+
+def test_the_id_of_the_contract_s_example_never_changes() -> None:
+    assert (
+        notification_id("ORDER123456", "order.confirmed", "customer@example.com")
+        == "c482dadf29dd40c7786c39d5a8a6eeb264c7e796"
+    )
