@@ -138,17 +138,19 @@ def test_a_text_that_a_second_kind_uses_moves_with_its_translation(tmp_path: Pat
     translation = read_po(io.BytesIO(own.encode()), locale="de").get(text)
     assert translation is not None
     assert translation.string
-    other = sources / "order_delivered" / "mail.txt.j2"
-    other.write_text(
-        other.read_text().replace("[% endblock %]", f'{{{{ _("{text}") }}}}\n[% endblock %]')
+    second_template = sources / "order_delivered" / "mail.txt.j2"
+    second_template.write_text(
+        second_template.read_text().replace(
+            "[% endblock %]", f'{{{{ _("{text}") }}}}\n[% endblock %]'
+        )
     )
 
     mail.update_catalogues(sources)
 
-    def held(folder: str) -> object:
+    def translated(folder: str) -> object:
         with (sources / folder / "texts" / "de.po").open("rb") as file:
             message = read_po(file, locale="de").get(text)
         return message and message.string
 
-    assert held(".") == translation.string
-    assert held("order_shipped") is None
+    assert translated(".") == translation.string
+    assert translated("order_shipped") is None

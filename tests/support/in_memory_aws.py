@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
     from steps.contract.settings import FunctionSettings
+    from steps.contract.state import State
     from steps.ledger.rules import Put, Record
 
 SENDER = "orders@example.com"
@@ -110,15 +111,24 @@ def table_items() -> list[dict[str, Any]]:
     return list(tracking_table().scan()["Items"])
 
 
-def claim(owner: str = "me", *, now: float = NOW) -> Put:
+STATE: State = {
+    "attempt": 1,
+    "notificationId": NOTIFICATION_ID,
+    "orderId": "ORDER1",
+    "order": {"eventType": "order.confirmed", "customerEmail": "customer@example.com"},
+}
+"""What the dedup step gets for the sample notification."""
+
+
+def claim(owner: str = "me") -> Put:
     """Return the write by which an execution claims the sample notification."""
     return rules.claim(
-        notification_id=NOTIFICATION_ID,
-        order_id="ORDER1",
-        event_type="order.confirmed",
-        recipient="customer@example.com",
+        notification_id=STATE["notificationId"],
+        order_id=STATE["orderId"],
+        event_type=STATE["order"]["eventType"],
+        recipient=STATE["order"]["customerEmail"],
         owner=owner,
-        now=now,
+        now=NOW,
     )
 
 

@@ -24,14 +24,12 @@ from steps.ledger.rules import Status
 from steps.ledger.ses_events import NOTIFICATION_TAG
 from tests.support import asl
 from tests.support.clock import NOW
-from tests.support.in_memory_aws import SES, TABLE
+from tests.support.in_memory_aws import SES, STATE, TABLE
+from tests.support.sample_mails import NOTIFICATION_ID
 from tests.support.ses_events import ses_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-ORDER = {"eventType": "order.confirmed", "customerEmail": "customer@example.com"}
-ID = rules.notification_id("ORDER1", ORDER["eventType"], ORDER["customerEmail"])
 
 WRITES_NOTHING = "Render"
 """The step between the claim and the send: nobody can tell whether it has run, so it runs at once."""
@@ -114,10 +112,8 @@ class SlowMotion:
         message.visible_at = self.now + limits.QUEUE_VISIBILITY
         owner = f"execution-{next(self.numbers)}"
         state_input = {
+            **STATE,
             "attempt": message.receives,
-            "notificationId": ID,
-            "orderId": "ORDER1",
-            "order": ORDER,
             "email": {"to": "customer@example.com", "subject": "", "html": "", "text": ""},
         }
         self.executions.append(RunningExecution(owner, message, state_input))
@@ -184,7 +180,7 @@ class SlowMotion:
 
     def record(self) -> rules.Record:
         """Return the notification's record; empty while there is none."""
-        return TABLE.read(ID)
+        return TABLE.read(NOTIFICATION_ID)
 
     def message_is_visible(self) -> bool:
         """Whether a dispatcher can receive a message now."""

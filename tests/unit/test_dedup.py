@@ -11,19 +11,10 @@ from steps.aws.ledger_table import LedgerTable
 from steps.contract.errors import LedgerUnavailable
 from steps.dedup import claim
 from tests.support.clock import NOW
-from tests.support.in_memory_aws import TABLE, claimed_record
-from tests.support.sample_mails import NOTIFICATION_ID
+from tests.support.in_memory_aws import STATE, TABLE, claimed_record
 
 if TYPE_CHECKING:
-    from steps.contract.state import State
     from steps.ledger.rules import Record
-
-STATE: State = {
-    "attempt": 1,
-    "notificationId": NOTIFICATION_ID,
-    "orderId": "ORDER1",
-    "order": {"eventType": "order.confirmed", "customerEmail": "customer@example.com"},
-}
 
 
 @dataclass(frozen=True)

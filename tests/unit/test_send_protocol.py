@@ -17,7 +17,8 @@ from steps.contract import limits
 from steps.ledger.rules import UNSENT, Status, resends
 from tests.support.in_memory_aws import mocked_aws
 from tests.support.protocol_deaths import DEATHS, Death
-from tests.support.send_protocol import ID, SEND_FAULTS, WRITE_FAULTS, SlowMotion
+from tests.support.sample_mails import NOTIFICATION_ID
+from tests.support.send_protocol import SEND_FAULTS, WRITE_FAULTS, SlowMotion
 
 
 class Protocol(RuleBasedStateMachine):
@@ -125,7 +126,7 @@ def test_after_a_death_at_any_point_no_mail_is_lost_or_sent_twice_unflagged(deat
     aftermath = death.play(slow_motion)
     assert 1 <= aftermath.mails <= 1 + aftermath.resends
     assert aftermath.end == Status.BOUNCED
-    assert slow_motion.record()["notificationId"] == ID
+    assert slow_motion.record()["notificationId"] == NOTIFICATION_ID
 
 
 @pytest.mark.usefixtures("in_memory_aws")

@@ -214,10 +214,10 @@ def test_the_cost_function_invoked_alone_returns_the_whole_report(
     def report() -> Any:
         return cost_monitoring.handler({}, LambdaContext())
 
-    whole = report()
-    assert whole["mails"] == 40
+    full_report = report()
+    assert full_report["mails"] == 40
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    assert float(whole["total"]) in metrics[0]["TotalCost"]
+    assert float(full_report["total"]) in metrics[0]["TotalCost"]
     assert "CostPerEmail" in metrics[0]
     monkeypatch.setattr(sources, "cost_and_usage", deny)
     assert "costs: Cost Explorer answered AccessDeniedException" in report()["gaps"]

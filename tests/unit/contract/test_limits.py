@@ -21,7 +21,7 @@ from steps.contract import errors, limits
 from steps.contract.state import ClaimResult
 from tests.support import asl
 from tests.support.clock import NOW, Clock
-from tests.support.in_memory_aws import SES, TABLE, claimed_record
+from tests.support.in_memory_aws import SES, STATE, TABLE, claimed_record
 from tests.support.order_queue import sqs_record
 from tests.support.reports import BOUNCE_RATE_SETTINGS, COST_SETTINGS
 from tests.support.sample_mails import NOTIFICATION_ID, email
@@ -34,11 +34,8 @@ if TYPE_CHECKING:
     from steps.contract.state import State
     from steps.ledger.rules import Put, Record, Status, Update
 
-STATE: State = {
-    "attempt": 1,
-    "notificationId": NOTIFICATION_ID,
-    "orderId": "ORDER1",
-    "order": {"eventType": "order.confirmed", "customerEmail": "customer@example.com"},
+SENT: State = {
+    **STATE,
     "email": email("order.confirmed"),
     "receipt": {"messageId": "message-1", "sentAt": "2026-11-24T08:00:00Z"},
 }
@@ -93,18 +90,18 @@ def test_send_has_time_for_ses_and_a_write_before_and_after() -> None:
     clock = Clock()
     slow_ses = SlowSes(**vars(SES), clock=clock)
     with pytest.raises(errors.SendThrottled):
-        send.send(STATE, "me", table=slow_table(clock), ses=slow_ses, clock=clock)
+        send.send(SENT, "me", table=slow_table(clock), ses=slow_ses, clock=clock)
     assert clock.elapsed == TIMEOUTS["send"] - limits.OWN_TIME
 
 
-FAILED: State = {**STATE, "error": {"Error": "x"}}
+FAILED: State = {**SENT, "error": {"Error": "x"}}
 GIVEN_UP: State = {**FAILED, "claim": {"result": ClaimResult.NEW, "retryAfter": 0}}
 
 
 @pytest.mark.parametrize(
     "record_outcome",
     [
-        partial(record.record_sent, STATE, "me"),
+        partial(record.record_sent, SENT, "me"),
         partial(record.record_rejected, FAILED, "me", now=NOW),
         partial(record.record_failed, GIVEN_UP, "me", now=NOW),
     ],
