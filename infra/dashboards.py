@@ -174,8 +174,7 @@ def _what_was_not_sent(config: Config) -> list[cloudwatch.IWidget]:
             "Dead letters",
             [
                 queue("email-order-dlq", visible, "orders"),
-                queue("email-feedback-dlq", visible, "SES events"),
-                queue("email-watch-dlq", visible, "schedules"),
+                queue("email-internal-dlq", visible, "SES events, schedules"),
             ],
             width=THIRD,
         ),

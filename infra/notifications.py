@@ -61,6 +61,7 @@ class NotificationsStack(Stack):
         self.table = self._tracking_table()
         self.dead_letters = self._queue("email-order-dlq")
         self.queue = self._queue("email-order-queue", self.dead_letters)
+        self.internal_dead_letters = self._queue("email-internal-dlq")
         self.orders = self._orders_topic()
 
         functions = Functions(scope=self, config=config, bundle=bundle, key=ses.key)
@@ -243,13 +244,12 @@ class NotificationsStack(Stack):
         )
 
     def _feedback(self, functions: Functions, ses: SesStack) -> lambda_.Function:
-        dead_letters = self._queue("email-feedback-dlq")
         feedback = functions.make(
             "email-feedback",
             "feedback",
             timeout=limits.FEEDBACK_TIMEOUT,
             environment=FeedbackSettings(tracking_table=self.table.table_name).to_env(),
-            dead_letters=dead_letters,
+            dead_letters=self.internal_dead_letters,
         )
         self._grant_ledger(feedback, "dynamodb:GetItem", "dynamodb:UpdateItem")
         feedback.grant_principal.add_to_principal_policy(
@@ -259,6 +259,6 @@ class NotificationsStack(Stack):
             )
         )
         ses.events.add_subscription(
-            subscriptions.LambdaSubscription(feedback, dead_letter_queue=dead_letters)
+            subscriptions.LambdaSubscription(feedback, dead_letter_queue=self.internal_dead_letters)
         )
         return feedback
