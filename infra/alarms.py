@@ -85,9 +85,9 @@ def alarms(config: Config) -> list[AlarmSpec]:
             "email-internal-dlq",
             (
                 "A call of ours that is no order failed for good: an SES event could not be folded into "
-                "the tracking table, so statuses and rates lag behind; or a schedule could not start its "
-                "target, so nobody watches cost or reputation. First: read a letter, which tells the "
-                "one from the other: infra/operator/README.md says how, and what to do then."
+                "the tracking table, so statuses and rates lag behind; or something scheduled did not run, "
+                "so nobody watches cost or reputation, or delayed mails. First: read a letter, which "
+                "tells the one from the other: infra/operator/README.md says how, and what to do then."
             ),
         ),
         _cost_budget(config),

@@ -33,8 +33,11 @@ class Schedules:
         base: str,
         when: scheduler.ScheduleExpression,
         target: Callable[..., scheduler.IScheduleTarget],
-    ) -> None:
-        """Start `target` by the schedule `base`-`env`; it is a target's class, bound to what it starts."""
+    ) -> iam.Role:
+        """Start `target`, a target's class bound to what it starts, by the schedule `base`-`env`.
+
+        Return the role in which it is started.
+        """
         role = iam.Role(
             self.scope,
             f"{base}-schedule-role",
@@ -58,3 +61,4 @@ class Schedules:
                 dead_letter_queue=self.dead_letters,
             ),
         )
+        return role

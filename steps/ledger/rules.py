@@ -49,6 +49,7 @@ class Status(StrEnum):
     FAILED = "FAILED"
     SENT = "SENT"
     DELAYED = "DELAYED"
+    UNDELIVERED = "UNDELIVERED"
     DELIVERED = "DELIVERED"
     REJECTED = "REJECTED"
     BOUNCED = "BOUNCED"
@@ -302,4 +303,22 @@ def reported(
         add={"events": frozenset({identity})},
         condition="#status = :seen AND NOT contains(events, :event)",
         values={"seen": seen, "event": identity},
+    )
+
+
+NO_REPORT = "NoReportAfterDelay"
+"""The reason of a mail that was delayed and of which SES never told the end."""
+
+
+def overdue(*, notification_id: str, now: float) -> Update:
+    """Write off a delayed mail: the time is over at which SES gave it up, and SES has not said so.
+
+    A later event of SES's still changes the record. Fails where one was quicker, or moved the time.
+    """
+    return Update(
+        notification_id=notification_id,
+        set={"status": Status.UNDELIVERED, "reason": NO_REPORT},
+        remove=("overdue", "overdueAt"),
+        condition="#status = :delayed AND overdueAt <= :now",
+        values={"delayed": Status.DELAYED, "now": int(now)},
     )

@@ -258,11 +258,16 @@ def test_only_the_alarms_and_the_workflows_may_alert(templates: Templates) -> No
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@shop.example")
 
 
-def test_the_reports_are_scheduled_and_their_starts_retried(templates: Templates) -> None:
-    schedules = resources(monitoring(templates), "AWS::Scheduler::Schedule").values()
+def test_what_is_scheduled_and_that_its_starts_are_retried(templates: Templates) -> None:
+    schedules = [
+        schedule
+        for template in templates.values()
+        for schedule in resources(template, "AWS::Scheduler::Schedule").values()
+    ]
     assert {schedule["Name"]: schedule["ScheduleExpression"] for schedule in schedules} == {
         "cost-analysis-prod": "cron(15 6 * * ? *)",
         "bounce-rate-check-prod": "rate(1 hour)",
+        "email-overdue-prod": "rate(1 hour)",
     }
     for schedule in schedules:
         target = schedule["Target"]
@@ -275,33 +280,32 @@ def test_the_reports_are_scheduled_and_their_starts_retried(templates: Templates
 
 def test_what_is_no_order_and_fails_for_good_is_in_one_queue(templates: Templates) -> None:
     """One metric, so one alarm: schedules that could not start, and SES's events that could not be folded."""
+    template = notifications(templates)
     (queue,) = (
         logical_id
-        for logical_id, queue in resources(notifications(templates), "AWS::SQS::Queue").items()
+        for logical_id, queue in resources(template, "AWS::SQS::Queue").items()
         if queue["QueueName"] == "email-internal-dlq-prod"
     )
-    template = notifications(templates)
-    feedback, subscription, *schedules = (
-        next(
-            function["DeadLetterConfig"]["TargetArn"]
-            for function in resources(template, "AWS::Lambda::Function").values()
-            if function["FunctionName"] == "email-feedback-prod"
-        ),
-        next(
-            subscription["RedrivePolicy"]["deadLetterTargetArn"]
-            for subscription in resources(template, "AWS::SNS::Subscription").values()
-            if subscription["Protocol"] == "lambda"
-        ),
-        *(
-            schedule["Target"]["DeadLetterConfig"]["Arn"]
-            for template in templates.values()
-            for schedule in resources(template, "AWS::Scheduler::Schedule").values()
-        ),
-    )
-    assert feedback == subscription == {"Fn::GetAtt": [queue, "Arn"]}
-    assert len(schedules) == 2
-    for arn in schedules:
-        assert queue in json.dumps(arn)
+    arns = {
+        function["FunctionName"]: function["DeadLetterConfig"]["TargetArn"]
+        for function in resources(template, "AWS::Lambda::Function").values()
+        if "DeadLetterConfig" in function
+    } | {
+        subscription["Protocol"]: subscription["RedrivePolicy"]["deadLetterTargetArn"]
+        for subscription in resources(template, "AWS::SNS::Subscription").values()
+        if subscription["Protocol"] == "lambda"
+    } | {
+        schedule["Name"]: schedule["Target"]["DeadLetterConfig"]["Arn"]
+        for each in templates.values()
+        for schedule in resources(each, "AWS::Scheduler::Schedule").values()
+    }  # fmt: skip
+    assert arns.keys() == {
+        "email-feedback-prod",
+        "email-overdue-prod",
+        "lambda",
+    } | {"cost-analysis-prod", "bounce-rate-check-prod"}
+    for name, arn in arns.items():
+        assert queue in json.dumps(arn), name
 
 
 def test_nothing_may_pause_unless_the_setting_allows_it(templates: Templates) -> None:
