@@ -102,12 +102,12 @@ def test_page_after_page_is_settled_the_oldest_first(monkeypatch: pytest.MonkeyP
 
 @dataclass(frozen=True)
 class SlowTable(LedgerTable):
-    """Takes all the time that a call may take, has a page per record, and no end of them."""
+    """Takes all the time that a call may take, has a page per record, and more than a run can take."""
 
     clock: Clock
 
     def find_overdue(self, _now: float) -> Iterator[str]:
-        while True:
+        for _ in range(limits.OVERDUE_BUDGET):
             self.clock.sleep(limits.LEDGER_CALL)
             yield NOTIFICATION_ID
 
