@@ -34,6 +34,12 @@ _FINE = cloudwatch.TreatMissingData.NOT_BREACHING
 _STAYS = cloudwatch.TreatMissingData.IGNORE
 """Not measured is not mended: SQS stops measuring an unused queue after six hours, costs come daily."""
 
+REJECTIONS = 5
+"""Rejected orders in any five minutes that are no longer single mistakes. With 2,000 mails a day that is
+what a fault of all mails makes by day; with 1,000,000 and one mistake in 10,000 it comes by chance about
+once in a hundred days (Poisson, mean 0.35). A share of the mails would be metric math, which counts as an
+alarm for each metric in it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmSpec:
@@ -62,6 +68,7 @@ def alarms(config: Config) -> list[AlarmSpec]:
         _queue_age(config),
         _dispatcher_errors(config),
         _given_up(),
+        _rejections(config),
         _dead_letters(
             config,
             "email-dead-letters",
@@ -74,21 +81,13 @@ def alarms(config: Config) -> list[AlarmSpec]:
         ),
         _dead_letters(
             config,
-            "email-feedback-dead-letters",
-            "email-feedback-dlq",
+            "email-internal-dead-letters",
+            "email-internal-dlq",
             (
-                "SES events could not be folded into the tracking table: statuses and rates lag "
-                "behind. First: the log of email-feedback; mend the cause; then invoke it with each "
-                "letter again, since AWS redrives none of Lambda's: see infra/operator/README.md."
-            ),
-        ),
-        _dead_letters(
-            config,
-            "email-watch-dead-letters",
-            "email-watch-dlq",
-            (
-                "A scheduled workflow could not be started, so nobody watches cost or reputation. "
-                "First: the message's attributes ERROR_CODE and ERROR_MESSAGE, then the schedule's role."
+                "A call of ours that is no order failed for good: an SES event could not be folded into "
+                "the tracking table, so statuses and rates lag behind; or something scheduled did not run, "
+                "so nobody watches cost or reputation, or delayed mails. First: read a letter, which "
+                "tells the one from the other: infra/operator/README.md says how, and what to do then."
             ),
         ),
         _cost_budget(config),
@@ -188,6 +187,27 @@ def _given_up() -> AlarmSpec:
         description=(
             "The order workflow gave an order up: its mail was not sent, the event is in the "
             "dead-letter queue with its reason and execution. First: open that execution."
+        ),
+    )
+
+
+def _rejections(config: Config) -> AlarmSpec:
+    return AlarmSpec(
+        name="email-rejections",
+        namespace=NAMESPACE,
+        metric=Metric.REJECTED,
+        statistic="Sum",
+        minutes=5,
+        comparison=_FROM,
+        threshold=REJECTIONS,
+        missing=_FINE,
+        description=(
+            f"{REJECTIONS} or more orders were rejected within 5 minutes: their events are invalid, or "
+            "SES refuses our mails for good. They get no mail and no dead letter. First: the "
+            f'commonest reason. For events it is `fields` of the lines "event rejected" in '
+            f'/aws/lambda/{config.name("email-validate")}, for mails `reason` of the lines "step failed" '
+            f"in /aws/lambda/{config.name('email-send')}; infra/operator/README.md has the command that "
+            "counts them. Then: mend it, and let the shop publish the orders again."
         ),
     )
 

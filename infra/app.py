@@ -36,7 +36,13 @@ def build(app: App, config: Config, bundle: Bundle) -> None:
         app, config.name("email-notifications"), config=config, bundle=bundle, ses=ses, **options
     )
     monitoring = MonitoringStack(
-        app, config.name("cost-monitoring"), config=config, bundle=bundle, ses=ses, **options
+        app,
+        config.name("cost-monitoring"),
+        config=config,
+        bundle=bundle,
+        ses=ses,
+        dead_letters=notifications.internal_dead_letters,
+        **options,
     )
     tap = TapStack(app, f"TapStack{config.env}", config=config, **options)
     tap.add_stack_dependency(notifications)

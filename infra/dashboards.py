@@ -24,6 +24,7 @@ FUNCTIONS = (
     "email-processor",
     *(f"email-{step.name}" for step in fields(Steps)),
     "email-feedback",
+    "email-overdue",
 )
 
 NOTIFICATIONS_HELP = """\
@@ -174,8 +175,7 @@ def _what_was_not_sent(config: Config) -> list[cloudwatch.IWidget]:
             "Dead letters",
             [
                 queue("email-order-dlq", visible, "orders"),
-                queue("email-feedback-dlq", visible, "SES events"),
-                queue("email-watch-dlq", visible, "schedules"),
+                queue("email-internal-dlq", visible, "SES events and schedules"),
             ],
             width=THIRD,
         ),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import CfnElement, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
-from infra.nag import acknowledge
+from infra.nag import acknowledge, acknowledge_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,15 +61,8 @@ def machine(
 def _acknowledge_role(
     state_machine: sfn.StateMachine, functions: Iterable[lambda_.IFunction]
 ) -> None:
-    stack = Stack.of(state_machine)
     acknowledge(
         state_machine.role,
-        {"AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray actions take no resource."}
-        | {
-            f"AwsSolutions-IAM5[Resource::<{stack.get_logical_id(node)}.Arn>:*]": (
-                "CDK lets the machine call the function's versions as well as the function."
-            )
-            for function in functions
-            if isinstance(node := function.node.default_child, CfnElement)
-        },
+        {"AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray actions take no resource."},
     )
+    acknowledge_versions(state_machine.role, *functions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from aws_cdk import ArnFormat, CfnOutput, Duration, Stack
@@ -18,7 +19,7 @@ from infra.alarms import alarms, metric
 from infra.function import Functions
 from infra.machine import machine
 from infra.nag import acknowledge
-from infra.queue import queue
+from infra.schedule import Schedules
 from infra.table import grant_table, table
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
@@ -30,6 +31,7 @@ from steps.pause import PauseSettings
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
+    from aws_cdk import aws_sqs as sqs
     from constructs import Construct
 
     from infra.bundling import Bundle
@@ -50,6 +52,7 @@ class MonitoringStack(Stack):
         config: Config,
         bundle: Bundle,
         ses: SesStack,
+        dead_letters: sqs.IQueue,
         **options: Unpack[StackOptions],
     ) -> None:
         super().__init__(scope, id_, **options)
@@ -67,7 +70,9 @@ class MonitoringStack(Stack):
             partition_key="kind",
             sort_key="date",
         )
-        self._dead_letters = queue(self, "email-watch-dlq", config=config, key=ses.key)
+        self._schedules = Schedules(
+            scope=self, config=config, key=ses.key, dead_letters=dead_letters
+        )
         functions = Functions(scope=self, config=config, bundle=bundle, key=ses.key)
         self._allow_alerts([self._cost_analysis(functions), self._bounce_rate_check(functions)])
         self._make_alarms()
@@ -89,7 +94,11 @@ class MonitoringStack(Stack):
         name = "cost-analysis"
         workflow = self._workflow(name, cost_analysis(self._report(name, function)), [function])
         # Cost Explorer has most of yesterday by then.
-        self._schedule(name, workflow, scheduler.ScheduleExpression.cron(minute="15", hour="6"))
+        self._schedules.make(
+            name,
+            scheduler.ScheduleExpression.cron(minute="15", hour="6"),
+            partial(targets.StepFunctionsStartExecution, workflow),
+        )
         return workflow
 
     def _bounce_rate_check(self, functions: Functions) -> sfn.StateMachine:
@@ -112,7 +121,11 @@ class MonitoringStack(Stack):
             bounce_rate_check(self._report(name, function), pause=pause),
             [function, *([pause] if pause else [])],
         )
-        self._schedule(name, workflow, scheduler.ScheduleExpression.rate(Duration.hours(1)))
+        self._schedules.make(
+            name,
+            scheduler.ScheduleExpression.rate(Duration.hours(1)),
+            partial(targets.StepFunctionsStartExecution, workflow),
+        )
         return workflow
 
     def _report(self, name: str, function: lambda_.IFunction) -> ScheduledReport:
@@ -249,34 +262,6 @@ class MonitoringStack(Stack):
             # SNS asks for both of whoever publishes to an encrypted topic.
             self._key.grant(workflow, "kms:Decrypt", "kms:GenerateDataKey")
         return workflow
-
-    def _schedule(
-        self, base: str, workflow: sfn.StateMachine, when: scheduler.ScheduleExpression
-    ) -> None:
-        role = iam.Role(
-            self,
-            f"{base}-schedule-role",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-            ),
-        )
-        if self._key:
-            self._key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
-        scheduler.Schedule(
-            self,
-            f"{base}-schedule",
-            schedule_name=self._config.name(base),
-            schedule=when,
-            target=targets.StepFunctionsStartExecution(
-                workflow,
-                role=role,
-                # The next run comes by itself; a late one would only come beside it.
-                retry_attempts=3,
-                max_event_age=Duration.minutes(30),
-                dead_letter_queue=self._dead_letters,
-            ),
-        )
 
     def _make_alarms(self) -> None:
         for spec in alarms(self._config):

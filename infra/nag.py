@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Acknowledgment, App, Validations
+from aws_cdk import Acknowledgment, App, CfnElement, Stack, Validations
 from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_lambda as lambda_
     from constructs import IConstruct
 
 
@@ -25,4 +27,19 @@ def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
             Acknowledgment(id=f"{rule.split('-')[0]}::{rule}", reason=reason)
             for rule, reason in findings.items()
         )
+    )
+
+
+def acknowledge_versions(role: iam.IRole, *functions: lambda_.IFunction) -> None:
+    """Accept that a role that may call functions may call their versions, too: CDK's own grant."""
+    stack = Stack.of(role)
+    acknowledge(
+        role,
+        {
+            f"AwsSolutions-IAM5[Resource::<{stack.get_logical_id(node)}.Arn>:*]": (
+                "CDK lets it call the function's versions as well as the function."
+            )
+            for function in functions
+            if isinstance(node := function.node.default_child, CfnElement)
+        },
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
@@ -17,17 +20,19 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from infra.function import Functions
 from infra.machine import machine
-from infra.nag import acknowledge
+from infra.nag import acknowledge, acknowledge_versions
 from infra.queue import queue
-from infra.table import grant_table, string, table
+from infra.schedule import Schedules
+from infra.table import grant_table, number, string, table
 from statemachines.order_workflow import TIMEOUTS, Steps, order_workflow
-from steps.aws.ledger_table import MESSAGE_ID_INDEX
+from steps.aws.ledger_table import MESSAGE_ID_INDEX, OVERDUE_INDEX
 from steps.aws.pace import PACE_KEY
 from steps.contract import limits
 from steps.dedup import DedupSettings
 from steps.dispatch import DispatchSettings
 from steps.feedback import FeedbackSettings
 from steps.ledger.rules import ATTEMPTS_PREFIX
+from steps.overdue import OverdueSettings
 from steps.record import RecordSettings
 from steps.render import RenderSettings
 from steps.send import SendSettings
@@ -62,6 +67,7 @@ class NotificationsStack(Stack):
         self.table = self._tracking_table()
         self.dead_letters = self._queue("email-order-dlq")
         self.queue = self._queue("email-order-queue", self.dead_letters)
+        self.internal_dead_letters = self._queue("email-internal-dlq")
         self.orders = self._orders_topic()
 
         functions = Functions(scope=self, config=config, bundle=bundle, key=ses.key)
@@ -78,6 +84,7 @@ class NotificationsStack(Stack):
         )
         self.dispatcher = self._dispatcher(functions)
         self.feedback = self._feedback(functions, ses)
+        self._overdue(functions)
 
         CfnOutput(self, "OrderEventsTopic", value=self.orders.topic_arn)
         CfnOutput(self, "TrackingTable", value=self.table.table_name)
@@ -177,6 +184,13 @@ class NotificationsStack(Stack):
             partition_key=string("messageId"),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
+        # Sparse: only delayed mails have these attributes, so only they are in it.
+        tracking.add_global_secondary_index(
+            index_name=OVERDUE_INDEX,
+            partition_key=string("overdue"),
+            sort_key=number("overdueAt"),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
         return tracking
 
     def _queue(self, base: str, dead_letters: sqs.Queue | None = None) -> sqs.Queue:
@@ -207,6 +221,14 @@ class NotificationsStack(Stack):
     ) -> None:
         """Let a step do `actions` on the tracking table."""
         grant_table(function, self.table, *actions, key=self._key, conditions=conditions)
+
+    def _grant_query(self, function: lambda_.IFunction, index: str) -> None:
+        """Let a function ask one index of the tracking table."""
+        function.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["dynamodb:Query"], resources=[f"{self.table.table_arn}/index/{index}"]
+            )
+        )
 
     def _grant_send(self, send: lambda_.IFunction, ses: SesStack) -> None:
         """Let the step send as the shop's sender alone, through its configuration set alone."""
@@ -249,22 +271,38 @@ class NotificationsStack(Stack):
         )
 
     def _feedback(self, functions: Functions, ses: SesStack) -> lambda_.Function:
-        dead_letters = self._queue("email-feedback-dlq")
         feedback = functions.make(
             "email-feedback",
             "feedback",
             timeout=limits.FEEDBACK_TIMEOUT,
             environment=FeedbackSettings(tracking_table=self.table.table_name).to_env(),
-            dead_letters=dead_letters,
+            dead_letters=self.internal_dead_letters,
         )
         self._grant_ledger(feedback, "dynamodb:GetItem", "dynamodb:UpdateItem")
-        feedback.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["dynamodb:Query"],
-                resources=[f"{self.table.table_arn}/index/{MESSAGE_ID_INDEX}"],
-            )
-        )
+        self._grant_query(feedback, MESSAGE_ID_INDEX)
         ses.events.add_subscription(
-            subscriptions.LambdaSubscription(feedback, dead_letter_queue=dead_letters)
+            subscriptions.LambdaSubscription(feedback, dead_letter_queue=self.internal_dead_letters)
         )
         return feedback
+
+    def _overdue(self, functions: Functions) -> None:
+        """Make the function that writes off delayed mails, and run it every hour."""
+        base = "email-overdue"
+        overdue = functions.make(
+            base,
+            "overdue",
+            timeout=limits.OVERDUE_TIMEOUT,
+            environment=OverdueSettings(tracking_table=self.table.table_name).to_env(),
+            dead_letters=self.internal_dead_letters,
+        )
+        self._grant_ledger(overdue, "dynamodb:UpdateItem")
+        self._grant_query(overdue, OVERDUE_INDEX)
+        schedules = Schedules(
+            scope=self, config=self._config, key=self._key, dead_letters=self.internal_dead_letters
+        )
+        role = schedules.make(
+            base,
+            scheduler.ScheduleExpression.rate(Duration.hours(1)),
+            partial(targets.LambdaInvoke, overdue),
+        )
+        acknowledge_versions(role, overdue)

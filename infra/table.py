@@ -49,8 +49,13 @@ def table(
 
 
 def string(name: str) -> dynamodb.Attribute:
-    """Return a key attribute, all of which are strings."""
+    """Return a key attribute that is a string."""
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
+
+
+def number(name: str) -> dynamodb.Attribute:
+    """Return a key attribute that is a number."""
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.NUMBER)
 
 
 def grant_table(

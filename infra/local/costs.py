@@ -43,7 +43,8 @@ EXPRESS_MS = 100
 """Express executions are billed in steps of 64 MB and 100 ms."""
 
 DERIVED = {
-    "writeUnits": "nine of the ledger, see steps/ledger/README.md, and at most one for the sending slot",
+    "writeUnits": "nine of the ledger, see steps/ledger/README.md, and at most one for the sending slot"
+    "; a delayed mail's four more, two of them OverdueIndex's, are rounded off",
     "readUnits": "one strongly consistent read for each SES event",
     "snsPublishes": "the order's event, and what SES publishes: each invocation of email-feedback",
     "sqsRequests": "SNS's delivery, and one receive and one delete for each batch",

@@ -13,15 +13,17 @@ from steps.aws.sdk import client_config, error_code, translated
 from steps.contract import limits
 from steps.contract.errors import LedgerUnavailable, OrderMailError, UnexpectedError
 from steps.ledger.rules import Put, Record, Update
+from steps.ledger.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MESSAGE_ID_INDEX = "MessageIdIndex"
+OVERDUE_INDEX = "OverdueIndex"
 
 serialize = TypeSerializer().serialize
 deserialize = TypeDeserializer().deserialize
@@ -141,6 +143,30 @@ class LedgerTable:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": {name: serialize(v) for name, v in values.items()},
         }
+
+    def find_overdue(self, now: float) -> Iterator[str]:
+        """Find the delayed mails of which SES should have told the end by `now`, the oldest first.
+
+        A page is asked for when it is needed. The index lags the table a little.
+        """
+        start: dict[str, Any] = {}
+        while True:
+            with ledger_errors():
+                answer = dynamodb().query(
+                    TableName=self.name,
+                    IndexName=OVERDUE_INDEX,
+                    KeyConditionExpression="overdue = :delayed AND overdueAt <= :now",
+                    ExpressionAttributeValues={
+                        ":delayed": serialize(Status.DELAYED),
+                        ":now": serialize(int(now)),
+                    },
+                    Limit=limits.OVERDUE_PAGE,
+                    **start,
+                )
+            yield from (deserialize(item["notificationId"]) for item in answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
 
 def _record(item: Mapping[str, Any]) -> Record:

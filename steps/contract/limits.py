@@ -181,3 +181,13 @@ each with all its retries. It must end before the next run, an hour later."""
 
 COST_REPORT_TTL = 400 * DAY
 REPUTATION_REPORT_TTL = 90 * DAY
+
+# --- delayed mails that SES never reports on again ------------------------------------------------
+
+OVERDUE_PAGE = 100
+"""How many are read at once; what is read and not settled is read again by the next run."""
+OVERDUE_BUDGET = 60
+"""How long one run goes on: thousands of records, where there are so many. The next run, an hour later,
+takes the rest."""
+OVERDUE_TIMEOUT = OVERDUE_BUDGET + 2 * LEDGER_CALL + OWN_TIME
+"""The last record that is begun may need a new page before its write."""

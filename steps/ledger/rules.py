@@ -499,3 +499,21 @@ def attempted(*, message_id: str, execution: str, now: float) -> Update:
         condition="attribute_not_exists(#status)",  # Always: no record has such a key.
         values={},
     )
+
+
+NO_REPORT = "NoReportAfterDelay"
+"""The reason of a mail that was delayed and of which SES never told the end."""
+
+
+def overdue(*, notification_id: str, now: float) -> Update:
+    """Write off a delayed mail: the time is over at which SES gave it up, and SES has not said so.
+
+    A later event of SES's still changes the record. Fails where one was quicker, or moved the time.
+    """
+    return Update(
+        notification_id=notification_id,
+        set={"status": Status.UNDELIVERED, "reason": NO_REPORT},
+        remove=("overdue", "overdueAt"),
+        condition="#status = :delayed AND overdueAt <= :now",
+        values={"delayed": Status.DELAYED, "now": int(now)},
+    )

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from infra.local import embedded_metrics
+from steps import record
 from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.state import Outcome
+from tests.support.in_memory_aws import STATE, claimed_record, mocked_aws, tracking_table
 from tests.support.templates import (
     Properties,
     Templates,
     monitoring,
+    notifications,
     property_values,
     resources,
     synth,
@@ -19,6 +27,10 @@ from tests.support.templates import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
+
+    from steps.contract.state import State, StepEvent
 
 WatchedMetric = tuple[str, str, tuple[tuple[str, str], ...]]
 
@@ -153,6 +165,48 @@ def test_no_alarm_watches_what_a_throttle_spike_raises(templates: Templates) -> 
             assert dimensions == (("FunctionName", "email-processor-prod"),)
 
 
+def test_refusals_of_different_orders_alarm_and_four_do_not(
+    templates: Templates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alarm = alarms(templates)["email-rejections-prod"]
+    assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == ("Sum", 300, 1)
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    with mocked_aws():
+        for n in range(5):
+            record_refusal(f"ORDER{n}")
+    counted = [
+        datum["Value"]
+        for line in capsys.readouterr().out.splitlines()
+        for _, datum in embedded_metrics.parse(line)
+        if datum["MetricName"] == alarm["MetricName"]
+    ]
+    assert sum(counted[:4]) < alarm["Threshold"] <= sum(counted)
+
+
+def record_refusal(order_id: str) -> None:
+    """Record that SES refused an order's mail for good, as the order workflow has it recorded."""
+    state: State = {
+        **STATE,
+        "orderId": order_id,
+        "notificationId": order_id,
+        "error": {"Error": "SendRejected", "Cause": "SES answered BadRequestException"},
+    }
+    tracking_table().put_item(Item=claimed_record(status="SENDING", notificationId=order_id))
+    event: StepEvent = {"execution": "me", "outcome": Outcome.REJECTED, "state": state}
+    record.handler(event, LambdaContext())
+
+
+def test_the_rejections_alarm_names_the_logs_that_have_the_reasons(templates: Templates) -> None:
+    description = alarms(templates)["email-rejections-prod"]["AlarmDescription"]
+    groups = {
+        group
+        for template in templates.values()
+        for group in property_values(template, "AWS::Logs::LogGroup", "LogGroupName")
+    }
+    named = set(re.findall(r"/aws/lambda/[\w-]+", description))
+    assert named == {"/aws/lambda/email-validate-prod", "/aws/lambda/email-send-prod"} <= groups
+
+
 def test_alarm_and_dashboard_have_the_budget_of_the_setting(tmp_path: Path) -> None:
     templates = synth(tmp_path / "out", COST_BUDGET_THRESHOLD="0.01")
     assert alarms(templates)["email-cost-budget-prod"]["Threshold"] == 0.01
@@ -204,11 +258,16 @@ def test_only_the_alarms_and_the_workflows_may_alert(templates: Templates) -> No
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@shop.example")
 
 
-def test_the_reports_are_scheduled_and_their_starts_retried(templates: Templates) -> None:
-    schedules = resources(monitoring(templates), "AWS::Scheduler::Schedule").values()
+def test_what_is_scheduled_and_that_its_starts_are_retried(templates: Templates) -> None:
+    schedules = [
+        schedule
+        for template in templates.values()
+        for schedule in resources(template, "AWS::Scheduler::Schedule").values()
+    ]
     assert {schedule["Name"]: schedule["ScheduleExpression"] for schedule in schedules} == {
         "cost-analysis-prod": "cron(15 6 * * ? *)",
         "bounce-rate-check-prod": "rate(1 hour)",
+        "email-overdue-prod": "rate(1 hour)",
     }
     for schedule in schedules:
         target = schedule["Target"]
@@ -217,6 +276,36 @@ def test_the_reports_are_scheduled_and_their_starts_retried(templates: Templates
             "MaximumRetryAttempts": 3,
         }
         assert "DeadLetterConfig" in target
+
+
+def test_what_is_no_order_and_fails_for_good_is_in_one_queue(templates: Templates) -> None:
+    """One metric, so one alarm: schedules that could not start, and SES's events that could not be folded."""
+    template = notifications(templates)
+    (queue,) = (
+        logical_id
+        for logical_id, queue in resources(template, "AWS::SQS::Queue").items()
+        if queue["QueueName"] == "email-internal-dlq-prod"
+    )
+    arns = {
+        function["FunctionName"]: function["DeadLetterConfig"]["TargetArn"]
+        for function in resources(template, "AWS::Lambda::Function").values()
+        if "DeadLetterConfig" in function
+    } | {
+        subscription["Protocol"]: subscription["RedrivePolicy"]["deadLetterTargetArn"]
+        for subscription in resources(template, "AWS::SNS::Subscription").values()
+        if subscription["Protocol"] == "lambda"
+    } | {
+        schedule["Name"]: schedule["Target"]["DeadLetterConfig"]["Arn"]
+        for each in templates.values()
+        for schedule in resources(each, "AWS::Scheduler::Schedule").values()
+    }  # fmt: skip
+    assert arns.keys() == {
+        "email-feedback-prod",
+        "email-overdue-prod",
+        "lambda",
+    } | {"cost-analysis-prod", "bounce-rate-check-prod"}
+    for name, arn in arns.items():
+        assert queue in json.dumps(arn), name
 
 
 def test_nothing_may_pause_unless_the_setting_allows_it(templates: Templates) -> None:

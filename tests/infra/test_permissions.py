@@ -29,6 +29,7 @@ from tests.support.templates import (
             "email-feedback-prod",
             {"dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query", "sqs:SendMessage"},
         ),
+        ("email-overdue-prod", {"dynamodb:UpdateItem", "dynamodb:Query", "sqs:SendMessage"}),
         (
             "email-processor-prod",
             {
@@ -53,6 +54,12 @@ def test_a_function_of_the_order_path_may_do_its_job_and_no_more(
     assert function_actions(template, function) == allowed
     for statement in statements(template, function):
         assert statement["Resource"] != "*" or allowed_actions(statement) == {"ses:GetAccount"}
+        if "dynamodb:Query" in allowed_actions(statement):
+            index = {
+                "email-feedback-prod": "MessageIdIndex",
+                "email-overdue-prod": "OverdueIndex",
+            }[function]
+            assert statement["Resource"]["Fn::Join"][1][-1] == f"/index/{index}"
         if (
             "dynamodb:UpdateItem" in allowed_actions(statement)
             and function == "email-processor-prod"

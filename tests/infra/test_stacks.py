@@ -46,6 +46,11 @@ def test_the_contract_s_names(templates: Templates) -> None:
     assert table["TableName"] == "email-delivery-tracking-prod"
     indexes = {index["IndexName"]: index["KeySchema"] for index in table["GlobalSecondaryIndexes"]}
     assert indexes["OrderIdIndex"] == [{"AttributeName": "orderId", "KeyType": "HASH"}]
+    assert indexes["OverdueIndex"] == [
+        {"AttributeName": "overdue", "KeyType": "HASH"},
+        {"AttributeName": "overdueAt", "KeyType": "RANGE"},
+    ]
+    assert {"AttributeName": "overdueAt", "AttributeType": "N"} in table["AttributeDefinitions"]
     assert "/aws/vendedlogs/states/email-order-workflow-prod" in property_values(
         template, "AWS::Logs::LogGroup", "LogGroupName"
     )

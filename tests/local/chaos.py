@@ -308,7 +308,7 @@ class Run:
             "lost": str(len(verdict.lost)),
             "in doubt, settled": f"{verdict.by_event} by event, {verdict.by_resend} by re-send",
             "dead letters, orders": _counts(self._dead_letters("email-order-dlq")),
-            "dead letters, events": _counts(self._dead_letters("email-feedback-dlq")),
+            "dead letters, events": _counts(self._dead_letters("email-internal-dlq")),
             "left on the queue": str(self.stack.waiting()),
             "statuses": _counts(verdict.statuses),
             "not final": str(len(verdict.unsettled)),

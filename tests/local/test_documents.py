@@ -153,7 +153,7 @@ def letters(stack: RunningStack) -> str:
     for queue, body in {
         "email-order-dlq": order,
         "email-order-subscription-dlq": order,
-        "email-feedback-dlq": json.dumps(sns),
+        "email-internal-dlq": json.dumps(sns),
     }.items():
         stack.sqs.send_message(QueueUrl=stack.queue_url(queue), MessageBody=body)
     return order_id
@@ -170,7 +170,7 @@ def test_the_operators_commands(shell: Shell) -> None:
         script += [check, block]
     shell.run(*bash("".join(script)))
     stack.wait_for_status(order_id, "SENT", "DELIVERED", seconds=30)
-    for queue in ("email-order-subscription-dlq", "email-feedback-dlq"):
+    for queue in ("email-order-subscription-dlq", "email-internal-dlq"):
         assert stack.waiting(queue) == 0
     stack.sqs.purge_queue(QueueUrl=stack.queue_url("email-order-dlq"))
     assert stack.ses("settings")["paused"] is False

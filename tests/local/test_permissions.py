@@ -54,6 +54,18 @@ PUT = table("put_item", Item=KEY)
 GET = table("get_item", Key=KEY)
 DELETE = table("delete_item", Key=KEY)
 SCAN = table("scan")
+OVERDUE = table(
+    "query",
+    IndexName="OverdueIndex",
+    KeyConditionExpression="overdue = :d AND overdueAt <= :now",
+    ExpressionAttributeValues={":d": {"S": "DELAYED"}, ":now": {"N": "0"}},
+)
+BY_ORDER = table(
+    "query",
+    IndexName="OrderIdIndex",
+    KeyConditionExpression="orderId = :order",
+    ExpressionAttributeValues={":order": {"S": "probe"}},
+)
 OTHER_TABLE = ("dynamodb", "put_item", {"TableName": "some-other-table", "Item": KEY})
 SHOP = send("orders@example.com")
 OTHER_MACHINE = (
@@ -81,6 +93,11 @@ ORDERS = (
         ),
         ("email-record-test", [PUT, update("probe")], [GET, DELETE, SCAN, SHOP]),
         ("email-feedback-test", [GET, update("probe")], [PUT, DELETE, SCAN, SHOP]),
+        (
+            "email-overdue-test",
+            [update("probe"), OVERDUE],
+            [GET, PUT, DELETE, SCAN, BY_ORDER, SHOP],
+        ),
         # That it may touch its own items alone is for tests/infra: MiniStack knows no LeadingKeys.
         ("email-processor-test", [update("pace"), GET], [PUT, SHOP, ORDERS, OTHER_MACHINE]),
     ],

@@ -14,6 +14,7 @@ import pytest
 from infra.local.running_stack import Json, RunningStack, until
 from infra.local.settings import LocalSettings
 from infra.local.stack import running
+from steps.contract.metrics import NAMESPACE, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +69,11 @@ class StackWithAlerts(RunningStack):
         }
         self.publish(json.dumps(event))
 
+    def rejected(self) -> float:
+        """Return what CloudWatch has counted of `EmailRejected`."""
+        an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+        return self.metric_sum(NAMESPACE, Metric.REJECTED, an_hour_ago, datetime.now(UTC))
+
     def statuses(self) -> Counter[str]:
         return Counter(record["status"] for record in self.all_records())
 
@@ -107,6 +113,28 @@ def only_execution(stack: StackWithAlerts, base: str) -> str:
         what=f"an execution of {base}",
     )
     return str(execution["executionArn"])
+
+
+def test_one_bad_header_that_rejects_every_mail_alarms(stack: StackWithAlerts) -> None:
+    functions = stack.client("lambda")
+    render = stack.name("email-render")
+    before = functions.get_function_configuration(FunctionName=render)["Environment"]
+    brand = json.loads(before["Variables"]["BRAND"])
+    bad = json.dumps(brand | {"unsubscribe_url": "https://shop.example/\u00fc/{notificationId}"})
+    functions.update_function_configuration(
+        FunctionName=render, Environment={"Variables": before["Variables"] | {"BRAND": bad}}
+    )
+    try:
+        for n in range(4):
+            stack.publish_order(f"REFUSED-{n}", f"jo{n}@example.com")
+        until(lambda: stack.rejected() == 4, what="four refusals")
+        assert not stack.is_alarming("email-rejections")
+        stack.publish_order("REFUSED-4", "jo4@example.com")
+        alert = stack.alert('ALARM: "email-rejections-dev"')
+    finally:
+        functions.update_function_configuration(FunctionName=render, Environment=before)
+    assert "/aws/lambda/email-send-dev" in alert["Message"]
+    assert stack.statuses()["REJECTED"] == 5
 
 
 def test_a_tiny_budget_alerts_once_and_not_at_every_run(stack: StackWithAlerts) -> None:

@@ -126,7 +126,7 @@ def test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters(stack: Runnin
     until(
         lambda: any(
             '{\\"eventType\\": \\"Bounce\\"}' in letter["Body"]
-            for letter in stack.dead_letters("email-feedback-dlq")
+            for letter in stack.dead_letters("email-internal-dlq")
         ),
         what="the dead letter",
     )

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from infra.config import LOCAL_BRAND
-from steps.aws.ledger_table import MESSAGE_ID_INDEX, LedgerTable, dynamodb
+from steps.aws.ledger_table import MESSAGE_ID_INDEX, OVERDUE_INDEX, LedgerTable, dynamodb
 from steps.aws.queue import sqs
 from steps.aws.ses import Ses, sesv2
 from steps.aws.workflow import stepfunctions
@@ -80,13 +80,23 @@ def _create_tracking_table() -> None:
         AttributeDefinitions=[
             {"AttributeName": "notificationId", "AttributeType": "S"},
             {"AttributeName": "messageId", "AttributeType": "S"},
+            {"AttributeName": "overdue", "AttributeType": "S"},
+            {"AttributeName": "overdueAt", "AttributeType": "N"},
         ],
         GlobalSecondaryIndexes=[
             {
                 "IndexName": MESSAGE_ID_INDEX,
                 "KeySchema": [{"AttributeName": "messageId", "KeyType": "HASH"}],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
+            },
+            {
+                "IndexName": OVERDUE_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "overdue", "KeyType": "HASH"},
+                    {"AttributeName": "overdueAt", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
         ],
         BillingMode="PAY_PER_REQUEST",
     )

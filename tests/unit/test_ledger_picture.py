@@ -60,6 +60,7 @@ def record(state: str) -> Record:
         leaseUntil=int(NOW),
         sendingAt=int(NOW) - limits.DAY,
         handoverId="call-1",
+        overdueAt=int(NOW),
         **accepted,
     )
 
@@ -123,6 +124,7 @@ def writes(state: str | None) -> Iterator[tuple[str, Put | Update]]:
     for event in map(ses_events.parse, EVERY_KIND):
         if event and (update := rules.learn(record(state), event, by="x")):
             yield "feedback", update
+    yield "overdue", rules.overdue(notification_id=NOTIFICATION_ID, now=NOW)
     receipt = ses_events.receipt("another message", "s")
     if update := rules.learn(record(state), receipt, by="x"):
         yield "record", update

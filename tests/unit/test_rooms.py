@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_a_lambda_function_imports_no_other(function: str) -> None:
 @pytest.mark.parametrize("function", sorted(lambda_functions()))
 def test_a_file_at_the_top_of_steps_is_a_lambda_function(function: str) -> None:
     source = Path(*function.split(".")).with_suffix(".py").read_text()
-    assert "\ndef handler(event: " in source
+    assert re.search(r"^def handler\(_?event: ", source, re.MULTILINE)
 
 
 def test_every_step_of_the_workflow_is_a_lambda_function() -> None:

@@ -12,6 +12,7 @@ from steps.cost_monitoring import CostSettings
 from steps.dedup import DedupSettings
 from steps.dispatch import DispatchSettings
 from steps.feedback import FeedbackSettings
+from steps.overdue import OverdueSettings
 from steps.pause import PauseSettings
 from steps.record import RecordSettings
 from steps.render import RenderSettings
@@ -28,6 +29,7 @@ SETTINGS: list[FunctionSettings] = [
         order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
     ),
     FeedbackSettings(tracking_table="t"),
+    OverdueSettings(tracking_table="t"),
     PauseSettings(configuration_set=""),
     RecordSettings(tracking_table="t"),
     RenderSettings(brand=BRAND),
