@@ -411,7 +411,7 @@ def _identity(folded: str) -> str:
 def is_second(record: Record, event: SesEvent) -> bool:
     """Whether an event is about another mail than the one that the record knows to be sent."""
     others = record.get("secondMessageIds", frozenset())
-    return is_settled(record) and event.message_id not in others | {record["messageId"]}
+    return is_settled(record) and event.message_id not in others | {record.get("messageId")}
 
 
 def learn(record: Record, event: SesEvent, *, by: str) -> Update | None:
