@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.local.programs import LAMBDA_IMAGE, SKEWED_CLOCK
 from infra.local.settings import ROOT
 from steps.contract.metrics import Metric
 from tests.local.chaos.orders import Kind, Order, orders, publications
@@ -121,6 +122,10 @@ BROKEN: dict[str, tuple[str, Callable[[], Facts]]] = {
     ),
     "the run did not end": ("never final", lambda: replace(GOOD, unfinished="3 messages")),
     "less than SES said": ("untrue statuses", lambda: with_record(DELIVERED, status="SENT")),
+    "SES never took it": (
+        "untrue statuses",
+        lambda: replace(with_mails(DELIVERED), inbox=GOOD.inbox - {"m1"}),
+    ),
     "more than SES said": ("untrue statuses", lambda: with_record(QUIET, status="DELIVERED")),
     "an automatic reply taken for a delay": (
         "untrue statuses",
@@ -159,6 +164,13 @@ def test_each_broken_promise_is_noticed(case: str) -> None:
     assert not verdict.good
 
 
+def test_what_may_still_wait_is_not_lost_but_never_final() -> None:
+    waits = order(8)
+    facts = replace(GOOD, orders=[*GOOD.orders, waits], left=[], unfinished="3 messages")
+    assert list(wrong(judge(facts))) == ["never final"]
+    assert judge(facts).wrong["never final"][1].startswith("CHAOS-8 without a record")
+
+
 def test_a_metric_may_count_again_for_each_death_and_each_lost_answer() -> None:
     again = with_count(Metric.SENT, 8)
     assert judge(replace(again, deaths=1, lost_answers=1)).good
@@ -189,6 +201,19 @@ def test_a_seed_gives_the_same_orders_and_each_kind_of_poison() -> None:
     published = publications(made, random.Random(7))  # noqa: S311 - must be repeatable
     assert set(published) == set(made)
     assert len(published) > 65
+
+
+@pytest.mark.parametrize(("skew", "most"), [("", 0.5), ("120", 120.5)])
+def test_a_workers_clock_is_wrong_only_where_it_is_told_to(skew: str, most: float) -> None:
+    worker = str(LAMBDA_IMAGE / "python")
+    code = "import datetime, time; print(time.time() - datetime.datetime.now().timestamp())"
+    env = {"PYTHONPATH": str(SKEWED_CLOCK)} | ({"CLOCK_SKEW_SECONDS": skew} if skew else {})
+    wrong_by = [
+        float(subprocess.run([worker, "-c", code], env=env, capture_output=True, check=True).stdout)
+        for _ in range(2)
+    ]
+    assert all(abs(each) < most for each in wrong_by)
+    assert (abs(wrong_by[0] - wrong_by[1]) > 0.5) == bool(skew)
 
 
 def test_chaos_keeps_the_promise(say: Callable[[str], None]) -> None:

@@ -60,6 +60,11 @@ class Order:
         return rejected_id(self.message)
 
     @property
+    def shown(self) -> str:
+        """The order id as a terminal takes it."""
+        return self.order_id.encode("ascii", "backslashreplace").decode()
+
+    @property
     def by_sqs(self) -> bool:
         """Whether it is too large for SNS."""
         return len(self.message) > SNS_MAX

@@ -152,10 +152,11 @@ def judge(facts: Facts) -> Verdict:
     valid = [order for order in facts.orders if order.kind is Kind.VALID]
     for order in valid:
         for what, why in _valid_order(order, facts):
-            wrong[what].append(f"{order.order_id} {why}")
+            wrong[what].append(f"{order.shown} {why}")
     for order in facts.orders:
         if order.kind is not Kind.VALID and (why := _poison(order, facts)):
-            wrong["wrongly rejected"].append(f"{order.order_id.rstrip(chr(0xD800))} {why}")
+            what = "never final" if facts.unfinished else "wrongly rejected"
+            wrong[what].append(f"{order.shown} {why}")
     ordered = {order.key for order in facts.orders if order.kind in {Kind.VALID, Kind.GROWING}}
     wrong["wrongly rejected"] += [
         f"mail without an order: {k}" for k in facts.mails if k not in ordered
@@ -178,6 +179,8 @@ def _valid_order(order: Order, facts: Facts) -> Iterator[tuple[str, str]]:
         letters = [letter.reason for letter in facts.left if letter.message == order.message]
         if letters:
             yield "never final", f"{status}, a dead letter: {', '.join(letters)}"
+        elif facts.unfinished:
+            yield "never final", f"{status}, its message may still wait"
         elif status in OPEN:
             yield "never final", f"{status}, and no message of it is left"
         else:
@@ -188,8 +191,8 @@ def _valid_order(order: Order, facts: Facts) -> Iterator[tuple[str, str]]:
         if "Delivery" in mail.published and mail.message_id not in facts.inbox:
             yield "lost", f"{mail.message_id} is delivered and not in the inbox"
     true = true_statuses(mails, facts.unread)
-    if mails and status not in {*OPEN, *true}:
-        yield "untrue statuses", f"{status}, SES says {' or '.join(sorted(true))}"
+    if record and status not in {*OPEN, *true}:
+        yield "untrue statuses", f"{status}, SES says {' or '.join(sorted(true)) or 'nothing'}"
     if "messageId" in record and record["messageId"] not in {m.message_id for m in mails}:
         yield (
             "untrue statuses",
@@ -198,7 +201,9 @@ def _valid_order(order: Order, facts: Facts) -> Iterator[tuple[str, str]]:
 
 
 def true_statuses(mails: list[Mail], unread: frozenset[tuple[str, str]]) -> set[str]:
-    """Return the statuses that agree with what SES published of an order's mails."""
+    """Return the statuses that agree with what SES published of an order's mails; none without a mail."""
+    if not mails:
+        return set()
     events = {(mail.message_id, type_, mail.box) for mail in mails for type_ in mail.published}
     missing = {_says(type_, box) for id_, type_, box in events if (id_, type_) in unread}
     known = [_says(type_, box) for id_, type_, box in events if (id_, type_) not in unread]
