@@ -1,4 +1,4 @@
-"""The judge of `make chaos` notices each broken promise; then a hundred orders while everything fails."""
+"""The judge of `make chaos` notices each broken promise; then sixty orders while everything fails."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_a_workers_clock_is_wrong_only_where_it_is_told_to(skew: str, most: floa
 
 
 def test_chaos_keeps_the_promise(say: Callable[[str], None]) -> None:
-    command = [sys.executable, "-u", "-m", "tests.local.chaos", "--orders", "100", "--seed", "7"]
+    command = [sys.executable, "-u", "-m", "tests.local.chaos", "--orders", "60", "--seed", "7"]
     lines = []
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
