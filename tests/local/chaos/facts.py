@@ -110,8 +110,8 @@ def unread_events(stack: RunningStack) -> Counter[tuple[str, str]]:
     found: Counter[tuple[str, str]] = Counter()
     while letters := stack.dead_letters("email-feedback-dlq"):
         for letter in letters:
-            wrapped = json.loads(letter["Body"])
-            for record in wrapped["requestPayload"]["Records"]:
+            # As Lambda wraps what a function failed on.
+            for record in json.loads(letter["Body"])["requestPayload"].get("Records", []):
                 event = json.loads(record["Sns"]["Message"])
                 found[event["mail"]["messageId"], event["eventType"]] += 1
     return found
