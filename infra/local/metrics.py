@@ -3,7 +3,6 @@
 They are our own, from the functions' logs (`embedded_metrics`), and the services' (`service_metrics`).
 """
 
-import itertools
 import sys
 import time
 from datetime import UTC, datetime
@@ -19,6 +18,9 @@ from infra.local.service_metrics import ServiceMetrics
 SERVICES_EVERY = 5
 """Seconds between two looks at the services; there is one at the logs every second."""
 
+SHARE = 0.2
+"""The most of the time that looking may take: after thousands of orders there is much to look through."""
+
 
 def main() -> None:
     """Put metrics until a signal ends the process."""
@@ -27,14 +29,17 @@ def main() -> None:
     cloudwatch = stack.client("cloudwatch", retries={"total_max_attempts": 1})
     embedded = EmbeddedMetrics(stack.client("logs"), cloudwatch, int(since.timestamp() * 1000))
     services = ServiceMetrics(stack, since)
-    for second in itertools.count():
-        time.sleep(1)
+    services_at = 0.0
+    while True:
+        begun = time.monotonic()
         try:
             embedded.poll()
-            if second % SERVICES_EVERY == 0:
+            if begun >= services_at:
+                services_at = begun + SERVICES_EVERY
                 services.poll(datetime.now(UTC))
         except (BotoCoreError, ClientError) as error:
             print(f"metrics: {error}", file=sys.stderr, flush=True)
+        time.sleep(max(1, (time.monotonic() - begun) * (1 / SHARE - 1)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ LAMBDA_IMAGE = ROOT / ".local" / "lambda-image" / "bin"
 TOOLS = ROOT / ".venv" / "bin"
 PYTHON, EMULATOR_PYTHON = str(TOOLS / "python"), str(EMULATOR / "python")
 NODE_MODULES = ROOT / "infra" / "node_modules"
+SKEWED_CLOCK = ROOT / "infra" / "local" / "skewed_clock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ def programs(plan: Plan) -> tuple[Program, ...]:
         _ses(plan),
         _metrics(plan),
         _cost_explorer(plan),
-        *((_faults(plan),) if plan.faults_port else ()),
+        *((faults(plan),) if plan.faults_port else ()),
     )
 
 
@@ -215,7 +216,8 @@ def _cost_explorer(plan: Plan) -> Program:
     )
 
 
-def _faults(plan: Plan) -> Program:
+def faults(plan: Plan) -> Program:
+    """Return the proxy in front of DynamoDB, Step Functions and SQS that fails on demand."""
     return Program(
         name="faults",
         title="fault proxy (microburst)",
@@ -231,6 +233,8 @@ def _faults(plan: Plan) -> Program:
 
 def bootstrap(plan: Plan) -> str:
     """Write the `bootstrap` of the Lambda asset: AWS's own runtime client, on AWS's image's packages.
+
+    Where the stack takes faults, clocks do, too: see `skewed_clock/sitecustomize.py`.
 
     MiniStack's Python worker loses an exception's class, by which the workflows match errors; AWS's
     runtime client reports it. The variables are those that AWS sets for a Python 3.14 function with
@@ -248,6 +252,7 @@ def bootstrap(plan: Plan) -> str:
     if plan.faults_port:
         services = ("DYNAMODB", "SFN", "SQS")
         lines += [f"export AWS_ENDPOINT_URL_{name}={plan.faults_url}" for name in services]
+        lines.append(f'export PYTHONPATH="$PYTHONPATH:{SKEWED_CLOCK}"')
     lines.append(f'exec "{LAMBDA_IMAGE / "python"}" -m awslambdaric "$_HANDLER"')
     return "\n".join([*lines, ""])
 

@@ -45,9 +45,12 @@ def lambda_asset(source: str, bootstrap: str) -> bytes:
 
 
 @contextmanager
-def started(folder: Path, *makers: Callable[[Plan], Program]) -> Iterator[Plan]:
+def started(
+    folder: Path, *makers: Callable[[Plan], Program], faults: bool = False
+) -> Iterator[Plan]:
     """Run some of the stack's programs until the block ends; it starts when they serve."""
-    plan = Plan.make(LocalSettings.on_free_ports(folder, account=ACCOUNT, region=REGION))
+    settings = LocalSettings.on_free_ports(folder, account=ACCOUNT, region=REGION, faults=faults)
+    plan = Plan.make(settings)
     plan.save()
     table = [make(plan) for make in makers]
     supervisor = Supervisor(table, folder)

@@ -1,26 +1,233 @@
-"""A hundred orders while everything around them fails: none lost, none twice, on a stack of its own."""
+"""The judge of `make chaos` notices each broken promise; then sixty orders while everything fails."""
 
 from __future__ import annotations
 
+import random
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from infra.local.programs import LAMBDA_IMAGE, SKEWED_CLOCK
 from infra.local.settings import ROOT
+from steps.contract.metrics import Metric
+from tests.local.chaos.orders import Kind, Order, orders, publications
+from tests.local.chaos.verdict import DeadLetter, Facts, Mail, Verdict, judge, true_statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def test_chaos_loses_nothing_and_sends_nothing_twice() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.local.chaos", "--orders", "100", "--seed", "7"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
+def order(number: int, kind: Kind = Kind.VALID, box: str = "") -> Order:
+    return Order(
+        order_id=f"CHAOS-{number}",
+        message=f"message {number}",
+        recipient=f"{number}@example.com",
+        kind=kind,
+        box=box,
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    for promise in (
-        "│ lost                   │ 0 ",
-        "0 unflagged",
-        "│ not final              │ 0 ",
-    ):
-        assert promise in ran.stdout, ran.stdout
+
+
+def mail(number: int, *published: str, box: str = "", answered: bool = True) -> Mail:
+    return Mail(message_id=f"m{number}", box=box, answered=answered, published=frozenset(published))
+
+
+DELIVERED, BOUNCED, TWICE, QUIET = order(1), order(2, box="bounce"), order(3), order(4)
+INVALID, TOO_LARGE, GROWING = (
+    order(5, Kind.INVALID),
+    order(6, Kind.TOO_LARGE),
+    order(7, Kind.GROWING),
+)
+LETTER = DeadLetter(message=TOO_LARGE.message, reason="MessageTooLarge")
+
+GOOD = Facts(
+    orders=[DELIVERED, BOUNCED, TWICE, QUIET, INVALID, TOO_LARGE, GROWING],
+    mails={
+        DELIVERED.key: [mail(1, "Send", "Delivery")],
+        BOUNCED.key: [mail(2, "Send", "Bounce", box="bounce")],
+        TWICE.key: [mail(3, answered=False), mail(30, "Send", "Delivery")],
+        QUIET.key: [mail(4, "Send")],
+        GROWING.key: [mail(7, "Send", "Delivery")],
+    },
+    inbox=frozenset({"m1", "m3", "m30", "m4", "m7"}),
+    records={
+        DELIVERED.key: {"status": "DELIVERED", "messageId": "m1"},
+        BOUNCED.key: {"status": "BOUNCED", "messageId": "m2"},
+        TWICE.key: {"status": "DELIVERED", "messageId": "m30", "resends": 1},
+        QUIET.key: {"status": "SENT", "messageId": "m4"},
+        INVALID.rejected_key: {"status": "REJECTED", "reasons": ["orderId: is no text"]},
+        GROWING.key: {"status": "DELIVERED", "messageId": "m7"},
+    },
+    left=[LETTER],
+    letters=[LETTER],
+    counted={
+        Metric.SENT: 5,
+        Metric.DELIVERED: 3,
+        Metric.BOUNCED: 1,
+        Metric.REJECTED: 1,
+        Metric.FAILED: 1,
+        Metric.IN_DOUBT: 1,
+    },
+)
+
+
+def wrong(verdict: Verdict) -> dict[str, list[str]]:
+    return {what: orders_ for what, orders_ in verdict.wrong.items() if orders_}
+
+
+def with_record(of: Order, **changes: Any) -> Facts:
+    record = {**GOOD.records[of.key], **changes}
+    return replace(GOOD, records={**GOOD.records, of.key: record})
+
+
+def with_mails(of: Order, *mails: Mail) -> Facts:
+    return replace(GOOD, mails={**GOOD.mails, of.key: [*mails]})
+
+
+def without_record(key: str) -> Facts:
+    return replace(GOOD, records={k: r for k, r in GOOD.records.items() if k != key})
+
+
+def with_count(metric: Metric, value: float) -> Facts:
+    return replace(GOOD, counted={**GOOD.counted, metric: value})
+
+
+def test_nothing_is_wrong_where_the_promise_is_kept() -> None:
+    verdict = judge(GOOD)
+    assert wrong(verdict) == {}
+    assert verdict.good
+    assert (verdict.by_event, verdict.by_resend, verdict.extra) == (0, 1, 1)
+    assert verdict.untold == {"SENT": 1}
+
+
+DEAD = DeadLetter(message=DELIVERED.message, reason="UnexpectedError", execution="e")
+
+BROKEN: dict[str, tuple[str, Callable[[], Facts]]] = {
+    "no mail": ("lost", lambda: with_mails(DELIVERED)),
+    "told to be delivered, and is not": (
+        "lost",
+        lambda: replace(GOOD, inbox=GOOD.inbox - {"m1"}),
+    ),
+    "a second mail without a flag": (
+        "duplicates, unflagged",
+        lambda: with_record(TWICE, resends=0),
+    ),
+    "nobody will send it": ("never final", lambda: with_record(DELIVERED, status="CLAIMED")),
+    "given up": (
+        "never final",
+        lambda: replace(with_record(DELIVERED, status="FAILED"), left=[LETTER, DEAD]),
+    ),
+    "the run did not end": ("never final", lambda: replace(GOOD, unfinished="3 messages")),
+    "less than SES said": ("untrue statuses", lambda: with_record(DELIVERED, status="SENT")),
+    "SES never took it": (
+        "untrue statuses",
+        lambda: replace(with_mails(DELIVERED), inbox=GOOD.inbox - {"m1"}),
+    ),
+    "more than SES said": ("untrue statuses", lambda: with_record(QUIET, status="DELIVERED")),
+    "an automatic reply taken for a delay": (
+        "untrue statuses",
+        lambda: replace(
+            with_mails(QUIET, mail(4, "Send", "Bounce", box="ooto")),
+            records=with_record(QUIET, status="DELAYED").records,
+        ),
+    ),
+    "another mail's id": ("untrue statuses", lambda: with_record(DELIVERED, messageId="m2")),
+    "an invalid event without a record": (
+        "wrongly rejected",
+        lambda: without_record(INVALID.rejected_key),
+    ),
+    "rejected without a reason": (
+        "wrongly rejected",
+        lambda: replace(
+            GOOD, records={**GOOD.records, INVALID.rejected_key: {"status": "REJECTED"}}
+        ),
+    ),
+    "a large one that nobody knows of": ("wrongly rejected", lambda: replace(GOOD, left=[])),
+    "a mail to nobody": ("wrongly rejected", lambda: with_mails(INVALID, mail(5, "Send"))),
+    "counted less than true": ("wrongly counted", lambda: with_count(Metric.SENT, 4)),
+    "counted more than true": ("wrongly counted", lambda: with_count(Metric.FAILED, 2)),
+    "a batch that died of a message": (
+        "batches broken",
+        lambda: replace(GOOD, broken_batches=["UnicodeEncodeError"]),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_each_broken_promise_is_noticed(case: str) -> None:
+    promise, facts = BROKEN[case]
+    verdict = judge(facts())
+    assert promise in wrong(verdict)
+    assert not verdict.good
+
+
+def test_what_may_still_wait_is_not_lost_but_never_final() -> None:
+    waits = order(8)
+    facts = replace(GOOD, orders=[*GOOD.orders, waits], left=[], unfinished="3 messages")
+    assert list(wrong(judge(facts))) == ["never final"]
+    assert judge(facts).wrong["never final"][1].startswith("CHAOS-8 without a record")
+
+
+def test_a_metric_may_count_again_for_each_death_and_each_lost_answer() -> None:
+    again = with_count(Metric.SENT, 8)
+    assert judge(replace(again, deaths=1, lost_answers=1)).good
+    assert not judge(replace(again, deaths=1)).good
+    assert not judge(replace(with_count(Metric.SENT, 4), deaths=9)).good
+
+
+def test_an_event_among_the_feedback_dead_letters_may_be_missing() -> None:
+    mails = [mail(1, "Send", "Delivery", "Complaint", box="complaint")]
+    assert true_statuses(mails, frozenset()) == {"COMPLAINED"}
+    assert true_statuses(mails, frozenset({("m1", "Complaint")})) == {"DELIVERED", "COMPLAINED"}
+
+
+def test_the_letters_of_a_copy_do_not_matter_once_the_order_has_its_mail() -> None:
+    assert wrong(judge(replace(GOOD, left=[LETTER, DEAD]))) == {}
+
+
+def test_a_seed_gives_the_same_orders_and_each_kind_of_poison() -> None:
+    made = orders(60, random.Random(7))  # noqa: S311 - must be repeatable
+    assert made == orders(60, random.Random(7))  # noqa: S311 - must be repeatable
+    assert {each.kind for each in made} == set(Kind)
+    assert len({each.order_id for each in made}) == len({each.key for each in made}) == 60
+    assert all(each.message.isascii() for each in made)
+    for each in made:
+        size = len(each.message)
+        assert each.by_sqs == (each.kind is Kind.TOO_LARGE), size
+        assert (size > 240_000) == (each.kind in {Kind.TOO_LARGE, Kind.GROWING})
+    published = publications(made, random.Random(7))  # noqa: S311 - must be repeatable
+    assert set(published) == set(made)
+    assert len(published) > 65
+
+
+@pytest.mark.parametrize(("skew", "most"), [("", 0.5), ("120", 120.5)])
+def test_a_workers_clock_is_wrong_only_where_it_is_told_to(skew: str, most: float) -> None:
+    worker = str(LAMBDA_IMAGE / "python")
+    code = "import datetime, time; print(time.time() - datetime.datetime.now().timestamp())"
+    env = {"PYTHONPATH": str(SKEWED_CLOCK)} | ({"CLOCK_SKEW_SECONDS": skew} if skew else {})
+    wrong_by = [
+        float(subprocess.run([worker, "-c", code], env=env, capture_output=True, check=True).stdout)
+        for _ in range(2)
+    ]
+    assert all(abs(each) < most for each in wrong_by)
+    assert (abs(wrong_by[0] - wrong_by[1]) > 0.5) == bool(skew)
+
+
+def test_chaos_keeps_the_promise(say: Callable[[str], None]) -> None:
+    command = [sys.executable, "-u", "-m", "tests.local.chaos", "--orders", "60", "--seed", "7"]
+    lines = []
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        assert run.stdout
+        for line in run.stdout:
+            lines.append(line)
+            if line.startswith(("·", "  ")):
+                say(line.rstrip())
+    output = "".join(lines)
+    assert run.returncode == 0, output
+    for promise in judge(GOOD).wrong:
+        assert re.search(rf"│ {promise} +│ 0 ", output), output

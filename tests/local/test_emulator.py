@@ -141,3 +141,38 @@ def test_an_environment_that_dies_at_its_start_takes_no_other_along(
         until(at_work.exists, what="the first environment at work")
         assert "Runtime.ExitError" in invoke()
         assert first.result() == '"well"'
+
+
+def test_each_invocation_has_its_own_lines(emulator: Plan) -> None:
+    functions, iam, logs = (
+        client(name, emulator.settings.aws_url) for name in ("lambda", "iam", "logs")
+    )
+    role = iam.create_role(RoleName="teller", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    source = (
+        "def handler(event, context):\n"
+        "    for line in range(50): print(f'{event} {line} ' + 'x' * 2000, flush=True)\n"
+    )
+    functions.create_function(
+        FunctionName="tells",
+        Runtime="provided.al2023",
+        Handler="code.handler",
+        Role=role,
+        Timeout=60,
+        Code={
+            "ZipFile": lambda_asset(source, (emulator.lambda_dir / "bootstrap").read_text()),
+        },
+    )
+
+    def invoke(number: int) -> None:
+        functions.invoke(FunctionName="tells", Payload=str(number))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(invoke, range(80)))
+    lines: dict[str, list[str]] = {}
+    for page in logs.get_paginator("filter_log_events").paginate(
+        logGroupName="/aws/lambda/tells", filterPattern="xxx"
+    ):
+        for event in page["events"]:
+            lines.setdefault(event["logStreamName"], []).append(event["message"].rstrip("x "))
+    told = sorted(lines.values(), key=lambda each: int(each[0].split()[0]))
+    assert told == [[f"{number} {line}" for line in range(50)] for number in range(80)]

@@ -455,6 +455,14 @@ def test_faults_depend_on_seed_and_mail_not_on_order(stack: Stack) -> None:
     assert run(list(reversed(range(16)))) == first
 
 
+def test_get_account_can_be_throttled(stack: Stack) -> None:
+    stack.set(throttle_account=1)
+    assert refused(stack.sesv2.get_account)[:2] == ("TooManyRequestsException", 429)
+    stack.set(throttle_account=0)
+    assert stack.sesv2.get_account()["SendingEnabled"]
+    assert stack.control("stats")["account_throttled"] == 1
+
+
 def test_wrong_control_calls_say_what_is_right(stack: Stack) -> None:
     for name, method, body, word in [
         ("settings", "PUT", {"throttle": 2}, "throttle"),

@@ -134,6 +134,16 @@ def test_outcomes(to: str, suppressed: str | None, wanted: list[str], *, in_inbo
     assert inbox == ((to,) if in_inbox else ())
 
 
+def test_a_full_mailbox_bounces_softly_and_the_simulators_are_never_full() -> None:
+    planned, inbox = events.outcome(accepted(), {}, delayed=False, full=True)
+    assert [event.payload["eventType"] for event in planned] == ["Send", "Bounce"]
+    assert planned[-1].detail["bounceType"] == "Transient"
+    assert planned[-1].detail["bouncedRecipients"][0]["status"] == "5.2.2"
+    assert inbox == ()
+    simulated = "success@simulator.amazonses.com"
+    assert events.outcome(accepted(simulated), {}, delayed=False, full=True)[1] == (simulated,)
+
+
 def test_a_virus_is_rejected_after_the_send() -> None:
     virus = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
     content = {"Simple": {"Subject": {"Data": "x"}, "Body": {"Text": {"Data": virus}}}}

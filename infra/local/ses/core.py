@@ -26,7 +26,7 @@ _SMTP_OK = 250
 _SMTP_TIMEOUT = 60
 """Seconds; on a laptop that is busy the inbox answers late, and a mail given up is a mail lost."""
 _COUNTERS = (
-    *("calls", "accepted", "throttled", "denied", "refused"),
+    *("calls", "accepted", "throttled", "denied", "refused", "account_throttled"),
     *("errors_before", "errors_after", "answers_dropped"),
     *("events_published", "events_repeated", "events_lost", "in_inbox"),
 )
@@ -192,6 +192,18 @@ class Ses:
         with self._lock:
             self._stats.update(names)
 
+    def get_account(self) -> Json:
+        """Answer GetAccount.
+
+        Raises:
+            SesError: the fault.
+        """
+        settings = self.account.settings
+        if self._dice(settings, "GetAccount").random() < settings.throttle_account:
+            self.count("account_throttled")
+            raise SesError("TooManyRequestsException", "Rate exceeded.")
+        return self.account.describe()
+
     def send_email(
         self, body: bytes, *, caller: str, source_ip: str
     ) -> tuple[str, Callable[[], None]]:
@@ -290,7 +302,8 @@ class Ses:
         settings = self.account.settings
         suppressed = self.account.suppression_of(accepted.email.recipients, reasons)
         delayed = dice.random() < settings.delay_delivery
-        planned, inbox = events.outcome(accepted, suppressed, delayed=delayed)
+        full = dice.random() < settings.mailbox_full
+        planned, inbox = events.outcome(accepted, suppressed, delayed=delayed, full=full)
         delays = schedule(settings, dice, [event.after for event in planned])
         with self._lock:
             self._stats["accepted"] += 1

@@ -165,6 +165,13 @@ def _suppression_bounce(recipients: Sequence[str], at: datetime, _: datetime) ->
     return _bounced(at, "Permanent", ON_LIST, failed) | {"reportingMTA": "dns; amazonses.com"}
 
 
+def _mailbox_full(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
+    full = {"action": "failed", "status": "5.2.2", "diagnosticCode": "smtp; 552 5.2.2 Over quota"}
+    return _bounced(
+        at, "Transient", "MailboxFull", [{"emailAddress": r} | full for r in recipients]
+    )
+
+
 def _auto_reply(recipients: Sequence[str], at: datetime, _: datetime) -> Json:
     return _bounced(at, "Transient", "General", [{"emailAddress": r} for r in recipients])
 
@@ -269,7 +276,7 @@ def make(accepted: Accepted, event_type: str, at: datetime, detail: Json) -> Eve
 
 
 def outcome(
-    accepted: Accepted, suppressed: Mapping[str, str], *, delayed: bool
+    accepted: Accepted, suppressed: Mapping[str, str], *, delayed: bool, full: bool = False
 ) -> tuple[list[Event], tuple[str, ...]]:
     """Decide what becomes of a mail.
 
@@ -277,6 +284,7 @@ def outcome(
         accepted: the mail.
         suppressed: recipients on the suppression list, with the reason they are there for.
         delayed: whether the delivery is put off once.
+        full: whether the mailboxes are full, those of the simulator excepted.
 
     Returns:
         Its events in order, and the recipients whose inbox it reaches.
@@ -285,7 +293,8 @@ def outcome(
     infected = accepted.email.infected
     box = {r: _simulated_box(r) for r in everyone if r not in suppressed}
     bounced = [r for r in box if box[r] in {"bounce", "suppressionlist"}]
-    delivered = () if infected else tuple(r for r in box if r not in bounced)
+    over_quota = [r for r in box if full and not box[r]]
+    delivered = () if infected else tuple(r for r in box if r not in {*bounced, *over_quota})
 
     def on_list(reason: str) -> list[str]:
         return [r for r in everyone if suppressed.get(r) == reason]
@@ -295,6 +304,7 @@ def outcome(
         ("DELIVERY_DELAY", delivered if delayed else (), _delivery_delay),
         ("DELIVERY", delivered, _delivery),
         ("BOUNCE", bounced, _bounce),
+        ("BOUNCE", over_quota, _mailbox_full),
         ("BOUNCE", [r for r in box if box[r] == "ooto"], _auto_reply),
         ("BOUNCE", on_list("BOUNCE"), _suppression_bounce),
         ("COMPLAINT", [r for r in box if box[r] == "complaint"], _complaint),

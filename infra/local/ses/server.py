@@ -132,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
         asked = json.loads(body) if body else {}
         match self.command, path:
             case "GET", "/v2/email/account":
-                return account.describe()
+                return self._ses.get_account()
             case "PUT", "/v2/email/account/sending":
                 self._ses.configure({"paused": not asked.get("SendingEnabled", False)})
             case "PUT", "/v2/email/account/suppression":

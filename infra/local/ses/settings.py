@@ -32,6 +32,7 @@ class SesSettings(BaseModel):
     # faults of calls
     seed: int = Field(0, description="of all dice")
     throttle: Probability = Field(0, description="TooManyRequestsException, not accepted")
+    throttle_account: Probability = Field(0, description="GetAccount: TooManyRequestsException")
     drop_answer: Probability = Field(0, description="accepted, connection closed unanswered")
     error_before: Probability = Field(0, description="HTTP 500, not accepted")
     error_after: Probability = Field(0, description="HTTP 500, accepted")
@@ -39,6 +40,7 @@ class SesSettings(BaseModel):
     slow_seconds: Seconds = Field(3, description="how long a slow answer takes")
     # faults of events
     delay_delivery: Probability = Field(0, description="DeliveryDelay before the delivery")
+    mailbox_full: Probability = Field(0, description="Transient bounce in place of the delivery")
     events_late_min: Seconds = Field(0, description="least lateness of each event")
     events_late_max: Seconds = Field(0, description="most lateness of each event")
     events_repeated: Probability = Field(0, description="each event published twice")

@@ -1,0 +1,151 @@
+"""What the stack tells of itself: a few figures while a run goes on, everything once it has ended."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.parser import BytesHeaderParser
+from typing import TYPE_CHECKING
+
+import psutil
+
+from infra.local.loopback import fetch
+from infra.local.running_stack import until
+from infra.local.supervisor import read_status
+from steps.contract.metrics import NAMESPACE, Metric
+from steps.ledger.ses_events import NOTIFICATION_TAG
+from tests.local.chaos.faults import CLOCK_SKEW
+from tests.local.chaos.verdict import DeadLetter, Mail
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.local.programs import Plan
+    from infra.local.running_stack import Json, RunningStack
+
+COUNTED = (
+    *(Metric.SENT, Metric.DELIVERED, Metric.BOUNCED, Metric.COMPLAINT),
+    *(Metric.REJECTED, Metric.FAILED, Metric.IN_DOUBT),
+)
+
+METRICS_AFTER = 8.0
+"""Seconds without a change after which the metrics count as complete: they are read from logs every second, and
+after thousands of orders every five."""
+
+
+@dataclass(frozen=True)
+class Now:
+    """A few cheap figures: what is still to come, and how far everything is.
+
+    taken: mails that SES took. waiting: messages of the order queue, visible or not. to_come: events that SES
+    will publish. held: requests that the fault proxy holds back or forwards. calls: all that it ever saw; each
+    step and each dispatcher makes some, so where the figure stands still nothing runs.
+    """
+
+    taken: int
+    waiting: int
+    to_come: int
+    held: int
+    calls: int
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to come that anyone knows of."""
+        return not (self.waiting or self.to_come or self.held)
+
+
+def look(stack: RunningStack) -> Now:
+    """Ask for the figures: three requests, whatever the number of orders."""
+    ses = stack.ses("stats")
+    proxy = fetch(f"{stack.plan.faults_url}/_microburst/stats")
+    return Now(
+        taken=ses["accepted"],
+        waiting=stack.waiting(),
+        to_come=ses["events_pending"],
+        held=proxy["in_flight"],
+        calls=proxy["requests"]["total"],
+    )
+
+
+def mails(stack: RunningStack) -> dict[str, list[Mail]]:
+    """Return what SES took, by notification id."""
+    grouped = defaultdict(list)
+    for mail in stack.ses("messages"):
+        local, _, domain = mail["destination"][0].partition("@")
+        box = local.partition("+")[0] if domain == "simulator.amazonses.com" else ""
+        grouped[mail["tags"][NOTIFICATION_TAG][0]].append(
+            Mail(
+                message_id=mail["messageId"],
+                box=box,
+                answered=mail["answered"],
+                published=frozenset(mail["published"]),
+            )
+        )
+    return dict(grouped)
+
+
+def inbox(folder: Path) -> list[str]:
+    """Return the message ids of the mails in MailDev's folder; its REST API would send all of each mail."""
+    ids = []
+    for path in folder.glob("*.eml"):
+        with path.open("rb") as file:
+            ids.append(BytesHeaderParser().parse(file)["Message-ID"].strip("<>").partition("@")[0])
+    return ids
+
+
+def dead_letter(letter: Json) -> DeadLetter:
+    """Read a dead letter of the order queue; SQS itself gives no reason."""
+    attached = {n: a["StringValue"] for n, a in letter.get("MessageAttributes", {}).items()}
+    return DeadLetter(
+        message=letter["Body"],
+        reason=attached.get("reason", ""),
+        execution=attached.get("execution", ""),
+    )
+
+
+def unread_events(stack: RunningStack) -> Counter[tuple[str, str]]:
+    """Take the feedback dead letters; return the message ids and types of the events in them."""
+    found: Counter[tuple[str, str]] = Counter()
+    while letters := stack.dead_letters("email-internal-dlq"):
+        for letter in letters:
+            # As Lambda wraps what a function failed on; a schedule that could not start is here, too.
+            for record in json.loads(letter["Body"]).get("requestPayload", {}).get("Records", []):
+                event = json.loads(record["Sns"]["Message"])
+                found[event["mail"]["messageId"], event["eventType"]] += 1
+    return found
+
+
+def metrics(stack: RunningStack, since: datetime) -> dict[Metric, float]:
+    """Return what each metric counted, once nothing more is added."""
+    # EMF lines are dated by the worker's clock.
+    wrong = timedelta(seconds=CLOCK_SKEW)
+
+    def sums() -> dict[Metric, float]:
+        now = datetime.now(UTC)
+        return {m: stack.metric_sum(NAMESPACE, m, since - wrong, now + wrong) for m in COUNTED}
+
+    last, since_when = sums(), time.monotonic()
+
+    def settled() -> bool:
+        nonlocal last, since_when
+        if (new := sums()) != last:
+            last, since_when = new, time.monotonic()
+        return time.monotonic() - since_when > METRICS_AFTER
+
+    until(settled, seconds=120, every=1)
+    return last
+
+
+def broken_batches(stack: RunningStack) -> list[str]:
+    """Return what dispatchers failed on with a whole batch; a killed one says nothing."""
+    lines = map(json.loads, stack.log_lines("email-processor", filterPattern='"unexpected error"'))
+    return [f"{line.get('error')} in {line.get('frames', ['?'])[-1]}" for line in lines]
+
+
+def memory(plan: Plan) -> tuple[int, int]:
+    """Return the bytes of memory that this process and the emulator take."""
+    emulator = psutil.Process(read_status(plan.settings.state_dir)["aws"].pid)
+    return psutil.Process().memory_info().rss, emulator.memory_info().rss

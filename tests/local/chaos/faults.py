@@ -1,0 +1,188 @@
+"""What fails: SES, the services behind the fault proxy, workers, clocks, deployments."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from infra.local.loopback import fetch
+from infra.local.processes import mark, marked
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator
+
+    from infra.local.programs import Plan
+    from infra.local.running_stack import Json, RunningStack
+
+SES_FAULTS = {
+    "rate": 1000,
+    "daily_quota": 1_000_000,
+    "throttle": 0.22,
+    "throttle_account": 0.3,
+    # Of the calls that were not throttled: 3% and 2% of all.
+    "drop_answer": 0.05,
+    "error_before": 0.015,
+    "error_after": 0.015,
+    "slow": 0.01,
+    "delay_delivery": 0.05,
+    "mailbox_full": 0.02,
+    "events_repeated": 0.2,
+    "events_shuffled": 0.3,
+    "events_lost": 0.02,
+}
+
+KILL_EVERY = 2.0
+"""Seconds between two kills, on average."""
+AT_WORK = 5
+"""So many functions must have workers: a lone dispatcher would be killed before its first batch ends."""
+
+CLOCK_SKEW = 120
+"""Seconds by which a dispatcher's clock is wrong at most, ahead or behind."""
+
+LATE_WRITES = {"min": 3_000, "max": 20_000}
+"""Milliseconds; the client waits for one second."""
+
+BROKEN_FOR = 8.0
+"""Seconds until a bad deployment is mended."""
+
+
+def proxy_faults(dice: random.Random) -> list[Json]:
+    """Return the fault proxy's rules: each fails one call in so many, without dice of its own."""
+
+    def rule(service: str, every: int, **fault: Any) -> Json:
+        one_in = every + dice.randrange(every // 5)
+        return {"service": service, "sequence": {"fail": 1, "pass": one_in - 1}, **fault}
+
+    lost_answer = {"response": {"abort_bytes": 0}}
+    return [
+        rule("dynamodb", 30, error={"code": "ProvisionedThroughputExceededException"}),
+        rule("dynamodb", 50, error={"code": "InternalServerError", "status": 500}),
+        rule("dynamodb", 50, **lost_answer),
+        rule("dynamodb", 100, reset=True),
+        # Longer than the client waits: the write is made after its repetition.
+        rule("dynamodb", 200, latency=2500),
+        rule("dynamodb", 80, operation="UpdateItem", latency=LATE_WRITES),
+        rule("dynamodb", 80, operation="PutItem", latency=LATE_WRITES),
+        rule("stepfunctions", 30, error={"code": "ThrottlingException"}),
+        rule("stepfunctions", 40, **lost_answer),
+        rule("stepfunctions", 60, error={"code": "InternalFailure", "status": 500}),
+        rule("sqs", 10, error={"code": "InternalFailure", "status": 500}),
+        rule("sqs", 20, **lost_answer),
+    ]
+
+
+def lost_answers(plan: Plan) -> int:
+    """Count the requests that were carried out, or may be yet, and whose client was told nothing."""
+    rules = fetch(f"{plan.faults_url}/_microburst/rules")
+    return sum(r["fired_count"] for r in rules if r.get("response") or r.get("latency"))
+
+
+def workers(plan: Plan) -> Iterator[tuple[str, psutil.Process]]:
+    """Find the stack's Lambda workers, with their functions' names."""
+    for process in marked(mark(plan.settings.state_dir, "aws")):
+        with suppress(psutil.Error, OSError):
+            if name := process.environ().get("AWS_LAMBDA_FUNCTION_NAME"):
+                yield name, process
+
+
+class Killer(threading.Thread):
+    """Kills Lambda workers of one stack, one after another, without a warning."""
+
+    def __init__(self, plan: Plan, dice: random.Random) -> None:
+        super().__init__(daemon=True)
+        self._plan = plan
+        self._dice = dice
+        self._ended = threading.Event()
+        self.killed: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Kill until `stop`."""
+        while not self._ended.wait(self._dice.expovariate(1 / KILL_EVERY)):
+            found = defaultdict(list)
+            for name, process in workers(self._plan):
+                found[name].append(process)
+            if len(found) >= AT_WORK:
+                name = self._dice.choice(sorted(found))
+                with suppress(psutil.NoSuchProcess):
+                    self._dice.choice(found[name]).kill()
+                    self.killed[name.split("-")[1]] += 1
+
+    def stop(self) -> None:
+        """End the killing."""
+        self._ended.set()
+        self.join()
+
+
+def skew_clocks(stack: RunningStack) -> None:
+    """Give each dispatcher from now on a clock of its own."""
+    function = stack.name("email-processor")
+    client = stack.client("lambda")
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    client.update_function_configuration(
+        FunctionName=function,
+        Environment={"Variables": variables | {"CLOCK_SKEW_SECONDS": str(CLOCK_SKEW)}},
+    )
+
+
+class BadDeployment(threading.Thread):
+    """Deploys a step whose handler cannot be imported, and mends it some seconds later.
+
+    The local AWS kills the function's workers at both deployments, in the middle of their work.
+    """
+
+    def __init__(self, stack: RunningStack, step: str) -> None:
+        super().__init__(daemon=True)
+        self.step = step
+        self._stack = stack
+        self._function = stack.name(f"email-{step}")
+        self.killed = 0
+
+    def run(self) -> None:
+        """Break the step, wait, mend it."""
+        client = self._stack.client("lambda")
+        good = client.get_function_configuration(FunctionName=self._function)["Handler"]
+        self._deploy(client, "steps.not_in_the_bundle.handler")
+        threading.Event().wait(BROKEN_FOR)
+        self._deploy(client, good)
+
+    def _deploy(self, client: Any, handler: str) -> None:
+        self.killed += sum(name == self._function for name, _ in workers(self._stack.plan))
+        client.update_function_configuration(FunctionName=self._function, Handler=handler)
+
+
+class Operator:
+    """Takes the dead letters of the order queue, and puts those back that can become a mail.
+
+    letters: all of them. left: those that were not put back. looked: whether there was a first look.
+    """
+
+    def __init__(self, stack: RunningStack) -> None:
+        self._stack = stack
+        self._order_queue = stack.queue_url("email-order-queue")
+        self.letters: list[Json] = []
+        self.left: list[Json] = []
+        self.looked = False
+
+    @property
+    def redriven(self) -> int:
+        """How many were put back."""
+        return len(self.letters) - len(self.left)
+
+    def redrive(self, valid: set[str]) -> int:
+        """Send each dead letter whose body is in `valid` to the order queue; return how many those were."""
+        self.looked, before = True, self.redriven
+        while letters := self._stack.dead_letters("email-order-dlq"):
+            self.letters += letters
+            for letter in letters:
+                if letter["Body"] in valid:
+                    self._stack.sqs.send_message(
+                        QueueUrl=self._order_queue, MessageBody=letter["Body"]
+                    )
+                else:
+                    self.left.append(letter)
+        return self.redriven - before
