@@ -71,6 +71,9 @@ test: setup .local/browser.done lint ## runs every test, the fast ones first
 lint: $(VENV)/laptop.done ## format, lint, types, import directions
 	@ruff format --check . && ruff check . && echo "· checking types" && mypy && lint-imports
 
+mutants: setup ## breaks the protocol's code in every place and tells what no test notices (FILES="steps/send.py")
+	@$(BIN)/python -m tests.support.mutants $(FILES)
+
 format: $(VENV)/laptop.done ## formats the code and mends what ruff can mend
 	@ruff format . && ruff check --fix .
 
@@ -90,4 +93,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down status demo chaos preview costs test lint format lock deploy destroy
+.PHONY: help setup up down status demo chaos preview costs test lint mutants format lock deploy destroy

@@ -26,6 +26,10 @@ def pytest_configure() -> None:
     """Build the mails from their sources, so that no test sees yesterday's."""
     # How long an example takes says more of the machine than of the code.
     hypothesis.settings.register_profile("no clock", deadline=None)
+    # A mutant's end is the same in every run, and nobody reads the example that ended it.
+    hypothesis.settings.register_profile(
+        "mutants", deadline=None, derandomize=True, phases=[hypothesis.Phase.generate]
+    )
     hypothesis.settings.load_profile("no clock")
     # Whoever ends the run ends what it started, too: fixtures are torn down as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
