@@ -22,7 +22,7 @@ def ses_event(
     notification_id: str = NOTIFICATION_ID,
     sent_at: str = SENT_AT,
     moment: str = MOMENT,
-    **details: str,
+    **details: object,
 ) -> str:
     """Return the event of a mail that SES accepted at `sent_at`, about what happened at `moment`.
 
