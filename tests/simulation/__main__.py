@@ -12,45 +12,33 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING
 
-from tests.simulation.faults import FAULTS, KINDS
+from tests.simulation.faults import FAULTS, KINDS, Plan
 from tests.simulation.judge import Violation, violations
 from tests.simulation.shrink import Shrinker
 from tests.simulation.world import World
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 
 @dataclass
 class Result:
     """What a seed's world came to."""
 
-    seed: int
+    plan: Plan
     lives: int
     violations: list[Violation]
     strikes: Counter[str] = field(default_factory=Counter)
 
 
-def live(
-    seed: int,
-    *,
-    orders: int,
-    only: Collection[int] | None = None,
-    strikes: Collection[str] | None = None,
-    kinds: Collection[str] | None = None,
-) -> Result:
-    """Let a seed's orders live, and judge them."""
-    world = World(seed, orders, only=only, strikes=strikes, kinds=kinds)
+def live(plan: Plan) -> Result:
+    """Let a plan's orders live, and judge them."""
+    world = World(plan)
     world.run()
     struck = Counter(
         strike.split(":", 2)[1] + ":" + strike.rpartition(":")[2]
         for dice in (world.dice, *(life.dice for life in world.lives))
         for strike in dice.strikes
     )
-    return Result(seed, len(world.lives), violations(world), struck)
+    return Result(plan, len(world.lives), violations(world), struck)
 
 
 def arguments() -> argparse.Namespace:
@@ -65,6 +53,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--faults", nargs="+", help=f"the kinds that may strike, of {sorted(KINDS)}"
     )
+    parser.add_argument("--storm", type=float, help="how much goes wrong in every life, such as 4")
+    parser.add_argument("--promise", help="show only what breaks this promise")
     parser.add_argument("--shown", type=int, default=1, help="histories of each broken promise")
     parser.add_argument(
         "--keep-going", action="store_true", help="do not stop after 1,000 violations"
@@ -77,28 +67,32 @@ def main() -> int:
     options = arguments()
     begun = time.perf_counter()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    one = partial(
-        live,
-        orders=options.orders,
-        only=options.only,
-        strikes=options.strikes,
-        kinds=options.faults,
-    )
-    found: list[tuple[int, Violation]] = []
+    plans = [
+        Plan(
+            seed=seed,
+            orders=options.orders,
+            only=options.only,
+            strikes=options.strikes,
+            kinds=options.faults,
+            storm=options.storm,
+        )
+        for seed in seeds
+    ]
+    found: list[tuple[Plan, Violation]] = []
     strikes: Counter[str] = Counter()
     lives = 0
     print(f"seeds {seeds[0]} to {seeds[-1]}, {options.orders} orders each", flush=True)
     with multiprocessing.Pool(options.processes) as pool:
         told = begun
-        for done, result in enumerate(pool.imap(one, seeds), 1):
+        for done, result in enumerate(pool.imap(live, plans), 1):
             lives += result.lives
             strikes += result.strikes
-            found += [(result.seed, violation) for violation in result.violations]
+            found += [(result.plan, violation) for violation in result.violations]
             if (now := time.perf_counter()) - told > 5 or done == len(seeds):
                 told = now
                 speed = lives / (now - begun)
                 print(
-                    f"seed {result.seed}: {lives:,} lives, {speed:,.0f} a second,"
+                    f"seed {result.plan.seed}: {lives:,} lives, {speed:,.0f} a second,"
                     f" {len(found)} violations",
                     flush=True,
                 )
@@ -118,22 +112,23 @@ def _tell_strikes(strikes: Counter[str]) -> None:
             print(f"{site:>11}: {told}")
 
 
-def _tell(found: list[tuple[int, Violation]], options: argparse.Namespace) -> None:
+def _tell(found: list[tuple[Plan, Violation]], options: argparse.Namespace) -> None:
     """Print a few histories of each promise that was broken, shrunk."""
-    found.sort(key=lambda pair: (pair[1].promise, pair[0]))
+    found.sort(key=lambda pair: (pair[1].promise, pair[0].seed))
     for promise, same in itertools.groupby(found, key=lambda pair: pair[1].promise):
         group = list(same)
+        if options.promise and options.promise not in promise:
+            continue
         print(f"\n=== {promise}: broken {len(group)} times")
         details = Counter(violation.detail for _, violation in group)
         for detail, times in details.most_common(6):
             print(f"    {times} x {detail}")
-        if options.strikes:
-            shown = [Shrinker(seed, options.orders, v) for seed, v in group[: options.shown]]
-            for shrinker in shown:
-                print(shrinker.told(tuple(options.only), tuple(options.strikes)))
-            continue
-        for seed, violation in group[: options.shown]:
-            print(Shrinker(seed, options.orders, violation).shrink() or "not seen again")
+        for plan, violation in group[: options.shown]:
+            shrinker = Shrinker(plan, violation)
+            if plan.only and plan.strikes:
+                print(shrinker.told(tuple(plan.only), tuple(plan.strikes)))
+            else:
+                print(shrinker.shrink() or "not seen again")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,9 @@ FUNCTIONS = {
 }
 """The step that each task calls."""
 
+GRACE = limits.IN_DOUBT_GRACE
+"""The grace period as it is promised, in seconds."""
+
 SENTLIKE = frozenset({"SENT", "DELAYED", "UNDELIVERED", "DELIVERED", "BOUNCED", "COMPLAINED"})
 
 # --- the tracking table ---------------------------------------------------------------------------
@@ -91,6 +94,10 @@ class Table(TableInMemory):
                 life.turns["EmailSent"] += 1
             if after == "REJECTED":
                 life.turns["REJECTED"] += 1
+        if new.get("resends", 0) > old.get("resends", 0):
+            waited = self.world.time.now - float(old.get("sendingAt", 0))
+            # The dispatchers' clocks may be wrong, the steps' are one: whole seconds are what they compare.
+            life.hasty = life.hasty or waited < GRACE - 1 or life.reported
         life.turns["EmailInDoubt"] += int(new.get("resends", 0)) - int(old.get("resends", 0))
         if self.world.trace:
             shown = ", ".join(
@@ -160,6 +167,7 @@ class PaceInMemory(Pace):
         now, free_from = values[":now"], world.free_from
         if "freeFrom + " in update:
             if not now < free_from <= values[":latest"]:
+                running().invocation.put_off = True
                 return None
             world.free_from += values[":span"]
         else:
@@ -387,7 +395,7 @@ class Workflow(WorkflowInProcess):
             except TaskFailed as failed:
                 answer.set((None, str(failed)))
 
-        world.start(run, life, "execution", timeout * 10, delay=life.dice.long(1, timeout + 60))
+        world.start(run, life, "execution", timeout * 10, delay=life.dice.long(1, 400))
         result, error = answer.wait(timeout) or (None, "States.Timeout")
         if error:
             raise TaskFailed(error)

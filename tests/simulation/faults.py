@@ -131,23 +131,37 @@ def roll(*key: int) -> int:
     return bits ^ (bits >> 31)
 
 
-@dataclass
-class Dice:
-    """One order's dice (of order 0: the world's), and which faults they struck.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A world to be run: `orders` lives by the dice of `seed`.
 
-    `only`: the strikes that may happen, None for all; `kinds` likewise, as `site:kind`.
+    only: the numbers of the orders that live at all, None for all.
+    strikes: the strikes that may happen, as they are printed, None for all; kinds: likewise `site:kind`.
+    storm: how much goes wrong in every life, None for as much as its dice say.
     """
 
     seed: int
-    order: int
-    only: Collection[str] | None = None
+    orders: int
+    only: Collection[int] | None = None
+    strikes: Collection[str] | None = None
     kinds: Collection[str] | None = None
+    storm: float | None = None
+
+
+@dataclass
+class Dice:
+    """One order's dice (of order 0: the world's), and which faults they struck."""
+
+    plan: Plan
+    order: int
     strikes: list[str] = field(default_factory=list)
     _visits: dict[str, int] = field(default_factory=dict)
     _draws: int = 0
 
     def __post_init__(self) -> None:
-        self.storm = STORMS[roll(self.seed, self.order, 1_000) % len(STORMS)]
+        self.seed = self.plan.seed
+        drawn = STORMS[roll(self.seed, self.order, 1_000) % len(STORMS)]
+        self.storm = drawn if self.plan.storm is None else self.plan.storm
 
     def strike(self, site: str) -> str | None:
         """Say which fault strikes at this visit of the site, if any."""
@@ -158,9 +172,10 @@ class Dice:
             return None
         kind = _chosen(site, share / storm)
         strike = f"{self.order}:{site}:{visit}:{kind}"
-        if self.only is not None and strike not in self.only:
+        only, kinds = self.plan.strikes, self.plan.kinds
+        if only is not None and strike not in only:
             return None
-        if self.kinds is not None and f"{site}:{kind}" not in self.kinds:
+        if kinds is not None and f"{site}:{kind}" not in kinds:
             return None
         self.strikes.append(strike)
         return kind

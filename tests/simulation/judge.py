@@ -33,6 +33,9 @@ UNTOLD = (
 )
 """Faults after which something may rightly be counted once more."""
 
+AFTERWARDS = ("fate", "event", "send-event")
+"""Sites that a message has left the queue for."""
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -67,7 +70,8 @@ def _alone(life: Life) -> Iterator[tuple[str, str]]:
     """No message takes another down, and nothing that is in a message makes a step stumble."""
     for crash in sorted(set(life.crashes)):
         yield "nothing in a message breaks a step or a batch", crash
-    undisturbed = not life.struck() and not life.world_faults and len(life.mates) <= 1
+    disturbing = [s for s in life.dice.strikes if s.split(":")[1] not in AFTERWARDS]
+    undisturbed = not disturbing and not life.world_faults
     if undisturbed and life.received > life.published:
         yield "a message comes back only for a reason", f"{life.received} receives"
 
@@ -97,6 +101,9 @@ def _not_twice(life: Life, record: Record) -> Iterator[tuple[str, str]]:
             "no second mail without a flag",
             f"{len(life.mails)} mails, resends {rules.resends(record)}",
         )
+
+    if life.hasty:
+        yield "a mail in doubt is given its time", "sent again before the grace period was over"
 
 
 def _true(life: Life, record: Record) -> Iterator[tuple[str, str]]:

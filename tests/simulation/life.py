@@ -80,11 +80,16 @@ class Life:
     turns: Counter[str] = field(default_factory=Counter)
     mates: set[int] = field(default_factory=set)
     crashes: list[str] = field(default_factory=list)
-    late: Counter[str] = field(default_factory=Counter)
     world_faults: set[str] = field(default_factory=set)
     vanished: bool = False
+    hasty: bool = False
     published: int = 0
     received: int = 0
+
+    @property
+    def reported(self) -> bool:
+        """Whether an event of SES's says that one of its mails was accepted."""
+        return any(event.arrived and event.status for mail in self.mails for event in mail.events)
 
     def struck(self, *kinds: str) -> int:
         """How many faults of these kinds struck it; without kinds, how many at all."""

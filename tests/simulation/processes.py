@@ -27,13 +27,17 @@ class TaskFailed(Exception):
 
 @dataclass
 class Invocation:
-    """One run of a function. Metrics are flushed at its end, and lost when it is killed."""
+    """One run of a function. Metrics are flushed at its end, and lost when it is killed.
+
+    put_off: something about the whole batch of a dispatcher may make its messages come back.
+    """
 
     function: str
     deadline: float
     counts: list[tuple[str, float]] = field(default_factory=list)
     killed: bool = False
     dead_letters: list[Life] = field(default_factory=list)
+    put_off: bool = False
 
 
 class Process(greenlet.greenlet):

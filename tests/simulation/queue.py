@@ -131,7 +131,6 @@ class Queue:
         records = [
             sqs_record(copy.body, message_id=copy.handle, receives=copy.receives) for copy in batch
         ]
-        before = len(process.life.dice.strikes)
         try:
             staying = set(dispatcher.run_batch(records))
         except Died:
@@ -141,12 +140,14 @@ class Queue:
             for copy in batch:
                 copy.life.crashes.append(f"the dispatcher raises {type(error).__name__}")
             staying = None
-        if len(process.life.dice.strikes) > before:
+        invocation = process.invocation
+        if invocation.killed or invocation.put_off or world.troubled():
             for copy in batch:
                 copy.disturbed = True
+                copy.life.world_faults.add("its batch")
         if staying is None:
             return
-        world.flush(process.invocation, None)
+        world.flush(invocation, None)
         self._idle.append(dispatcher)
         for copy in batch:
             if copy.handle not in staying:

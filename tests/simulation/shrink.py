@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.simulation.judge import Violation, violations
@@ -10,6 +10,8 @@ from tests.simulation.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+
+    from tests.simulation.faults import Plan
 
 Part = TypeVar("Part")
 
@@ -22,39 +24,38 @@ class Shrunk:
     """The smallest world found that breaks the same promise, and its history."""
 
     violation: Violation
-    seed: int
-    orders: int
-    only: tuple[int, ...]
-    strikes: tuple[str, ...]
+    plan: Plan
     history: tuple[str, ...]
 
     @property
     def command(self) -> str:
         """Replays it."""
-        only = " ".join(map(str, self.only))
-        strikes = " ".join(self.strikes) or "none"
+        plan = self.plan
+        only = " ".join(map(str, plan.only or ()))
+        strikes = " ".join(plan.strikes or ()) or "none"
+        storm = "" if plan.storm is None else f" --storm {plan.storm}"
         return (
-            f"python -m tests.simulation --first-seed {self.seed} --seeds 1 --orders {self.orders}"
-            f" --only {only} --strikes {strikes}"
+            f"python -m tests.simulation --first-seed {plan.seed} --seeds 1 --orders {plan.orders}"
+            f"{storm} --only {only} --strikes {strikes}"
         )
 
     def __str__(self) -> str:
         found = self.violation
-        head = f"seed {self.seed}, order {found.order}: {found.promise}: {found.detail}"
+        head = f"seed {self.plan.seed}, order {found.order}: {found.promise}: {found.detail}"
         return "\n".join((head, *self.history, f"replay: {self.command}"))
 
 
 class Shrinker:
     """Runs parts of a seed's world again."""
 
-    def __init__(self, seed: int, orders: int, violation: Violation) -> None:
-        self.seed, self.orders, self.violation = seed, orders, violation
+    def __init__(self, plan: Plan, violation: Violation) -> None:
+        self.plan, self.violation = plan, violation
         self.left = TRIES
 
     def breaks(self, only: Collection[int], strikes: Collection[str] | None) -> World | None:
         """Run these orders with these strikes; return the world if it breaks the same promise."""
         self.left -= 1
-        world = World(self.seed, self.orders, only=only, strikes=strikes)
+        world = World(replace(self.plan, only=only, strikes=strikes))
         world.run()
         same = (v for v in violations(world) if self._is_same(v))
         return world if next(same, None) else None
@@ -66,7 +67,7 @@ class Shrinker:
     def shrink(self) -> Shrunk | None:
         """Return the smallest world found; None where the violation does not come again."""
         order = self.violation.order
-        everyone = range(1, self.orders + 1)
+        everyone = range(1, self.plan.orders + 1)
         only: Sequence[int] = [order]
         if not self.breaks(only, None):
             world = self.breaks(everyone, None)
@@ -89,7 +90,8 @@ class Shrinker:
         return self.told(tuple(only), tuple(strikes))
 
     def told(self, only: tuple[int, ...], strikes: tuple[str, ...]) -> Shrunk:
-        world = World(self.seed, self.orders, only=only, strikes=set(strikes), trace=True)
+        plan = replace(self.plan, only=only, strikes=strikes)
+        world = World(plan, trace=True)
         world.run()
         found = next((v for v in violations(world) if self._is_same(v)), self.violation)
         history = world.history
@@ -100,7 +102,7 @@ class Shrinker:
             for key, record in world.table.items.items()
             if "event" not in record
         ]
-        return Shrunk(found, self.seed, self.orders, only, strikes, (*history, *end))
+        return Shrunk(found, plan, (*history, *end))
 
 
 def fewest(
