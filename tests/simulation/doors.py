@@ -133,7 +133,7 @@ class Table(TableInMemory):
             world.travel(dice.share() * limits.LEDGER_CALL)
             raise LedgerUnavailable(fault)
         if fault == "lands-again-late":
-            world.travel(2)
+            world.travel(limits.LEDGER_READ_TIMEOUT)
             return effect()
         answer = effect()
         if fault == "killed-after":
@@ -227,7 +227,7 @@ class Sdk:
         if fault == "connection-refused":
             world.travel(limits.SES_CONNECT_TIMEOUT * share)
             raise ConnectTimeoutError(endpoint_url="https://aws.example")
-        world.travel(0.03 + 0.2 * share)
+        world.travel((limits.SES_READ_TIMEOUT - 1 if fault == "slow" else 0.2) * share + 0.03)
         if fault == "killed-before":
             raise world.killed()
         self._refuse(life, fault)

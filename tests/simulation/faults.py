@@ -33,6 +33,7 @@ FAULTS: dict[str, tuple[tuple[str, float], ...]] = {
         ("5xx-accepted", 0.01),
         ("answer-lost", 0.01),
         ("accepted-late", 0.005),
+        ("slow", 0.01),
         ("connection-refused", 0.01),
         ("killed-before", 0.005),
         ("killed-after", 0.01),

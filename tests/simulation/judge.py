@@ -146,7 +146,9 @@ def _fold(events: Iterator[Event]) -> str:
 
 def _counted(life: Life) -> Iterator[tuple[str, str]]:
     """Outcomes are counted at least as often as they are true, and no more often than faults explain."""
-    killed, untold = life.struck(*KILLED), life.struck(*UNTOLD)
+    killed, untold = life.struck(*KILLED) + life.batch_deaths, life.struck(*UNTOLD)
+    # A mail that SES took and then rejected was sent, too, if nobody knew of it before.
+    untold += sum(event.kind == "Reject" for mail in life.mails for event in mail.arrived)
     for metric, true in _true_counts(life).items():
         counted = life.metrics[metric]
         if counted + killed < true:

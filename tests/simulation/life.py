@@ -81,6 +81,7 @@ class Life:
     mates: set[int] = field(default_factory=set)
     crashes: list[str] = field(default_factory=list)
     world_faults: set[str] = field(default_factory=set)
+    batch_deaths: int = 0
     vanished: bool = False
     hasty: bool = False
     published: int = 0

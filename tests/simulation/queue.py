@@ -146,6 +146,8 @@ class Queue:
                 copy.disturbed = True
                 copy.life.world_faults.add("its batch")
         if staying is None:
+            for copy in batch:
+                copy.life.batch_deaths += 1
             return
         world.flush(invocation, None)
         self._idle.append(dispatcher)
