@@ -27,6 +27,7 @@ from steps.contract import limits
 from steps.dedup import DedupSettings
 from steps.dispatch import DispatchSettings
 from steps.feedback import FeedbackSettings
+from steps.ledger.rules import ATTEMPTS_PREFIX
 from steps.record import RecordSettings
 from steps.render import RenderSettings
 from steps.send import SendSettings
@@ -130,7 +131,7 @@ class NotificationsStack(Stack):
                 tracking_table=self.table.table_name,
             ).to_env(),
         )
-        self._grant_pacing(dispatcher)
+        self._grant_dispatching(dispatcher)
         self.workflow.grant_start_sync_execution(dispatcher)
         self.dead_letters.grant(dispatcher, "sqs:SendMessage")
         dispatcher.add_event_source(
@@ -231,12 +232,17 @@ class NotificationsStack(Stack):
             },
         )
 
-    def _grant_pacing(self, dispatcher: lambda_.IFunction) -> None:
-        """Let the dispatcher ask for the send rate and reserve slots in the table's one `pace` item."""
+    def _grant_dispatching(self, dispatcher: lambda_.IFunction) -> None:
+        """Let the dispatcher ask for the send rate, and keep its items: the pace, and attempts.
+
+        They lie beside the records, of which it may touch none.
+        """
+        own = {"dynamodb:LeadingKeys": [PACE_KEY, f"{ATTEMPTS_PREFIX}*"]}
         self._grant_ledger(
             dispatcher,
+            "dynamodb:GetItem",
             "dynamodb:UpdateItem",
-            conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [PACE_KEY]}},
+            conditions={"ForAllValues:StringLike": own},
         )
         dispatcher.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(actions=["ses:GetAccount"], resources=["*"])

@@ -36,7 +36,7 @@ def queue(
         retention_period=Duration.seconds(limits.QUEUE_RETENTION),
         visibility_timeout=Duration.seconds(limits.QUEUE_VISIBILITY) if dead_letters else None,
         dead_letter_queue=sqs.DeadLetterQueue(
-            queue=dead_letters, max_receive_count=limits.QUEUE_MAX_RECEIVES
+            queue=dead_letters, max_receive_count=limits.QUEUE_REDRIVE_RECEIVES
         )
         if dead_letters
         else None,

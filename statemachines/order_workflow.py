@@ -7,9 +7,11 @@
                                       `-> Rejected
 
     Send fails -> HandedOver? -> InDoubt
-                       |
-    any fails  -> WhatFailed? -> Deferred | Failed
-                       `-> RecordFailed -> GaveUp      at the last attempt
+                       |-- not handed over --.
+    Dedup, Render fail -----------------> Release -> WhatFailed?
+    any other fails -------------------------------> WhatFailed? -> Deferred | Failed
+                                                         `-> RecordFailed -> Settled? -> GaveUp | Sent
+                                                             at the last attempt
 
 The Fail states are the dispatcher's to read (`steps.contract.state.FailureEnd`). Whether to give up is
 decided here alone. JSONPath, not JSONata: two independent interpreters read it, see DECISIONS.md.
@@ -24,9 +26,15 @@ from aws_cdk import Duration, IResolvable
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 
-from statemachines.retries import NOT_INVOKED, retry_send, retry_what_passes
+from statemachines.retries import NOT_RUN, retry_send, retry_what_passes
 from steps.contract import limits
-from steps.contract.errors import SendOutcomeUnknown, SendRejected, UnexpectedError
+from steps.contract.errors import (
+    DEFERRED,
+    ClaimLost,
+    SendOutcomeUnknown,
+    SendRejected,
+    UnexpectedError,
+)
 from steps.contract.state import ClaimResult, FailureEnd, Outcome
 
 if TYPE_CHECKING:
@@ -66,20 +74,33 @@ TIMEOUTS: dict[str, int] = {step.name: step.metadata[_TIMEOUT] for step in field
 
 
 def order_workflow(scope: Construct, steps: Steps) -> sfn.IChainable:
-    """Chain the steps. Input: `{message: string, attempt: number}`; see `steps.contract.state.State`."""
-    failure = _failure(scope, steps)
-    rejected = _rejection(scope, steps, failure)
-    delivery = _delivery(scope, steps, rejected=rejected, failure=failure)
-    return _claim(scope, steps, delivery=delivery, rejected=rejected, failure=failure)
+    """Chain the steps.
+
+    Input: `{message: string, attempt: number, lastReceive: boolean}`; see `steps.contract.state.State`.
+    """
+    sent = sfn.Succeed(scope, "Sent", comment="SES accepted the mail.")
+    failure = _failure(scope, steps, sent=sent)
+    ends = _Ends(
+        sent=sent,
+        rejected=_rejection(scope, steps, failure),
+        release=_release(scope, steps, failure),
+        failure=failure,
+    )
+    return _claim(scope, steps, ends, delivery=_delivery(scope, steps, ends))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ends:
+    """Where the steps lead: SES has the mail, it is refused, the claim is given back, something failed."""
+
+    sent: sfn.IChainable
+    rejected: sfn.IChainable
+    release: sfn.IChainable
+    failure: sfn.IChainable
 
 
 def _claim(
-    scope: Construct,
-    steps: Steps,
-    *,
-    delivery: sfn.IChainable,
-    rejected: sfn.IChainable,
-    failure: sfn.IChainable,
+    scope: Construct, steps: Steps, ends: _Ends, *, delivery: sfn.IChainable
 ) -> sfn.IChainable:
     """Validate and claim; go on to `delivery` with what is valid and ours."""
     claimed = (
@@ -96,39 +117,48 @@ def _claim(
         )
         .otherwise(delivery)
     )
-    dedup = _step(scope, steps, "dedup", failure, result_path="$.claim").next(claimed)
+    # A claim whose answer was lost is a claim all the same.
+    dedup = _step(scope, steps, "dedup", ends.release, result_path="$.claim").next(claimed)
     valid = (
         sfn.Choice(scope, "Valid?")
-        .when(sfn.Condition.is_present("$.rejection"), rejected)
+        .when(sfn.Condition.is_present("$.rejection"), ends.rejected)
         .otherwise(dedup)
     )
-    return _step(scope, steps, "validate", failure, result_path="$").next(valid)
+    return _step(scope, steps, "validate", ends.failure, result_path="$").next(valid)
 
 
-def _delivery(
-    scope: Construct, steps: Steps, *, rejected: sfn.IChainable, failure: sfn.IChainable
-) -> sfn.IChainable:
+def _delivery(scope: Construct, steps: Steps, ends: _Ends) -> sfn.IChainable:
     """Render, send and record."""
     send = _task(scope, steps, "send", result_path="$.receipt")
     retry_send(send)
-    send.add_catch(rejected, errors=[SendRejected.__name__], result_path="$.error")
-    send.add_catch(_in_doubt(scope, failure), errors=["States.ALL"], result_path="$.error")
+    send.add_catch(ends.rejected, errors=[SendRejected.__name__], result_path="$.error")
+    send.add_catch(_handed_over(scope, ends), errors=["States.ALL"], result_path="$.error")
     return (
-        sfn.Chain.start(_step(scope, steps, "render", failure, result_path="$"))
+        sfn.Chain.start(_step(scope, steps, "render", ends.release, result_path="$"))
         .next(send)
-        .next(_step(scope, steps, "record", failure, outcome=Outcome.SENT))
-        .next(sfn.Succeed(scope, "Sent", comment="SES accepted the mail."))
+        .next(_step(scope, steps, "record", ends.failure, outcome=Outcome.SENT))
+        .next(ends.sent)
     )
 
 
 def _rejection(scope: Construct, steps: Steps, failure: sfn.IChainable) -> sfn.IChainable:
-    """Record what is refused for good: an invalid event, or a mail that SES will never take."""
+    """Record what is refused: an invalid event, or a mail that SES does not take as it is."""
     return _step(
         scope, steps, "record", failure, state="RecordRejected", outcome=Outcome.REJECTED
     ).next(sfn.Succeed(scope, "Rejected", comment="Kept with its reasons; not retried."))
 
 
-def _failure(scope: Construct, steps: Steps) -> sfn.IChainable:
+def _release(scope: Construct, steps: Steps, failure: sfn.IChainable) -> sfn.IChainable:
+    """End the claim's lease, so that the next attempt need not wait until it ends by itself."""
+    release = _task(scope, steps, "record", state="Release", outcome=Outcome.RELEASED)
+    release.add_catch(failure, errors=["States.ALL"], result_path=sfn.JsonPath.DISCARD)
+    return release.next(failure)
+
+
+_LAST_RECEIVE = sfn.Condition.boolean_equals("$.lastReceive", True)  # noqa: FBT003 - CDK's signature
+
+
+def _failure(scope: Construct, steps: Steps, *, sent: sfn.IChainable) -> sfn.IChainable:
     """Decide what a failed step means: wait, look at a bug, or give up."""
     deferred = _fail(
         scope, FailureEnd.DEFERRED, "The cause passes by itself; the message waits on the queue."
@@ -136,63 +166,79 @@ def _failure(scope: Construct, steps: Steps) -> sfn.IChainable:
     failed = _fail(
         scope, FailureEnd.FAILED, "A bug; a few more attempts, then the dead-letter queue."
     )
-    gave_up = _fail(
-        scope,
-        FailureEnd.GAVE_UP,
-        "The last attempt failed; the event is in the dead-letter queue.",
-    )
-    give_up = _task(scope, steps, "record", state="RecordFailed", outcome=Outcome.FAILED)
-    _retry(give_up)
-    # A bug in the record step cannot be recorded either; what passes is worth coming back for.
-    give_up.add_catch(gave_up, errors=[UnexpectedError.__name__], result_path="$.error")
-    give_up.add_catch(deferred, errors=["States.ALL"], result_path="$.error")
-    give_up.next(gave_up)
     bug = sfn.Condition.string_equals("$.error.Error", UnexpectedError.__name__)
-    last_attempt = sfn.Condition.or_(
-        _attempt_is_at_least(limits.QUEUE_MAX_RECEIVES),
-        sfn.Condition.and_(bug, _attempt_is_at_least(limits.UNEXPECTED_MAX_ATTEMPTS)),
+    last_of_a_bug = sfn.Condition.number_greater_than_equals(
+        "$.attempt", limits.UNEXPECTED_MAX_ATTEMPTS
     )
+    last = sfn.Condition.or_(_LAST_RECEIVE, sfn.Condition.and_(bug, last_of_a_bug))
     return (
         sfn.Choice(scope, "WhatFailed?", comment="Will it pass, is it a bug, was it the last try?")
-        .when(last_attempt, give_up)
+        .when(last, _give_up(scope, steps, sent=sent, deferred=deferred))
         .when(bug, failed)
         .otherwise(deferred)
     )
 
 
-def _in_doubt(scope: Construct, failure: sfn.IChainable) -> sfn.IChainable:
+def _give_up(
+    scope: Construct, steps: Steps, *, sent: sfn.IChainable, deferred: sfn.IChainable
+) -> sfn.IChainable:
+    """Record the end, unless SES turns out to have the mail."""
+    gave_up = _fail(
+        scope,
+        FailureEnd.GAVE_UP,
+        "The last attempt failed; the event is in the dead-letter queue.",
+    )
+    give_up = _task(
+        scope,
+        steps,
+        "record",
+        state="RecordFailed",
+        outcome=Outcome.FAILED,
+        result_path="$.recorded",
+    )
+    _retry(give_up)
+    # A bug in the record step cannot be recorded either; what passes is worth coming back for.
+    give_up.add_catch(gave_up, errors=[UnexpectedError.__name__], result_path="$.error")
+    give_up.add_catch(deferred, errors=["States.ALL"], result_path="$.error")
+    settled = sfn.Condition.boolean_equals("$.recorded.settled", True)  # noqa: FBT003 - CDK's signature
+    return give_up.next(
+        sfn.Choice(scope, "Settled?", comment="Is SES known to have the mail?")
+        .when(settled, sent)
+        .otherwise(gave_up)
+    )
+
+
+def _handed_over(scope: Construct, ends: _Ends) -> sfn.IChainable:
     """Tell a send step that may have handed the mail to SES from one that certainly did not.
 
-    Errors of Lambda and Step Functions have a dot in their names, and say nothing of how far the step
-    came. Whatever is raised inside the handler becomes one of our own errors, which say it. A name that
-    is neither was raised while the function's code was loaded, before the handler ran.
+    Errors of Lambda and Step Functions have a dot in their names. But for those that say that the
+    function did not run, they say nothing of how far the step came. Whatever is raised inside the handler
+    becomes one of our own errors, which say it. A name that is neither was raised while the function's
+    code was loaded, before the handler ran.
     """
     error = "$.error.Error"
     not_told = sfn.Condition.and_(
         sfn.Condition.string_matches(error, "*.*"),
-        sfn.Condition.not_(sfn.Condition.string_equals(error, NOT_INVOKED)),
+        *(sfn.Condition.not_(sfn.Condition.string_matches(error, name)) for name in NOT_RUN),
     )
+    may_have_it = sfn.Condition.or_(
+        sfn.Condition.string_equals(error, SendOutcomeUnknown.__name__), not_told
+    )
+    in_doubt = _fail(
+        scope,
+        FailureEnd.IN_DOUBT,
+        "SES may have the mail; its own event settles it, or the grace period.",
+    )
+    without_claim = [error_class.__name__ for error_class in (*DEFERRED, ClaimLost)]
     return (
         sfn.Choice(scope, "HandedOver?", comment="May SES have the mail?")
+        .when(sfn.Condition.and_(may_have_it, sfn.Condition.not_(_LAST_RECEIVE)), in_doubt)
         .when(
-            sfn.Condition.and_(
-                sfn.Condition.or_(
-                    sfn.Condition.string_equals(error, SendOutcomeUnknown.__name__), not_told
-                ),
-                sfn.Condition.not_(_attempt_is_at_least(limits.QUEUE_MAX_RECEIVES)),
-            ),
-            _fail(
-                scope,
-                FailureEnd.IN_DOUBT,
-                "SES may have the mail; its own event settles it, or the grace period.",
-            ),
+            sfn.Condition.or_(*(sfn.Condition.string_equals(error, n) for n in without_claim)),
+            ends.failure,
         )
-        .otherwise(failure)
+        .otherwise(ends.release)
     )
-
-
-def _attempt_is_at_least(least: int) -> sfn.Condition:
-    return sfn.Condition.number_greater_than_equals("$.attempt", least)
 
 
 def _fail(scope: Construct, end: FailureEnd, comment: str) -> sfn.Fail:

@@ -11,7 +11,12 @@ from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 
 from steps.contract import limits
-from steps.contract.errors import LedgerUnavailable, SendThrottled, UnexpectedError
+from steps.contract.errors import (
+    LedgerUnavailable,
+    SendThrottled,
+    SesUnreachable,
+    UnexpectedError,
+)
 
 if TYPE_CHECKING:
     from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -19,7 +24,27 @@ if TYPE_CHECKING:
 NOT_INVOKED = "Lambda.TooManyRequestsException"
 """Lambda throttled the invocation: the function did not run."""
 
-SEND_AGAIN = (SendThrottled.__name__, LedgerUnavailable.__name__, NOT_INVOKED)
+NOT_RUN = (
+    NOT_INVOKED,
+    "Lambda.CodeArtifactUser*",
+    "Lambda.KMS*",
+    "Lambda.ResourceConflictException",
+    "Lambda.ResourceNotFoundException",
+    "Lambda.ResourceNotReadyException",
+    "Runtime.HandlerNotFound",
+    "Runtime.ImportModuleError",
+    "Runtime.MalformedHandlerName",
+    "Runtime.UserCodeSyntaxError",
+)
+"""Errors, as patterns, of a function that did not run: Lambda did not invoke it (Lambda API Reference, Invoke,
+Errors), or its code could not be loaded."""
+
+SEND_AGAIN = (
+    SendThrottled.__name__,
+    SesUnreachable.__name__,
+    LedgerUnavailable.__name__,
+    NOT_INVOKED,
+)
 """After these SES certainly does not have the mail, and the send step may be tried again at once."""
 
 

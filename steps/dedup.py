@@ -48,16 +48,13 @@ def claim(
     for _ in range(limits.CLAIM_WRITES):
         record = table.write(request)
         if record is None:
-            if in_doubt:
-                count(Metric.IN_DOUBT)
-                logger.warning("in doubt: no event of SES's came, sending again")
-            return Claim(result=ClaimResult.NEW, retryAfter=0)
+            return _new(in_doubt=in_doubt)
         if not record:  # Deleted between our write and its answer.
             request, in_doubt = put, False
             continue
         match rules.judge(record, owner=owner, now=now, grace=grace):
-            case rules.New():
-                return Claim(result=ClaimResult.NEW, retryAfter=0)
+            case rules.New(in_doubt):
+                return _new(in_doubt=in_doubt)
             case rules.Duplicate(status):
                 count(Metric.DUPLICATE)
                 logger.info("duplicate", status=status)
@@ -67,6 +64,13 @@ def claim(
             case rules.TakeOver(request, in_doubt):
                 pass
     raise LedgerUnavailable("the record changed under the claim each time")
+
+
+def _new(*, in_doubt: bool) -> Claim:
+    if in_doubt:
+        count(Metric.IN_DOUBT)
+        logger.warning("in doubt: no event of SES's came, sending again")
+    return Claim(result=ClaimResult.NEW, retryAfter=0)
 
 
 def _put(state: State, owner: str, now: float) -> rules.Put:

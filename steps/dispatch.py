@@ -16,20 +16,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
+from steps.aws.ledger_table import LedgerTable
 from steps.aws.pace import Pace
 from steps.aws.queue import OrderQueue
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import limits
 from steps.contract.errors import (
+    OrderMailError,
     QueueUnavailable,
     QuotaExceeded,
     SendingPaused,
+    UnexpectedError,
     WorkflowUnavailable,
 )
-from steps.contract.handler import count, lambda_handler, logger
+from steps.contract.handler import count, lambda_handler, log_unexpected, logger
 from steps.contract.metrics import Metric
 from steps.contract.settings import FunctionSettings
 from steps.contract.state import ClaimResult, FailureEnd
+from steps.ledger import rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -80,7 +84,7 @@ class BatchResponse(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchSettings(FunctionSettings):
-    """The workflow's ARN, both queues' URLs, and the table with the sending slots."""
+    """The workflow's ARN, both queues' URLs, and the table with the sending slots and the attempts."""
 
     order_workflow: str
     order_queue: str
@@ -130,16 +134,16 @@ def execution_name(message: str, message_id: str, receives: int) -> str:
     if re.fullmatch(r"[\w.#/-]+", order_id, re.ASCII):
         shown = re.sub(r"[.#/]", "-", order_id)
     else:
-        shown = hashlib.sha256(order_id.encode()).hexdigest()[:16]
+        shown = hashlib.sha256(order_id.encode("utf-8", "backslashreplace")).hexdigest()[:16]
     end = f"-{message_id[:8]}-{receives}"
     return shown[: NAME_MAX - len(end)] + end
 
 
-def dispose(execution: OrderExecution, receives: int) -> Disposition:
+def dispose(execution: OrderExecution, *, receives: int, attempt: int) -> Disposition:
     """Say what becomes of a message after its execution.
 
     Whether to give up is the workflow's decision, except where it came to none: it broke, it timed out,
-    or it could not record its decision, and the queue lets the message go after this receive.
+    or it could not record its decision, and this was the last receive or the last attempt.
     """
     if execution.status == "SUCCEEDED":
         claim = execution.output.get("claim", {})
@@ -149,11 +153,14 @@ def dispose(execution: OrderExecution, receives: int) -> Disposition:
         return Done()
     if execution.end is FailureEnd.GAVE_UP:
         return DeadLetter(execution.error, execution.arn, counted=True)
-    workflow_broke = execution.status == "FAILED" and execution.end is None
-    last = limits.UNEXPECTED_MAX_ATTEMPTS if workflow_broke else limits.QUEUE_MAX_RECEIVES
-    if receives >= last:
+    if is_last(receives) or (execution.broke and attempt >= limits.UNEXPECTED_MAX_ATTEMPTS):
         return DeadLetter(execution.error, execution.arn)
     return Later(limits.retry_delay(receives), execution.error)
+
+
+def is_last(receives: int) -> bool:
+    """Whether this is the last of a message's receives."""
+    return receives >= limits.QUEUE_MAX_RECEIVES
 
 
 def in_parallel(run: Callable[..., Answer], *arguments: Iterable[object]) -> list[Answer]:
@@ -169,6 +176,7 @@ class Dispatcher:
     workflow: OrderWorkflow
     queue: OrderQueue
     pace: Pace
+    table: LedgerTable
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     each: Callable[..., list[Disposition] | list[bool]] = in_parallel
@@ -188,27 +196,73 @@ class Dispatcher:
     def _dispositions(self, records: list[SqsRecord]) -> list[Disposition]:
         account = self.pace.account()
         if not account.enabled:
-            return _put_off(records, SendingPaused.__name__)
+            return self._put_off(records, SendingPaused.__name__)
         if account.quota_left <= 0:
-            return _put_off(records, QuotaExceeded.__name__)
+            return self._put_off(records, QuotaExceeded.__name__)
         if (slots := self.pace.reserve(len(records), account.rate)) is None:
-            return _put_off(records, PACED)
+            return self._put_off(records, PACED)
         return self.each(self._dispatch, records, slots)  # type: ignore[return-value]
 
+    def _put_off(self, records: list[SqsRecord], reason: str) -> list[Disposition]:
+        """Let messages wait. One that cannot wait any more is run, so that giving it up is recorded."""
+
+        def put_off(record: SqsRecord) -> Disposition:
+            if is_last(receives := _receives(record)):
+                return self._dispatch(record, self.clock())
+            return Later(limits.retry_delay(receives), reason)
+
+        return self.each(put_off, records)  # type: ignore[return-value]
+
     def _dispatch(self, record: SqsRecord, slot: float) -> Disposition:
-        """Wait for the message's sending slot, then run it through the order workflow."""
+        """Wait for the message's sending slot, then run it; nothing in it may take the batch down."""
         self.sleep(max(0.0, slot - self.clock()))
-        message, receives = record["body"], _receives(record)
-        request = json.dumps({"message": message, "attempt": receives}, ensure_ascii=False)
-        if len(request.encode()) > limits.MESSAGE_MAX_BYTES:
-            return DeadLetter(MESSAGE_TOO_LARGE)
+        receives = _receives(record)
         try:
-            execution = self.workflow.run(
-                name=execution_name(message, record["messageId"], receives), request=request
-            )
+            return self._run(record, receives)
         except WorkflowUnavailable as error:
-            return Later(limits.retry_delay(receives), type(error).__name__)
-        return dispose(execution, receives)
+            reason = type(error).__name__
+        except Exception as error:
+            log_unexpected(error)
+            reason = UnexpectedError.__name__
+            self._count_attempt(record["messageId"], f"dispatcher-{receives}")
+            if self._attempts(record["messageId"]) >= limits.UNEXPECTED_MAX_ATTEMPTS:
+                return DeadLetter(reason)
+        return (
+            DeadLetter(reason) if is_last(receives) else Later(limits.retry_delay(receives), reason)
+        )
+
+    def _run(self, record: SqsRecord, receives: int) -> Disposition:
+        message_id = record["messageId"]
+        attempt = self._attempts(message_id) + 1 if receives > 1 else 1
+        order_event = {
+            "message": record["body"],
+            "attempt": attempt,
+            "lastReceive": is_last(receives),
+        }
+        request = json.dumps(order_event, ensure_ascii=False)
+        if len(request.encode("utf-8", "backslashreplace")) > limits.MESSAGE_MAX_BYTES:
+            return DeadLetter(MESSAGE_TOO_LARGE)
+        execution = self.workflow.run(
+            name=execution_name(record["body"], message_id, receives), request=request
+        )
+        if execution.broke or execution.end is FailureEnd.FAILED:
+            self._count_attempt(message_id, execution.arn)
+        return dispose(execution, receives=receives, attempt=attempt)
+
+    def _attempts(self, message_id: str) -> int:
+        """Return how many executions of a message have failed by a bug, as far as is known."""
+        try:
+            return len(self.table.read(rules.attempts_id(message_id)).get("executions", ()))
+        except OrderMailError as error:
+            logger.warning("attempts not read", message_id=message_id, reason=str(error))
+            return 0
+
+    def _count_attempt(self, message_id: str, execution: str) -> None:
+        attempted = rules.attempted(message_id=message_id, execution=execution, now=self.clock())
+        try:
+            self.table.write(attempted)
+        except OrderMailError as error:
+            logger.warning("attempt not counted", message_id=message_id, reason=str(error))
 
     def _settle(self, record: SqsRecord, disposition: Disposition) -> bool:
         """Carry a disposition out; return whether the message may leave the order queue."""
@@ -227,11 +281,10 @@ class Dispatcher:
         except QueueUnavailable as error:
             logger.warning("message stays on the queue", message_id=message_id, reason=str(error))
             return False
+        except Exception as error:
+            log_unexpected(error)
+            return False
         return True
-
-
-def _put_off(records: list[SqsRecord], reason: str) -> list[Disposition]:
-    return [Later(limits.retry_delay(_receives(r)), reason) for r in records]
 
 
 def _receives(record: SqsRecord) -> int:
@@ -246,6 +299,7 @@ def _dispatcher() -> Dispatcher:
         workflow=OrderWorkflow(settings.order_workflow),
         queue=OrderQueue(url=settings.order_queue, dead_letters_url=settings.dead_letter_queue),
         pace=Pace(settings.tracking_table),
+        table=LedgerTable(settings.tracking_table),
     )
 
 

@@ -12,13 +12,16 @@ from steps.contract.handler import count, lambda_handler, logger
 from steps.contract.metrics import Metric
 from steps.contract.settings import FunctionSettings
 from steps.ledger import rules, ses_events
-from steps.ledger.rules import UNSENT, Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from steps.ledger.rules import Record
     from steps.ledger.ses_events import SesEvent
+
+
+INVOCATION_DIGITS = 8
+"""Of a request id: enough to tell the invocations of one mail apart."""
 
 
 class SnsMessage(TypedDict):
@@ -46,8 +49,11 @@ class FeedbackSettings(FunctionSettings):
     tracking_table: str
 
 
-def apply_event(message: str, *, table: LedgerTable) -> None:
+def apply_event(message: str, *, table: LedgerTable, by: str) -> None:
     """Fold one event into its record; a repetition changes nothing and counts nothing.
+
+    `by` names the invocation. Lambda repeats a failed one under the same name, which then counts what the
+    failed one wrote and may not have counted.
 
     Raises:
         InvalidSesEvent: it is no SES event.
@@ -65,49 +71,40 @@ def apply_event(message: str, *, table: LedgerTable) -> None:
         if not record:
             raise RecordNotFound(f"no record {notification_id}")
         logger.append_keys(order_id=record["orderId"], message_id=event.message_id)
-        update = _update(record, event)
+        update = rules.learn(record, event, by=by)
         if update is None:
+            if rules.is_own(record, event, by=by):
+                _report(event, first=record.get("promotedBy") == by)
             return
         if table.write(update) is None:
-            _report(Status(record["status"]), event)
+            _report(event, first=not rules.is_settled(record))
+            if rules.is_second(record, event):
+                _report_second(record)
             return
     raise LedgerUnavailable("the record kept changing under the event")
 
 
-def _update(record: Record, event: SesEvent) -> rules.Update | None:
-    """Return the write that folds an event in; None where it says what is recorded already."""
-    seen = Status(record["status"])
-    status = rules.fold(seen, [event.status])
-    if event.identity in record.get("events", ()):
-        return None
-    if event.status is Status.SENT and status is seen and record.get("messageId"):
-        return None
-    return rules.reported(
-        notification_id=record["notificationId"],
-        seen=seen,
-        status=status,
-        identity=event.identity,
-        message_id=event.message_id,
-        sent_at=event.sent_at,
-        reason=event.reason if status is event.status is not Status.SENT else None,
-    )
-
-
-def _report(seen: Status, event: SesEvent) -> None:
-    status = rules.fold(seen, [event.status])
+def _report(event: SesEvent, *, first: bool) -> None:
     if event.metric:
         count(event.metric)
-    if seen in UNSENT and status not in UNSENT:
+    if first:
         count(Metric.SENT)  # The send step's own answer never came.
-    logger.info("reported", event=event.identity, status=status)
+    logger.info("reported", event=event.identity, status=event.status)
+
+
+def _report_second(record: Record) -> None:
+    logger.warning("a second mail went out")
+    if rules.is_unflagged(record):
+        count(Metric.IN_DOUBT)
 
 
 @lambda_handler
-def handler(event: SnsEvent, _context: LambdaContext) -> None:
+def handler(event: SnsEvent, context: LambdaContext) -> None:
     """Take SNS records, one or more. A failure repeats the invocation, which is safe."""
+    by = context.aws_request_id[:INVOCATION_DIGITS]
     table = LedgerTable(FeedbackSettings.from_env().tracking_table)
     for record in event["Records"]:
         try:
-            apply_event(record["Sns"]["Message"], table=table)
+            apply_event(record["Sns"]["Message"], table=table, by=by)
         finally:
             logger.remove_keys(["order_id", "message_id"])

@@ -7,17 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steps.aws.ledger_table import LedgerTable
+from steps.contract import limits
+from steps.contract.errors import LedgerUnavailable
 from steps.contract.handler import count, logger, step_handler
 from steps.contract.metrics import Metric
 from steps.contract.settings import FunctionSettings
-from steps.contract.state import Outcome
-from steps.ledger import rules
-from steps.ledger.rules import Status
+from steps.contract.state import Outcome, Recorded
+from steps.ledger import rules, ses_events
+from steps.ledger.status import Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from steps.contract.state import State, StepEvent
+    from steps.ledger.rules import Record
+
+
+RECEIPT = "receipt"
+"""Who learned that SES accepted the mail, where that was this step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,42 +34,91 @@ class RecordSettings(FunctionSettings):
     tracking_table: str
 
 
-def record_sent(state: State, owner: str, *, table: LedgerTable) -> Status:
-    """Record SES's acceptance; return the status that the record has then."""
+def record_sent(state: State, owner: str, *, table: LedgerTable, now: float) -> Recorded:
+    """Record SES's acceptance, whatever the record says by now: a receipt is proof.
+
+    Raises:
+        LedgerUnavailable: the table did not answer, or the record kept changing.
+    """
     receipt = state["receipt"]
-    record = table.write(
-        rules.sent(
-            notification_id=state["notificationId"],
-            owner=owner,
-            message_id=receipt["messageId"],
-            sent_at=receipt["sentAt"],
-        )
+    event = ses_events.receipt(receipt["messageId"], receipt["sentAt"])
+    request: rules.Put | rules.Update = rules.sent(
+        notification_id=state["notificationId"],
+        owner=owner,
+        handover_id=receipt["handoverId"],
+        message_id=receipt["messageId"],
+        sent_at=receipt["sentAt"],
     )
-    if record is None:
+    record: Record = {}
+    for _ in range(limits.RECORD_WRITES):
+        in_the_way = table.write(request)
+        if in_the_way is None:
+            return _accepted(record, event)
+        record = in_the_way
+        if not record:
+            logger.error("the record of an accepted mail is gone", message_id=event.message_id)
+            request = _restored(state, owner, now)
+        elif (learned := rules.learn(record, event, by=RECEIPT)) is None:
+            if record.get("promotedBy", RECEIPT) == RECEIPT:
+                count(Metric.SENT)  # Our own write; its answer was lost.
+            return _recorded(record)
+        else:
+            request = learned
+    raise LedgerUnavailable("the record changed under the receipt each time")
+
+
+def _accepted(before: Record, event: ses_events.SesEvent) -> Recorded:
+    """Count what our write has changed, and say what the record is then."""
+    if not before or not rules.is_settled(before):
         count(Metric.SENT)
-        return Status.SENT
-    return Status(record.get("status", Status.SENT))
+        return {"status": Status.SENT, "settled": True}
+    logger.warning("a second mail went out", second_message_id=event.message_id)
+    if rules.is_unflagged(before):
+        count(Metric.IN_DOUBT)
+    return _recorded(before)
 
 
-def record_rejected(state: State, owner: str, *, table: LedgerTable, now: float) -> Status:
-    """Record an invalid event with its reasons, or a mail that SES refused for good."""
+def _restored(state: State, owner: str, now: float) -> rules.Put:
+    return rules.restored(
+        notification_id=state["notificationId"],
+        order_id=state["orderId"],
+        recipient=state["email"]["to"],
+        owner=owner,
+        message_id=state["receipt"]["messageId"],
+        sent_at=state["receipt"]["sentAt"],
+        now=now,
+    )
+
+
+def record_rejected(state: State, owner: str, *, table: LedgerTable, now: float) -> Recorded:
+    """Record an invalid event with its reasons, or a mail that SES refuses as it is."""
     if rejection := state.get("rejection"):
+        if claimed := rejection.get("claimed"):
+            table.write(rules.abandoned(notification_id=claimed, rejection=rejection, now=now))
         request: rules.Put | rules.Update = rules.rejected(
-            notification_id=state["notificationId"], rejection=rejection, now=now
+            notification_id=state["notificationId"], rejection=rejection, owner=owner, now=now
         )
     else:
         request = _ended(state, owner, Status.REJECTED, now)
-    if table.write(request) is None:
-        count(Metric.REJECTED)
-    return Status.REJECTED
+    return _written(table.write(request), owner, Status.REJECTED, Metric.REJECTED)
 
 
-def record_failed(state: State, owner: str, *, table: LedgerTable, now: float) -> Status:
-    """Record that we gave up. Without a claim there is no record; the dead letter tells of it."""
-    if state.get("claim"):
-        table.write(_ended(state, owner, Status.FAILED, now))
-    count(Metric.FAILED)
-    return Status.FAILED
+def record_failed(state: State, owner: str, *, table: LedgerTable, now: float) -> Recorded:
+    """Record that we gave up, unless SES has the mail. Without a record the dead letter tells of it."""
+    if "receipt" in state:
+        return record_sent(state, owner, table=table, now=now)
+    if "notificationId" not in state:
+        return _written({}, owner, Status.FAILED, Metric.FAILED)
+    record = table.write(_ended(state, owner, Status.FAILED, now))
+    return _written(record, owner, Status.FAILED, Metric.FAILED)
+
+
+def release(state: State, owner: str, *, table: LedgerTable, now: float) -> Recorded:
+    """End the claim's lease after a failure before SES was called."""
+    record = table.write(
+        rules.released(notification_id=state["notificationId"], owner=owner, now=now)
+    )
+    return _recorded(record or {"status": Status.CLAIMED})
 
 
 def _ended(state: State, owner: str, status: Status, now: float) -> rules.Update:
@@ -75,17 +131,34 @@ def _ended(state: State, owner: str, status: Status, now: float) -> rules.Update
     )
 
 
+def _written(in_the_way: Record | None, owner: str, end: Status, metric: Metric) -> Recorded:
+    """Count an end where it is one; say what the record is after our write."""
+    ours = in_the_way and in_the_way.get("owner") == owner and in_the_way["status"] == end
+    if (
+        not in_the_way or ours
+    ):  # Written; or no record, which the end does not need; or written before.
+        count(metric)
+        return {"status": end, "settled": False}
+    return _recorded(in_the_way)
+
+
+def _recorded(record: Record) -> Recorded:
+    return {"status": record["status"], "settled": rules.is_settled(record)}
+
+
+_RECORDERS = {
+    Outcome.SENT: record_sent,
+    Outcome.REJECTED: record_rejected,
+    Outcome.FAILED: record_failed,
+    Outcome.RELEASED: release,
+}
+
+
 @step_handler
-def handler(event: StepEvent, _context: LambdaContext) -> dict[str, str]:
-    """Take `{execution, outcome, state}`, return the record's status."""
+def handler(event: StepEvent, _context: LambdaContext) -> Recorded:
+    """Take `{execution, outcome, state}`, return what the record says then."""
     table = LedgerTable(RecordSettings.from_env().tracking_table)
-    state, owner = event["state"], event["execution"]
-    match Outcome(event["outcome"]):
-        case Outcome.SENT:
-            status = record_sent(state, owner, table=table)
-        case Outcome.REJECTED:
-            status = record_rejected(state, owner, table=table, now=time.time())
-        case Outcome.FAILED:
-            status = record_failed(state, owner, table=table, now=time.time())
-    logger.info("recorded", status=status)
-    return {"status": status}
+    recorder = _RECORDERS[Outcome(event["outcome"])]
+    recorded = recorder(event["state"], event["execution"], table=table, now=time.time())
+    logger.info("recorded", status=recorded["status"])
+    return recorded

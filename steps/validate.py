@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from steps.contract.handler import logger, step_handler
-from steps.kinds.parsing import InvalidEvent, parse
+from steps.kinds.parsing import InvalidEvent, identify, parse, printable
 from steps.ledger import rules
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from steps.contract.state import State, StepEvent
+    from steps.contract.state import Rejection, State, StepEvent
 
 UNKNOWN_ORDER = "UNKNOWN"
 """The order id under which an event is kept that names none, so that `OrderIdIndex` finds it."""
@@ -21,14 +21,16 @@ KEPT_CHARACTERS = 64 * 1024
 """How much of a rejected message is kept: an item of the table holds 400 KB, an execution 256 KiB."""
 
 
-def validate(message: str, attempt: int, now: datetime) -> State:
+def validate(state: State, now: datetime) -> State:
     """Return the state to go on with: `order` for a valid message, else `rejection`."""
+    message = state["message"]
     try:
         order = parse(message, now)
     except InvalidEvent as invalid:
-        return _rejected(message, attempt, invalid)
+        return _rejected(state, invalid)
     return {
-        "attempt": attempt,
+        "attempt": state["attempt"],
+        "lastReceive": state["lastReceive"],
         "orderId": order.order_id,
         "notificationId": rules.notification_id(
             order.order_id, order.event_type, order.customer_email
@@ -37,25 +39,32 @@ def validate(message: str, attempt: int, now: datetime) -> State:
     }
 
 
-def _rejected(message: str, attempt: int, invalid: InvalidEvent) -> State:
+def _rejected(state: State, invalid: InvalidEvent) -> State:
+    message = state["message"]
     fields = invalid.raw if isinstance(invalid.raw, dict) else {}
     order_id, recipient = fields.get("orderId"), fields.get("customerEmail")
+    rejection: Rejection = {
+        "orderId": printable(order_id[:128])
+        if isinstance(order_id, str) and order_id
+        else UNKNOWN_ORDER,
+        "customerEmail": printable(recipient[:320]) if isinstance(recipient, str) else "",
+        "event": printable(message[:KEPT_CHARACTERS]),
+        "reasons": invalid.reasons[:100],
+    }
+    if identity := identify(fields):
+        rejection["claimed"] = rules.notification_id(*identity)
     return {
-        "attempt": attempt,
-        "notificationId": rules.rejected_id(message),
-        "rejection": {
-            "orderId": order_id[:128] if isinstance(order_id, str) and order_id else UNKNOWN_ORDER,
-            "customerEmail": recipient[:320] if isinstance(recipient, str) else "",
-            "event": message[:KEPT_CHARACTERS],
-            "reasons": invalid.reasons[:100],
-        },
+        "attempt": state["attempt"],
+        "lastReceive": state["lastReceive"],
+        "notificationId": rules.rejected_id(printable(message)),
+        "rejection": rejection,
     }
 
 
 @step_handler
 def handler(event: StepEvent, _context: LambdaContext) -> State:
-    """Take `{state: {message, attempt}}`, return the next state."""
-    state = validate(event["state"]["message"], event["state"]["attempt"], datetime.now(UTC))
+    """Take `{state: {message, attempt, lastReceive}}`, return the next state."""
+    state = validate(event["state"], datetime.now(UTC))
     if rejection := state.get("rejection"):
         logger.warning("event rejected", fields=[r["path"] for r in rejection["reasons"]])
     return state

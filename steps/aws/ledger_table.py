@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from steps.aws.sdk import client_config, error_code, is_server_error, translated
+from steps.aws.sdk import client_config, error_code, translated
 from steps.contract import limits
 from steps.contract.errors import LedgerUnavailable, OrderMailError, UnexpectedError
 from steps.ledger.rules import Put, Record, Update
@@ -26,17 +26,16 @@ MESSAGE_ID_INDEX = "MessageIdIndex"
 serialize = TypeSerializer().serialize
 deserialize = TypeDeserializer().deserialize
 
-_PASSES = {
-    "InternalServerError",
-    "LimitExceededException",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "ThrottlingException",
-    "TransactionConflictException",
+_OUR_FAULT = {
+    "ItemCollectionSizeLimitExceededException",
+    "SerializationException",
+    "ValidationException",
 }
-"""Answers that are about the moment (Amazon DynamoDB Developer Guide, "Error handling"); any other 4xx
-is a bug of ours."""
+"""Answers that say that the request itself is wrong (Amazon DynamoDB Developer Guide, "Error handling").
+
+Any other is about the moment: a throttle, a key that cannot be used just now, a permission or a table that
+a deployment has yet to bring. It passes, or somebody mends it while the messages wait.
+"""
 
 
 @functools.cache
@@ -56,8 +55,7 @@ def ledger_errors() -> AbstractContextManager[None]:
     """Raise LedgerUnavailable for what passes, UnexpectedError for what does not."""
 
     def refused(error: ClientError) -> type[OrderMailError]:
-        passes = error_code(error) in _PASSES or is_server_error(error)
-        return LedgerUnavailable if passes else UnexpectedError
+        return UnexpectedError if error_code(error) in _OUR_FAULT else LedgerUnavailable
 
     return translated("DynamoDB", LedgerUnavailable, refused)
 

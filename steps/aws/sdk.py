@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from steps.contract.errors import OrderMailError
 
@@ -46,10 +46,12 @@ def translated(
     service: str,
     unavailable: type[OrderMailError],
     refused: Callable[[ClientError], type[OrderMailError]] | None = None,
+    unmade: Mapping[type[BotoCoreError], type[OrderMailError]] | None = None,
 ) -> Iterator[None]:
     """Raise our own error for whatever the SDK raises: `service` answered a code, or did not answer.
 
-    `unavailable` is raised where no answer came; for an answer `refused` chooses, where there is one.
+    `unavailable` is raised where no answer came; for an answer `refused` chooses, where there is one. So
+    does `unmade` for a request that never left.
     """
     try:
         yield
@@ -57,4 +59,8 @@ def translated(
         ours = refused(error) if refused else unavailable
         raise ours(f"{service} answered {error_code(error)}") from error
     except BotoCoreError as error:
-        raise unavailable(f"no answer from {service} ({type(error).__name__})") from error
+        name = type(error).__name__
+        for kind, ours in (unmade or {}).items():
+            if isinstance(error, kind):
+                raise ours(f"no request to {service} was made ({name})") from error
+        raise unavailable(f"no answer from {service} ({name})") from error

@@ -12,6 +12,17 @@ from email.utils import formataddr
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+)
 
 from steps.aws.sdk import client_config, error_code, is_server_error, translated
 from steps.contract import limits
@@ -24,6 +35,7 @@ from steps.contract.errors import (
     SendRejected,
     SendThrottled,
     SesUnavailable,
+    SesUnreachable,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +59,23 @@ _REFUSALS: dict[str, type[OrderMailError]] = {
     "BadRequestException": SendRejected,
 }
 """SES v2 API Reference, SendEmail, Errors; the common errors for throttling and access."""
+
+_UNMADE: dict[type[BotoCoreError], type[OrderMailError]] = {
+    ParamValidationError: SendRejected,
+    **dict.fromkeys(
+        (
+            ConnectTimeoutError,
+            CredentialRetrievalError,
+            EndpointConnectionError,
+            NoCredentialsError,
+            NoRegionError,
+            PartialCredentialsError,
+            ProxyConnectionError,
+        ),
+        SesUnreachable,
+    ),
+}
+"""The SDK's errors before it has sent a byte of the request; after any other SES may have the mail."""
 
 
 @functools.cache
@@ -78,7 +107,7 @@ class Ses:
             SendRejected: SES will never accept it.
             SendOutcomeUnknown: no answer or a 5xx; the mail may be on its way.
         """
-        with translated("SES", SendOutcomeUnknown, _refusal):
+        with translated("SES", SendOutcomeUnknown, _refusal, _UNMADE):
             answer = sesv2().send_email(
                 FromEmailAddress=from_field(email["fromName"], self.sender),
                 ReplyToAddresses=[email["replyTo"]],

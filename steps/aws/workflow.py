@@ -48,6 +48,11 @@ class OrderExecution:
     error: str = ""
     output: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def broke(self) -> bool:
+        """Whether the workflow itself failed: in no Fail state of its own, and not by taking too long."""
+        return self.status == "FAILED" and self.end is None
+
     @classmethod
     def failed(cls, arn: str, error: str, cause: str) -> OrderExecution:
         """Read the error and cause of a failed execution; a Fail state's cause holds the original's."""

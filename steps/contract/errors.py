@@ -11,8 +11,9 @@ OrderMailError
 │   ├── SendThrottled     faster than the account's send rate
 │   ├── QuotaExceeded     the account's 24 hour quota is used up
 │   ├── SendingPaused     SES or an operator paused sending
-│   └── SenderNotReady    the sender or the configuration set is not (yet) usable
-├── SendRejected          SES refuses this mail for good
+│   ├── SenderNotReady    the sender or the configuration set is not (yet) usable
+│   └── SesUnreachable    no connection to SES, or no credentials for it: the mail never left
+├── SendRejected          SES refuses this mail as it is
 ├── InvalidSesEvent       what came from SES's topic is no event of SES's
 ├── RecordNotFound        an event of SES's about a mail that no record knows (yet)
 ├── SendOutcomeUnknown    no answer, or a 5xx: SES may have accepted the mail
@@ -71,8 +72,15 @@ class SenderNotReady(SendDeferred):
     """Sender not verified, configuration set missing, or the step's role not allowed to send."""
 
 
+class SesUnreachable(SendDeferred):
+    """The request was never made: no connection, no credentials."""
+
+
 class SendRejected(OrderMailError):
-    """`MessageRejected` or `BadRequestException`: this mail will never be accepted."""
+    """`MessageRejected`, `BadRequestException`, or no valid request: this mail will never be accepted.
+
+    The event may be mended and published again.
+    """
 
 
 class SendOutcomeUnknown(OrderMailError):
@@ -91,5 +99,5 @@ class UnexpectedError(OrderMailError):
     """A bug. Holds the original's class and place; its message stays out of logs and causes."""
 
 
-DEFERRED = (SendThrottled, QuotaExceeded, SendingPaused, SenderNotReady)
-"""The errors after which a mail waits on the queue until the cause is gone."""
+DEFERRED = (SendThrottled, QuotaExceeded, SendingPaused, SenderNotReady, SesUnreachable)
+"""The errors after which a mail waits on the queue until the cause is gone; its claim is free then."""

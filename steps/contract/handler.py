@@ -31,6 +31,17 @@ def count(metric: Metric, value: int = 1) -> None:
     metrics.add_metric(metric, MetricUnit.Count, value)
 
 
+def log_unexpected(error: Exception) -> str:
+    """Log a bug by its class and place; return both in short.
+
+    Its message and its trace stay out: they may quote a customer.
+    """
+    frames = [f"{f.name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+    name = type(error).__name__
+    logger.error("unexpected error", error=name, frames=frames)
+    return f"{name} in {frames[-1]}"
+
+
 def step_handler(
     run: Callable[[StepEvent, LambdaContext], Answer],
 ) -> Callable[[StepEvent, LambdaContext], Answer]:
@@ -70,10 +81,7 @@ def lambda_handler(
             logger.warning("step failed", error=type(error).__name__, reason=str(error))
             raise
         except Exception as error:
-            frames = [f"{f.name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
-            name = type(error).__name__
-            logger.error("unexpected error", error=name, frames=frames)  # noqa: TRY400 - its message and trace may quote a customer
-            raise UnexpectedError(f"{name} in {frames[-1]}") from None
+            raise UnexpectedError(log_unexpected(error)) from None
         finally:
             if metrics.metric_set:
                 metrics.flush_metrics()

@@ -40,10 +40,14 @@ CLAIM_WRITES = 3
 """The put that claims, and two more for a record that changes at the same time."""
 DEDUP_TIMEOUT = CLAIM_WRITES * LEDGER_CALL + OWN_TIME
 
-SEND_TIMEOUT = LEDGER_CALL + SES_CALL + LEDGER_CALL + OWN_TIME
+SENDING_WRITES = 2
+"""SENDING, and once more where the record knows of an earlier call."""
+SEND_TIMEOUT = SENDING_WRITES * LEDGER_CALL + SES_CALL + LEDGER_CALL + OWN_TIME
 """SENDING, the mail, and back to CLAIMED where SES refused it."""
 
-RECORD_TIMEOUT = LEDGER_CALL + OWN_TIME
+RECORD_WRITES = 2
+"""What became of the mail, and once more on top of what the record says by then."""
+RECORD_TIMEOUT = RECORD_WRITES * LEDGER_CALL + OWN_TIME
 
 FOLD_ATTEMPTS = 5
 """How often an event is folded anew when its record changed between reading and writing."""
@@ -69,8 +73,8 @@ MACHINE_TIMEOUT = (
     + (SEND_TIMEOUT + TASK_MARGIN)
     + 2 * (RECORD_TIMEOUT + TASK_MARGIN)
 )
-"""Each step once, at its slowest, and the record of giving up. No healthy execution comes near it;
-Express stops at five minutes."""
+"""Each step once, at its slowest, and what a failure adds. No path is longer, no healthy execution comes
+near it, and Express stops at five minutes."""
 
 CLAIM_LEASE = MACHINE_TIMEOUT + 15
 """A claim outlives the execution that made it, whatever its end."""
@@ -98,6 +102,7 @@ WORKFLOW_CALL = WORKFLOW_CONNECT_TIMEOUT + WORKFLOW_READ_TIMEOUT
 DISPATCHER_TIMEOUT = (
     SES_CALL  # GetAccount
     + PACING_BUDGET
+    + 2 * LEDGER_CALL  # the attempts so far, and one more
     + WORKFLOW_CALL
     + QUEUE_CALL
     + OWN_TIME
@@ -121,11 +126,15 @@ RETRY_DELAY_MAX = 30 * 60
 
 QUEUE_RETENTION = 14 * DAY
 QUEUE_MAX_RECEIVES = 200
-"""About four days at `RETRY_DELAY_MAX`: an outage of a weekend passes. A dead letter that the dispatcher
-sends starts anew with two weeks; one that SQS moves keeps its age, and has ten days left."""
+"""About four days at `RETRY_DELAY_MAX`: an outage of a weekend passes. Then the order workflow gives up, and
+the dead letter that the dispatcher sends starts anew with two weeks."""
+QUEUE_REDRIVE_RECEIVES = 1000
+"""When SQS itself moves a message, without a reason: its highest `maxReceiveCount`. Only a dispatcher that
+dies again and again lets it come to that."""
 
 UNEXPECTED_MAX_ATTEMPTS = 5
-"""A bug does not heal by waiting: after so many receives the message goes to the dead letters."""
+"""A bug does not heal by waiting: after so many executions that failed by one the message goes to the dead
+letters. Executions that were put off, or failed by what passes, do not count."""
 
 RECORD_TTL = 90 * DAY
 

@@ -20,6 +20,7 @@ class Outcome(StrEnum):
     SENT = "SENT"
     REJECTED = "REJECTED"
     FAILED = "FAILED"
+    RELEASED = "RELEASED"
 
 
 class FailureEnd(StrEnum):
@@ -67,25 +68,42 @@ class Email(TypedDict):
 
 
 class Receipt(TypedDict):
-    """SES's answer: its message id, and when it answered (ISO 8601 UTC)."""
+    """SES's answer: its message id, when it answered (ISO 8601 UTC), and to which call."""
 
     messageId: str
     sentAt: str
+    handoverId: str
+
+
+class Recorded(TypedDict):
+    """The record step's answer: the record's status, and whether SES is known to have the mail."""
+
+    status: str
+    settled: bool
 
 
 class Rejection(TypedDict):
-    """An invalid event: what the table keeps of it. `event` is the message as received, maybe cut."""
+    """An invalid event: what the table keeps of it. `event` is the message as received, maybe cut.
+
+    `claimed`: the notification that it would be, which may have been claimed while it was valid.
+    """
 
     orderId: str
     customerEmail: str
     event: str
     reasons: list[Reason]
+    claimed: NotRequired[str]
 
 
 class State(TypedDict):
-    """What the order workflow carries from step to step. Each key appears when its step has run."""
+    """What the order workflow carries from step to step. Each key appears when its step has run.
+
+    attempt: 1, and one more for each earlier execution that failed by a bug.
+    lastReceive: the queue lets the message go after this execution.
+    """
 
     attempt: int
+    lastReceive: bool
     message: NotRequired[str]
     notificationId: NotRequired[str]
     rejection: NotRequired[Rejection]
@@ -94,6 +112,7 @@ class State(TypedDict):
     claim: NotRequired[Claim]
     email: NotRequired[Email]
     receipt: NotRequired[Receipt]
+    recorded: NotRequired[Recorded]
     error: NotRequired[dict[str, str]]
 
 

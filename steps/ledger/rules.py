@@ -9,10 +9,17 @@ Record (DynamoDB item; epoch seconds where a number is a time):
     orderId, eventType, customerEmail, status, timestamp (ISO 8601 UTC)
     owner           the execution that holds the claim
     leaseUntil      until when a CLAIMED record is its owner's alone
-    sendingAt       when its owner last went to SES with it
+    inDoubt         the claim was taken over from a mail that SES may have
+    handoverId      names the last call of SES: what is written about a call must match it
+    sendingAt       when that call began; gone once SES is known not to have taken the mail
     messageId       SES's message id, once it accepted the mail
-    resends         how often the mail was sent again because no answer was ever recorded
-    events          what SES reported: a set of `<type>|<subtypes>|<time>`, see `steps.ledger.ses_events`
+    promotedBy      the invocation that learned of the acceptance from an event of SES's
+    resends         how often the mail went to SES again after a call that SES took or may have taken
+    secondMessageIds  ids of further mails that SES accepted: the one proof that a mail went out twice
+    superseded      ids of mails that SES gave up on, before this one was sent in their place
+    events          what SES reported: a set of `<type>|<subtypes>|<time>#<invocation>`, see
+                    `steps.ledger.ses_events`
+    overdue, overdueAt  of a DELAYED mail: from when on it counts as UNDELIVERED without a further word
     reasons, event  of a REJECTED event: every wrong field, and the message as it came
     reason          why a mail did not go or arrive: an error's class name, or SES's bounce types
     ttl             when the record expires; DynamoDB deletes it within days of that
@@ -26,47 +33,34 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from steps.contract import limits
+from steps.ledger.ses_events import recall
+from steps.ledger.status import UNSENT, Status, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+    from steps.ledger.ses_events import SesEvent
 
 Record = dict[str, Any]
 
+INVALID_EVENT = "InvalidEvent"
+"""The reason of a claimed notification whose event is not accepted any more."""
 
-class Status(StrEnum):
-    """What is known of a notification, from least to most final: see the README for what each means.
+OVERDUE_GRACE = 60 * 60
+"""Seconds beyond SES's own time limit in which it may still report what became of a delayed mail."""
 
-    A later one is never undone by an earlier one. A bounce after "delivered" is the truth: the server
-    took the mail and then gave it back.
+
+def is_settled(record: Record) -> bool:
+    """Whether SES is known to have accepted the mail.
+
+    A mail that SES refused at the door is REJECTED without a message id: an earlier call that was in
+    doubt may have been accepted all the same.
     """
-
-    CLAIMED = "CLAIMED"
-    SENDING = "SENDING"
-    FAILED = "FAILED"
-    SENT = "SENT"
-    DELAYED = "DELAYED"
-    DELIVERED = "DELIVERED"
-    REJECTED = "REJECTED"
-    BOUNCED = "BOUNCED"
-    COMPLAINED = "COMPLAINED"
-
-
-UNSENT = frozenset({Status.CLAIMED, Status.SENDING, Status.FAILED})
-"""The statuses of a mail of which nobody knows yet that SES accepted it."""
-
-_FINALITY = tuple(Status)
-
-
-def fold(status: Status, reported: Iterable[Status | None]) -> Status:
-    """Return the status of a mail of which `reported` is known besides: the most final of them all.
-
-    The order and the number of repetitions make no difference.
-    """
-    return max([status, *(r for r in reported if r)], key=_FINALITY.index)
+    status = Status(record["status"])
+    return status not in UNSENT and (status is not Status.REJECTED or "messageId" in record)
 
 
 def notification_id(order_id: str, event_type: str, recipient: str) -> str:
@@ -84,10 +78,24 @@ def rejected_id(message: str) -> str:
     return "rejected-" + hashlib.sha256(message.encode()).hexdigest()[:40]
 
 
+def attempts_id(message_id: str) -> str:
+    """Name the item that counts the attempts at a message of the queue."""
+    return f"{ATTEMPTS_PREFIX}{message_id}"
+
+
+ATTEMPTS_PREFIX = "attempts-"
+"""What the keys of those items begin with: they lie beside the records."""
+
+
 def resends(record: Record) -> int:
-    """How often a mail was sent again because no answer was ever recorded."""
+    """How often the mail went to SES again after a call that SES took or may have taken."""
     # Older records say `doubts`; the last of them expires 90 days after an upgrade.
     return int(record.get("resends") or record.get("doubts") or 0)
+
+
+def is_unflagged(record: Record) -> bool:
+    """Whether one more mail, besides those that a settled record knows of, is more than it admits to."""
+    return len(record.get("secondMessageIds", ())) >= resends(record)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +121,9 @@ class Update:
 
 @dataclass(frozen=True)
 class New:
-    """The claim is ours: go on."""
+    """The claim is ours: go on. `in_doubt`: it was taken over from a mail that SES may have."""
+
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,10 +156,16 @@ def iso(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+# --- dedup ----------------------------------------------------------------------------------------
+
+_ABSENT = "attribute_not_exists(notificationId) OR #ttl <= :now"
+"""There is no record, or only an expired one that TTL has not deleted yet."""
+
+
 def claim(
     *, notification_id: str, order_id: str, event_type: str, recipient: str, owner: str, now: float
 ) -> Put:
-    """Claim a notification that has no record, or only an expired one that TTL has not deleted yet."""
+    """Claim a notification that has no record."""
     return Put(
         record={
             "notificationId": notification_id,
@@ -162,35 +178,48 @@ def claim(
             "leaseUntil": int(now) + limits.CLAIM_LEASE,
             "ttl": int(now) + limits.RECORD_TTL,
         },
-        condition="attribute_not_exists(notificationId) OR #ttl <= :now",
+        condition=_ABSENT,
         values={"now": int(now)},
     )
 
 
-def judge(  # noqa: PLR0911 - one per row
-    record: Record, *, owner: str, now: float, grace: int = limits.IN_DOUBT_GRACE
-) -> Verdict:
+def judge(record: Record, *, owner: str, now: float, grace: int = limits.IN_DOUBT_GRACE) -> Verdict:
     """Decide what a record that stood in the way of our claim means for `owner` at time `now`.
 
-    `grace`: seconds that a mail in doubt waits for SES's own event before it is sent again.
+    `grace`: seconds that a mail in doubt waits for SES's own event before it is sent again. In doubt is
+    every mail that SES was called with and neither refused nor is known to have accepted.
     """
     status = Status(record["status"])
-    if status is Status.CLAIMED:
-        if record["owner"] == owner:
-            return New()  # Our own put, whose answer was lost.
-        if (wait := int(record["leaseUntil"]) - int(now)) > 0:
-            return InProgress(wait)
-        return TakeOver(_take_over(record, owner, now))
-    if status is Status.SENDING:
-        if (wait := int(record["sendingAt"]) + grace - int(now)) > 0:
-            return InProgress(wait)
-        return TakeOver(_take_over(record, owner, now, resend=1), in_doubt=True)
-    if status is Status.FAILED:
-        return TakeOver(_take_over(record, owner, now))
-    return Duplicate(status)
+    if status is Status.CLAIMED and record["owner"] == owner:
+        return New(in_doubt=record.get("inDoubt", False))  # Our own write; its answer was lost.
+    if is_settled(record) and status is not Status.UNDELIVERED:
+        return Duplicate(status)
+    in_doubt = "sendingAt" in record and not is_settled(record)
+    if (wait := _busy_until(record, grace) - int(now)) > 0:
+        return InProgress(wait)
+    return TakeOver(_take_over(record, owner, now, in_doubt=in_doubt), in_doubt=in_doubt)
 
 
-def _take_over(record: Record, owner: str, now: float, resend: int = 0) -> Update:
+def _busy_until(record: Record, grace: int) -> int:
+    """Return when a record that is not final may be taken over."""
+    if record["status"] == Status.CLAIMED:
+        return int(record["leaseUntil"])
+    if "sendingAt" in record and not is_settled(record):
+        return int(record["sendingAt"]) + grace
+    return 0
+
+
+_OF_THE_MAIL_BEFORE = (
+    *("reason", "reasons", "handoverId", "sendingAt"),
+    *("messageId", "secondMessageIds", "promotedBy", "events"),
+)
+"""What a claim that is taken over forgets: word of the mail before must not pass for word of the next."""
+
+
+def _take_over(record: Record, owner: str, now: float, *, in_doubt: bool) -> Update:
+    given_up_on = record.get("secondMessageIds", frozenset()) | (
+        frozenset({record["messageId"]}) if "messageId" in record else frozenset()
+    )
     return Update(
         notification_id=record["notificationId"],
         set={
@@ -198,65 +227,126 @@ def _take_over(record: Record, owner: str, now: float, resend: int = 0) -> Updat
             "timestamp": iso(now),
             "owner": owner,
             "leaseUntil": int(now) + limits.CLAIM_LEASE,
-            "resends": resends(record) + resend,
-        },
-        remove=("reason",),
+            "resends": resends(record) + (in_doubt or is_settled(record)),
+        }
+        | ({"inDoubt": True} if in_doubt else {}),
+        add={"superseded": given_up_on} if given_up_on else {},
+        remove=_OF_THE_MAIL_BEFORE if in_doubt else (*_OF_THE_MAIL_BEFORE, "inDoubt"),
         # Of several that saw the same record, one gets it: the owner changes with every claim.
         condition="#owner = :found AND #status = :seen",
         values={"found": record["owner"], "seen": record["status"]},
     )
 
 
-def sending(*, notification_id: str, owner: str, now: float) -> Update:
-    """Say that SES is about to be called.
+# --- send -----------------------------------------------------------------------------------------
+
+
+def sending(
+    *, notification_id: str, owner: str, handover_id: str, previous: str | None, now: float
+) -> Update:
+    """Say that SES is about to be called; `previous` is the last call that the record knows of.
 
     The owner may say so again: the order workflow repeats its send step only where SES certainly does
-    not have the mail, so a SENDING of its own is a lost answer or a refusal that was not recorded.
+    not have the mail. Each call names the one before it, so that a request which the network delivers
+    late cannot pass for a new call.
     """
+    follows = "handoverId = :previous" if previous else "attribute_not_exists(handoverId)"
     return Update(
         notification_id=notification_id,
-        set={"status": Status.SENDING, "timestamp": iso(now), "sendingAt": int(now)},
-        condition="#owner = :owner AND #status IN (:claimed, :sending)",
-        values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING},
+        set={
+            "status": Status.SENDING,
+            "timestamp": iso(now),
+            "sendingAt": int(now),
+            "handoverId": handover_id,
+        },
+        condition=f"#owner = :owner AND #status IN (:claimed, :sending) AND {follows}",
+        values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING}
+        | ({"previous": previous} if previous else {}),
     )
 
 
-def refused(*, notification_id: str, owner: str, now: float) -> Update:
+_OF_THIS_CALL = "#owner = :owner AND #status = :sending AND handoverId = :handover"
+
+
+def refused(*, notification_id: str, owner: str, handover_id: str, now: float) -> Update:
     """Take SENDING back: SES definitely did not accept the mail. The lease ends, so anyone may try."""
     return Update(
         notification_id=notification_id,
         set={"status": Status.CLAIMED, "timestamp": iso(now), "leaseUntil": int(now)},
         remove=("sendingAt",),
-        condition="#owner = :owner AND #status = :sending",
-        values={"owner": owner, "sending": Status.SENDING},
+        condition=_OF_THIS_CALL,
+        values={"owner": owner, "sending": Status.SENDING, "handover": handover_id},
     )
 
 
-def sent(*, notification_id: str, owner: str, message_id: str, sent_at: str) -> Update:
-    """Record SES's acceptance. Fails where SES's own event was quicker, which is as good."""
+# --- record ---------------------------------------------------------------------------------------
+
+
+def sent(
+    *, notification_id: str, owner: str, handover_id: str, message_id: str, sent_at: str
+) -> Update:
+    """Record SES's acceptance. Where the record is not as the send step left it, see `learn`."""
     return Update(
         notification_id=notification_id,
         set={"status": Status.SENT, "timestamp": sent_at, "messageId": message_id},
-        condition="#owner = :owner AND #status = :sending",
-        values={"owner": owner, "sending": Status.SENDING},
+        condition=_OF_THIS_CALL,
+        values={"owner": owner, "sending": Status.SENDING, "handover": handover_id},
+    )
+
+
+def restored(
+    *,
+    notification_id: str,
+    order_id: str,
+    recipient: str,
+    owner: str,
+    message_id: str,
+    sent_at: str,
+    now: float,
+) -> Put:
+    """Record SES's acceptance where somebody deleted the record: no copy of the event may send again."""
+    return Put(
+        record={
+            "notificationId": notification_id,
+            "orderId": order_id,
+            "customerEmail": recipient,
+            "status": Status.SENT,
+            "timestamp": sent_at,
+            "owner": owner,
+            "messageId": message_id,
+            "ttl": int(now) + limits.RECORD_TTL,
+        },
+        condition=_ABSENT,
+        values={"now": int(now)},
+    )
+
+
+def released(*, notification_id: str, owner: str, now: float) -> Update:
+    """End the lease of a claim whose owner failed before it called SES, so that anyone may try at once."""
+    return Update(
+        notification_id=notification_id,
+        set={"leaseUntil": int(now)},
+        condition="#owner = :owner AND #status = :claimed",
+        values={"owner": owner, "claimed": Status.CLAIMED},
     )
 
 
 def ended(*, notification_id: str, owner: str, status: Status, reason: str, now: float) -> Update:
-    """Record that a mail is refused for good (REJECTED) or given up (FAILED) by the claim's owner.
+    """Record that a mail is refused by SES (REJECTED) or given up (FAILED) by the claim's owner.
 
-    A mail in doubt (SENDING) may be given up too: that is an end like any other, and a later event
-    of SES's still changes it.
+    Neither is the last word: the event may be published again, mended, or redriven. A mail in doubt
+    (SENDING) that is given up stays in doubt; a refused one is not.
     """
     return Update(
         notification_id=notification_id,
         set={"status": status, "timestamp": iso(now), "reason": reason},
+        remove=("sendingAt",) if status is Status.REJECTED else (),
         condition="#owner = :owner AND #status IN (:claimed, :sending)",
         values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING},
     )
 
 
-def rejected(*, notification_id: str, rejection: Mapping[str, Any], now: float) -> Put:
+def rejected(*, notification_id: str, rejection: Mapping[str, Any], owner: str, now: float) -> Put:
     """Keep an invalid event with its reasons. The same message again changes nothing."""
     return Put(
         record={
@@ -265,41 +355,147 @@ def rejected(*, notification_id: str, rejection: Mapping[str, Any], now: float) 
             "customerEmail": rejection["customerEmail"],
             "status": Status.REJECTED,
             "timestamp": iso(now),
-            "reasons": [f"{r['path']}: {r['reason']}" for r in rejection["reasons"]],
+            "owner": owner,
+            "reasons": _reasons(rejection),
             "event": rejection["event"],
             "ttl": int(now) + limits.RECORD_TTL,
         },
-        condition="attribute_not_exists(notificationId) OR #ttl <= :now",
+        condition=_ABSENT,
         values={"now": int(now)},
     )
 
 
-def reported(
-    *,
-    notification_id: str,
-    seen: Status,
-    status: Status,
-    identity: str,
-    message_id: str,
-    sent_at: str,
-    reason: str | None,
-) -> Update:
-    """Add an event of SES's to a record that was read with status `seen`, and set its new status.
+def abandoned(*, notification_id: str, rejection: Mapping[str, Any], now: float) -> Update:
+    """End a notification that was claimed once and whose event is invalid by now: too old, above all.
 
-    Conditional on `seen`: of two events at once, one is folded again on top of the other. The first
-    to know that the mail was sent at all sets its time, and its message id, too.
+    An execution that is at it still loses its claim, and its message comes back; where it has called SES
+    already, its receipt has the last word.
     """
-    attributes: dict[str, Any] = {}
-    if status is not seen:
-        attributes["status"] = status
-    if seen in UNSENT and status not in UNSENT:
-        attributes |= {"timestamp": sent_at, "messageId": message_id}
-    if reason:
-        attributes["reason"] = reason
     return Update(
         notification_id=notification_id,
+        set={
+            "status": Status.REJECTED,
+            "timestamp": iso(now),
+            "reason": INVALID_EVENT,
+            "reasons": _reasons(rejection),
+        },
+        condition="#status IN (:claimed, :sending, :failed)",
+        values={status.lower(): status for status in sorted(UNSENT)},
+    )
+
+
+def _reasons(rejection: Mapping[str, Any]) -> list[str]:
+    return [f"{r['path']}: {r['reason']}" for r in rejection["reasons"]]
+
+
+# --- what SES says --------------------------------------------------------------------------------
+
+_MARK = "#"
+"""Stands in `events` between an event's identity and the invocation that folded it in."""
+
+
+def is_known(record: Record, event: SesEvent) -> bool:
+    """Whether an event is folded in already."""
+    return event.identity in map(_identity, record.get("events", ()))
+
+
+def is_own(record: Record, event: SesEvent, *, by: str) -> bool:
+    """Whether the invocation `by` itself has folded an event in."""
+    return f"{event.identity}{_MARK}{by}" in record.get("events", ())
+
+
+def _identity(folded: str) -> str:
+    return folded.rpartition(_MARK)[0] or folded  # Older records have no mark.
+
+
+def is_second(record: Record, event: SesEvent) -> bool:
+    """Whether an event is about another mail than the one that the record knows to be sent."""
+    others = record.get("secondMessageIds", frozenset())
+    return is_settled(record) and event.message_id not in others | {record["messageId"]}
+
+
+def learn(record: Record, event: SesEvent, *, by: str) -> Update | None:
+    """Fold what SES says of its mail into a record that was read.
+
+    Conditional on what was read: of two events at once, one is folded again on top of the other. Whoever
+    is the first to know that the mail was sent at all sets its time, and its message id, too. Status and
+    reason come out the same in whatever order the events come, and however often.
+
+    Args:
+        record: as read.
+        event: an event of SES's, or its receipt.
+        by: names the invocation.
+
+    Returns:
+        None where the record knows it all already.
+    """
+    if event.message_id in record.get("superseded", ()) or is_known(record, event):
+        return None
+    settled, second = is_settled(record), is_second(record, event)
+    if settled and not second and event.status is Status.SENT:
+        return None
+    status, reason = _word(record, event)
+    attributes: dict[str, Any] = {"status": status}
+    forgotten: tuple[str, ...] = ()
+    if not settled:
+        attributes |= {"timestamp": event.sent_at, "messageId": event.message_id, "promotedBy": by}
+        forgotten += ("reasons",)
+    if reason:
+        attributes["reason"] = reason
+    else:
+        forgotten += ("reason",)
+    if status is Status.DELAYED and event.gives_up_at:
+        attributes |= {"overdue": status, "overdueAt": event.gives_up_at + OVERDUE_GRACE}
+    elif status is not Status.DELAYED:
+        forgotten += ("overdue", "overdueAt")
+    added = {"events": f"{event.identity}{_MARK}{by}"} if event.identity else {}
+    if second:
+        added["secondMessageIds"] = event.message_id
+    return Update(
+        notification_id=record["notificationId"],
         set=attributes,
-        add={"events": frozenset({identity})},
-        condition="#status = :seen AND NOT contains(events, :event)",
-        values={"seen": seen, "event": identity},
+        remove=tuple(name for name in forgotten if name in record),
+        add={name: frozenset({value}) for name, value in added.items()},
+        **_as_read(record),
+    )
+
+
+def _word(record: Record, event: SesEvent) -> tuple[Status, str | None]:
+    """Return the status by all that SES has said of a mail, and the reason that belongs to it."""
+    seen = Status(record["status"]) if is_settled(record) else Status.SENT
+    said = [recall(_identity(folded)) for folded in record.get("events", ())]
+    if event.identity:
+        said.append(recall(event.identity))
+    status = fold(seen, [word.status for word in said])
+    deciding = [word for word in said if word.status is status]
+    if deciding:
+        return status, max(deciding, key=lambda word: (word.moment, word.subtypes)).reason
+    return status, record.get("reason") if is_settled(record) else None
+
+
+def _as_read(record: Record) -> dict[str, Any]:
+    """Return the condition under which a record is still what was read of it."""
+    condition, values = "#status = :seen", {"seen": record["status"]}
+    for name in ("events", "secondMessageIds"):
+        if name in record:
+            condition += f" AND size({name}) = :{name}"
+            values[name] = len(record[name])
+        else:
+            condition += f" AND attribute_not_exists({name})"
+    condition += " AND #owner = :owner"
+    values["owner"] = record["owner"]
+    return {"condition": condition, "values": values}
+
+
+# --- attempts -------------------------------------------------------------------------------------
+
+
+def attempted(*, message_id: str, execution: str, now: float) -> Update:
+    """Count an attempt at a message that failed by a bug; the same execution again counts nothing."""
+    return Update(
+        notification_id=attempts_id(message_id),
+        set={"ttl": int(now) + limits.QUEUE_RETENTION},
+        add={"executions": frozenset({execution})},
+        condition="attribute_not_exists(#status)",  # Always: no record has such a key.
+        values={},
     )

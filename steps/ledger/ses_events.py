@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from steps.contract.errors import InvalidSesEvent
 from steps.contract.metrics import Metric
-from steps.ledger.rules import Status
+from steps.ledger.status import Status
 
 NOTIFICATION_TAG = "notificationId"
 """The message tag that carries our id from SendEmail to every event."""
@@ -21,24 +22,85 @@ NOTIFICATION_TAG = "notificationId"
 SUPPRESSED = frozenset({"OnAccountSuppressionList", "Suppressed"})
 """Subtypes of mails that SES never tried to deliver; they are outside the rates."""
 
+AUTOMATIC_REPLY = "AutomaticReply"
+"""What an automatic reply is called here: SES calls it a bounce of the type Transient."""
+
+NOT_SPAM = "not-spam"
+"""The type of a complaint that is none: the recipient took the mail out of the junk."""
+
+TIME_LIMIT = timedelta(hours=14)
+"""How long SES goes on with a mail that is put off, where an event does not say it itself."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SesEvent:
-    """One event about one mail.
+    """What SES says about one mail.
 
-    identity: names the event itself, so that a repetition is recognised: type, subtypes and time.
+    identity: names the event itself, so that a repetition is recognised: type, subtypes and time. Empty
+        where it is no event but SES's receipt.
     notification_id: our id from the tags; None in the legacy form.
     metric: the outcome to count, if it is one.
-    reason: why a mail did not arrive, such as `Permanent/OnAccountSuppressionList`.
+    gives_up_at: of a delayed mail, the epoch second at which SES stops trying.
     """
 
     identity: str
     message_id: str
     notification_id: str | None
     sent_at: str
-    status: Status | None
     metric: Metric | None = None
-    reason: str | None = None
+    gives_up_at: int | None = None
+
+    @property
+    def status(self) -> Status | None:
+        """What it says of the mail."""
+        return recall(self.identity).status if self.identity else Status.SENT
+
+
+@dataclass(frozen=True)
+class Word:
+    """What an event said: the status, when (ISO 8601, as SES writes it), and its subtypes."""
+
+    status: Status | None
+    moment: str
+    subtypes: str
+
+    @property
+    def reason(self) -> str | None:
+        """Why the mail did not arrive; None where it did, or where there is nothing more to say."""
+        return None if self.subtypes == AUTOMATIC_REPLY else self.subtypes or None
+
+
+def receipt(message_id: str, sent_at: str) -> SesEvent:
+    """Return what SES's answer to SendEmail says: that it accepted the mail, as its `Send` event does."""
+    return SesEvent(identity="", message_id=message_id, notification_id=None, sent_at=sent_at)
+
+
+def recall(identity: str) -> Word:
+    """Read an event's identity, `<type>|<subtypes>|<time>`, without subtypes `<type>|<time>`."""
+    type_, *between, moment = identity.split("|")
+    subtypes = "|".join(between)
+    return Word(_status(type_, subtypes), moment, subtypes)
+
+
+_STATUSES = {
+    "Send": Status.SENT,
+    "Delivery": Status.DELIVERED,
+    "DeliveryDelay": Status.DELAYED,
+    "Bounce": Status.BOUNCED,
+    "Complaint": Status.COMPLAINED,
+    "Reject": Status.REJECTED,
+    "Rendering Failure": Status.REJECTED,
+}
+
+
+def _status(type_: str, subtypes: str) -> Status | None:
+    if subtypes == NOT_SPAM:
+        return None
+    if subtypes == AUTOMATIC_REPLY:
+        return Status.DELIVERED
+    if type_ == "Bounce" and subtypes.startswith("Transient/"):
+        return Status.UNDELIVERED
+    return _STATUSES[type_]
 
 
 def parse(message: str) -> SesEvent | None:
@@ -57,72 +119,85 @@ def parse(message: str) -> SesEvent | None:
         event = json.loads(message)
         type_ = event.get("eventType") or event["notificationType"]
         mail = event["mail"]
-        if (judge := _JUDGES.get(type_)) is None:
+        if (read := _READERS.get(type_)) is None:
             return None
-        status, moment, detail, metric = judge(event)
+        moment, detail, metric = read(event)
         return SesEvent(
             identity="|".join(part for part in (type_, detail, moment) if part),
             message_id=mail["messageId"],
             notification_id=(mail.get("tags") or {}).get(NOTIFICATION_TAG, [None])[0],
             sent_at=mail["timestamp"][:19] + "Z",
-            status=status,
             metric=metric,
-            reason=detail or None,
+            gives_up_at=_gives_up_at(event) if type_ == "DeliveryDelay" else None,
         )
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise InvalidSesEvent(f"not an event of SES's ({type(error).__name__})") from None
 
 
-Judgement = tuple[Status | None, str, str, Metric | None]
-"""Status, the event's own time, its subtypes, the metric that counts it."""
+def _gives_up_at(event: dict[str, Any]) -> int:
+    if expiration := event["deliveryDelay"].get("expirationTime"):
+        moment = datetime.fromisoformat(expiration)
+    else:
+        moment = datetime.fromisoformat(event["mail"]["timestamp"]) + TIME_LIMIT
+    return int(moment.timestamp())
 
 
-def _send(event: dict[str, Any]) -> Judgement:
-    return Status.SENT, event["mail"]["timestamp"], "", None
+Reading = tuple[str, str, Metric | None]
+"""The event's own time, its subtypes, the metric that counts it."""
 
 
-def _delivery(event: dict[str, Any]) -> Judgement:
-    return Status.DELIVERED, event["delivery"]["timestamp"], "", Metric.DELIVERED
+def _of_the_mail(event: dict[str, Any]) -> Reading:
+    return event["mail"]["timestamp"], "", None
 
 
-def _delay(event: dict[str, Any]) -> Judgement:
+def _delivery(event: dict[str, Any]) -> Reading:
+    return event["delivery"]["timestamp"], "", Metric.DELIVERED
+
+
+def _delay(event: dict[str, Any]) -> Reading:
     delay = event["deliveryDelay"]
-    return Status.DELAYED, delay["timestamp"], delay["delayType"], None
+    return delay["timestamp"], delay["delayType"], None
 
 
-def _bounce(event: dict[str, Any]) -> Judgement:
+def _bounce(event: dict[str, Any]) -> Reading:
     bounce = event["bounce"]
+    if _is_automatic_reply(bounce):
+        return bounce["timestamp"], AUTOMATIC_REPLY, None
     detail = f"{bounce['bounceType']}/{bounce['bounceSubType']}"
-    if bounce["bounceType"] == "Transient":
-        # The address is good: a full mailbox, an automatic reply. Not the bounce that costs reputation.
-        return Status.DELAYED, bounce["timestamp"], detail, None
-    metric = None if bounce["bounceSubType"] in SUPPRESSED else Metric.BOUNCED
-    return Status.BOUNCED, bounce["timestamp"], detail, metric
+    # A full mailbox or a time-out is not the bounce that costs reputation.
+    counts = bounce["bounceType"] != "Transient" and bounce["bounceSubType"] not in SUPPRESSED
+    return bounce["timestamp"], detail, Metric.BOUNCED if counts else None
 
 
-def _complaint(event: dict[str, Any]) -> Judgement:
+def _is_automatic_reply(bounce: dict[str, Any]) -> bool:
+    """Whether the recipient's server took the mail and its owner is out of the office.
+
+    SES reports it as a transient bounce without a delivery status (RFC 3464): nothing `failed`.
+    """
+    recipients = bounce.get("bouncedRecipients", ())
+    return bounce["bounceType"] == "Transient" and any(
+        not recipient.keys() & {"action", "status"} for recipient in recipients
+    )
+
+
+def _complaint(event: dict[str, Any]) -> Reading:
     complaint = event["complaint"]
     kind = complaint.get("complaintFeedbackType") or complaint.get("complaintSubType") or ""
-    if kind == "not-spam":
-        return None, complaint["timestamp"], kind, None  # The recipient took it out of the junk.
-    metric = None if complaint.get("complaintSubType") in SUPPRESSED else Metric.COMPLAINT
-    return Status.COMPLAINED, complaint["timestamp"], kind, metric
+    counts = kind != NOT_SPAM and complaint.get("complaintSubType") not in SUPPRESSED
+    return complaint["timestamp"], kind, Metric.COMPLAINT if counts else None
 
 
-def _reject(event: dict[str, Any]) -> Judgement:
-    return Status.REJECTED, event["mail"]["timestamp"], "Reject", Metric.REJECTED
+def _refusal(event: dict[str, Any]) -> Reading:
+    # Without its space "Rendering Failure" is a reason like any other.
+    return event["mail"]["timestamp"], event["eventType"].replace(" ", ""), Metric.REJECTED
 
 
-def _rendering_failure(event: dict[str, Any]) -> Judgement:
-    return Status.REJECTED, event["mail"]["timestamp"], "RenderingFailure", Metric.REJECTED
-
-
-_JUDGES = {
-    "Send": _send,
+_READERS = {
+    "Send": _of_the_mail,
     "Delivery": _delivery,
     "DeliveryDelay": _delay,
     "Bounce": _bounce,
     "Complaint": _complaint,
-    "Reject": _reject,
-    "Rendering Failure": _rendering_failure,
+    "Reject": _refusal,
+    "Rendering Failure": _refusal,
 }

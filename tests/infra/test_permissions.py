@@ -33,6 +33,7 @@ from tests.support.templates import (
             "email-processor-prod",
             {
                 "states:StartSyncExecution",
+                "dynamodb:GetItem",
                 "dynamodb:UpdateItem",
                 "ses:GetAccount",
                 "sqs:SendMessage",
@@ -57,7 +58,7 @@ def test_a_function_of_the_order_path_may_do_its_job_and_no_more(
             and function == "email-processor-prod"
         ):
             assert statement["Condition"] == {
-                "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["pace"]}
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["pace", "attempts-*"]}
             }
         if statement["Action"] == "ses:SendEmail":
             assert statement["Condition"] == {

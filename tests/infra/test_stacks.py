@@ -111,7 +111,7 @@ def test_the_queue_is_configured_for_the_dispatcher_s_bounds(templates: Template
     template = notifications(templates)
     (queue,) = [p for p in resources(template, "AWS::SQS::Queue").values() if "RedrivePolicy" in p]
     assert queue["VisibilityTimeout"] == limits.QUEUE_VISIBILITY
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == limits.QUEUE_MAX_RECEIVES
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == limits.QUEUE_REDRIVE_RECEIVES
     (mapping,) = resources(template, "AWS::Lambda::EventSourceMapping").values()
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2

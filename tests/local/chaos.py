@@ -38,8 +38,9 @@ from infra.local.programs import Plan
 from infra.local.running_stack import Json, RunningStack, until
 from infra.local.settings import LocalSettings
 from infra.local.stack import StackError, running
-from steps.ledger.rules import UNSENT, resends
+from steps.ledger.rules import resends
 from steps.ledger.ses_events import NOTIFICATION_TAG
+from steps.ledger.status import UNSENT
 
 GRACE = 25
 """Seconds that a mail in doubt waits for SES's event."""

@@ -93,12 +93,13 @@ class Table(TableInMemory):
             if after in SENTLIKE and before not in SENTLIKE:
                 life.turns["EmailSent"] += 1
             if after == "REJECTED":
-                life.turns["REJECTED"] += 1
-        if new.get("resends", 0) > old.get("resends", 0):
+                own = new["notificationId"] == life.notification_id
+                life.turns["EmailRejected" if own else "an event rejected"] += 1
+        resent = int(new.get("resends", 0)) - int(old.get("resends", 0))
+        if resent and before != "UNDELIVERED":  # Of that one SES itself says that nobody has it.
             waited = self.world.time.now - float(old.get("sendingAt", 0))
-            # The dispatchers' clocks may be wrong, the steps' are one: whole seconds are what they compare.
             life.hasty = life.hasty or waited < GRACE - 1 or life.reported
-        life.turns["EmailInDoubt"] += int(new.get("resends", 0)) - int(old.get("resends", 0))
+            life.turns["EmailInDoubt"] += resent
         if self.world.trace:
             shown = ", ".join(
                 f"{name}={sorted(value) if isinstance(value, set) else value}"
@@ -123,13 +124,13 @@ class Table(TableInMemory):
 
     def _faulty(self, fault: str, effect: Callable[..., Any], dice: Dice, *, writes: bool) -> Any:
         world = self.world
-        if fault == "bug":
+        if fault == "bug" and running().invocation.function != "dispatcher":
             raise InjectedBug
         if fault == "killed-before":
             raise world.killed()
         if writes and fault in ("lands-again-late", "lands-late"):
             world.time.at(world.time.now + dice.long(0.5, 240), lambda: effect("a late request"))
-        if fault in ("unavailable", "lands-late"):
+        if fault in ("unavailable", "lands-late", "bug"):
             world.travel(dice.share() * limits.LEDGER_CALL)
             raise LedgerUnavailable(fault)
         if fault == "lands-again-late":
@@ -430,3 +431,6 @@ class Workflow(WorkflowInProcess):
             kept = {key: value for key, value in state_input.items() if key != "order"}
             return kept | {"email": EMAIL}
         return super()._run_once(state, state_input, owner)
+
+    def _handover_id(self) -> str:
+        return f"handover-{self.world.number()}"

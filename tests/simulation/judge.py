@@ -147,6 +147,7 @@ def _fold(events: Iterator[Event]) -> str:
 def _counted(life: Life) -> Iterator[tuple[str, str]]:
     """Outcomes are counted at least as often as they are true, and no more often than faults explain."""
     killed, untold = life.struck(*KILLED) + life.batch_deaths, life.struck(*UNTOLD)
+    untold += min(life.turns["EmailRejected"], life.turns["an event rejected"])
     # A mail that SES took and then rejected was sent, too, if nobody knew of it before.
     untold += sum(event.kind == "Reject" for mail in life.mails for event in mail.arrived)
     for metric, true in _true_counts(life).items():
@@ -170,5 +171,6 @@ def _true_counts(life: Life) -> dict[str, int]:
         "EmailSent": life.turns["EmailSent"],
         "EmailInDoubt": life.turns["EmailInDoubt"],
         "EmailFailed": sum(bool(letter.reason) for letter in life.dead_letters),
-        "EmailRejected": life.turns["REJECTED"],
+        # An event that has become invalid ends its claim, and is kept as rejected: once or twice.
+        "EmailRejected": max(life.turns["EmailRejected"], life.turns["an event rejected"]),
     }

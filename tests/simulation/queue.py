@@ -174,6 +174,7 @@ class Queue:
                 clock=world.clock, sleep=world.travel, table=world.table, ses=SES, world=world
             ),
             queue=OrderQueue(url="orders", dead_letters_url="dead letters"),
+            table=world.table,
             pace=PaceInMemory("tracking", clock, world=world),
             clock=clock,
             sleep=world.travel,

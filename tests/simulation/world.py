@@ -122,6 +122,10 @@ class World:
         now = self.time.now
         return any(span.begin <= now < span.end + 2 * limits.ACCOUNT_CACHE for span in self.spans)
 
+    def number(self) -> int:
+        """Return a number that nothing else in this world has."""
+        return next(self._numbers)
+
     def clock(self) -> float:
         return self.time.now
 
@@ -242,22 +246,27 @@ class World:
         for later in delays:
             self._feedback(life, event, later)
 
-    def _feedback(self, life: Life, event: Event, delay: float, tries: int = 1) -> None:
+    def _feedback(
+        self, life: Life, event: Event, delay: float, tries: int = 1, by: str = ""
+    ) -> None:
         """Let the feedback function take an event in; Lambda tries again, then an operator redrives."""
+        # Lambda repeats an invocation under its own name; what an operator redrives gets a new one.
+        first_try = tries % FEEDBACK_TRIES == 1
+        by = f"invocation-{self.number()}" if first_try else by
 
         def run() -> None:
-            if self._fold(life, event):
+            if self._fold(life, event, by):
                 event.arrived = True
             elif tries < 3 * FEEDBACK_TRIES:
                 wait = HOUR if tries % FEEDBACK_TRIES == 0 else MINUTE * (tries % FEEDBACK_TRIES)
-                self._feedback(life, event, wait, tries + 1)
+                self._feedback(life, event, wait, tries + 1, by)
 
         self.start(run, life, f"feedback {event.kind}", limits.FEEDBACK_TIMEOUT, delay)
 
-    def _fold(self, life: Life, event: Event) -> bool:
+    def _fold(self, life: Life, event: Event, by: str) -> bool:
         invocation = running().invocation
         try:
-            feedback.apply_event(event.text, table=self.table)
+            feedback.apply_event(event.text, table=self.table, by=by)
         except Died:
             return False
         except Exception as error:

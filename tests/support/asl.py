@@ -212,7 +212,7 @@ def _compares(rule: Rule, state_input: StateInput) -> bool:
     match rule:
         case {"IsPresent": True}:
             return True
-        case {"StringEquals": expected}:
+        case {"StringEquals": expected} | {"BooleanEquals": expected}:
             return bool(variable == expected)
         case {"StringMatches": pattern}:
             return fnmatchcase(variable, pattern)

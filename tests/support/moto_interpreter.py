@@ -13,12 +13,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
 from statemachines.__main__ import ENVIRONMENT
 from tests.support.asl import FOLDER, called_state
+from tests.support.lambda_context import lambda_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class LambdaInProcess(ABC):
         function = function_arn.rpartition(":")[2].removesuffix(f"-{ENVIRONMENT}")
         module = function.removeprefix("email-").replace("-", "_")
         try:
-            answer = import_module(f"steps.{module}").handler(event, LambdaContext())
+            answer = import_module(f"steps.{module}").handler(event, lambda_context())
         except Exception as exception:
             return _failure(type(exception).__name__, str(exception))
         return {"StatusCode": 200, "Payload": _payload(answer)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,7 @@ class QueueInMemory:
                     break
                 if now - message.sent_at > limits.QUEUE_RETENTION:
                     self.expired.append(self.messages.pop(handle).body)
-                elif message.receives >= limits.QUEUE_MAX_RECEIVES:
+                elif message.receives >= limits.QUEUE_REDRIVE_RECEIVES:
                     self.dead_letters.append(self.messages.pop(handle).body)
                 else:
                     message.receives += 1
@@ -166,8 +167,7 @@ class WorkflowInProcess(OrderWorkflow):
         result: object
         match state:
             case "Validate":
-                moment = datetime.fromtimestamp(now, UTC)
-                result = validate.validate(state_input["message"], state_input["attempt"], moment)
+                result = validate.validate(state_input, datetime.fromtimestamp(now, UTC))
             case "Dedup":
                 result = dedup.claim(state_input, owner, table=table, now=now)
             case "Render":
@@ -175,9 +175,18 @@ class WorkflowInProcess(OrderWorkflow):
                 email = render.render(order, self.brand, state_input["notificationId"])
                 result = {key: state_input[key] for key in kept} | {"email": email}
             case "Send":
-                result = send.send(state_input, owner, table=table, ses=self.ses, clock=self.clock)
+                result = send.send(
+                    state_input,
+                    owner,
+                    table=table,
+                    ses=self.ses,
+                    handover_id=self._handover_id(),
+                    clock=self.clock,
+                )
             case "Record":
-                result = record.record_sent(state_input, owner, table=table)
+                result = record.record_sent(state_input, owner, table=table, now=now)
+            case "Release":
+                result = record.release(state_input, owner, table=table, now=now)
             case "RecordRejected":
                 result = record.record_rejected(state_input, owner, table=table, now=now)
             case "RecordFailed":
@@ -185,3 +194,7 @@ class WorkflowInProcess(OrderWorkflow):
             case _:
                 raise AssertionError(f"no step is called by {state}")
         return result
+
+    def _handover_id(self) -> str:
+        """Name one try of Send, as its function does."""
+        return uuid.uuid4().hex

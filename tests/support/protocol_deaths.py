@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from steps.contract import limits
 from steps.contract.handler import logger
 from steps.ledger.rules import resends
-from tests.support.in_memory_aws import mocked_aws
-from tests.support.send_protocol import SlowMotion
+from tests.support.send_protocol import WRITES_NOTHING, SlowMotion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +35,7 @@ class Death:
     fault: str
     at: str = ""
     events_lost: bool = False
+    last_receive: bool = False
 
     @property
     def name(self) -> str:
@@ -45,9 +45,14 @@ class Death:
     def play(self, slow_motion: SlowMotion) -> Aftermath:
         """Run an order into this death, look, then let everything else go well."""
         self._die(slow_motion)
+        if self.last_receive:
+            while slow_motion.executions:
+                slow_motion.advance(slow_motion.executions[0])
         left = slow_motion.record().get("status", "no record")
         withheld = slow_motion.events if self.events_lost else []
         slow_motion.events = [event for event in slow_motion.events if event not in withheld]
+        assert bool(slow_motion.dead_letters) is self.last_receive
+        slow_motion.redrive()
         settled = self._settle(slow_motion)
         for event in withheld:
             slow_motion.report(event)
@@ -61,9 +66,15 @@ class Death:
         )
 
     def _die(self, slow_motion: SlowMotion) -> None:
-        slow_motion.publish()
+        slow_motion.publish(receives=limits.QUEUE_MAX_RECEIVES - 1 if self.last_receive else 0)
         slow_motion.receive()
         (execution,) = slow_motion.executions
+        if self.state == WRITES_NOTHING:
+            slow_motion.advance(execution)
+            execution.state = self.state
+            while execution.state == self.state:
+                slow_motion.fail(execution, "Runtime.ExitError")
+            slow_motion.advance(execution)
         while execution.state != self.state and execution in slow_motion.executions:
             slow_motion.advance(execution)
         if self.who == "feedback":
@@ -102,9 +113,17 @@ def _around_a_write(step: str, state: str, written: str, at: str = "write") -> t
     return before, after
 
 
-def _after_ses_accepted(when: str, fault: str, *, events_lost: bool = False) -> Death:
+def _after_ses_accepted(
+    when: str, fault: str, *, events_lost: bool = False, last_receive: bool = False
+) -> Death:
     return Death(
-        who="send", when=when, state="Send", fault=fault, at="SES", events_lost=events_lost
+        who="send",
+        when=when,
+        state="Send",
+        fault=fault,
+        at="SES",
+        events_lost=events_lost,
+        last_receive=last_receive,
     )
 
 
@@ -119,9 +138,8 @@ DEATHS = [
     Death(
         who="validate or render",
         when="at any point (they write nothing)",
-        state="Send",
-        fault="dies before",
-        at="SENDING",
+        state=WRITES_NOTHING,
+        fault="",
     ),
     *_around_a_write("dedup", "Dedup", "claim"),
     *_around_a_write("send", "Send", "SENDING", at="SENDING"),
@@ -130,6 +148,15 @@ DEATHS = [
         "after SES accepted, its event never arrives", "dies after", events_lost=True
     ),
     _after_ses_accepted("SES accepted, the answer was lost", "answer lost"),
+    _after_ses_accepted(
+        "likewise, at the last receive; then redriven", "answer lost", last_receive=True
+    ),
+    _after_ses_accepted(
+        "likewise, and its event never arrives",
+        "answer lost",
+        events_lost=True,
+        last_receive=True,
+    ),
     *_around_a_write("record", "Record", "SENT"),
     *_around_a_write("feedback", "Send", "a delivery", at=""),
 ]
@@ -142,8 +169,7 @@ def table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for death in DEATHS:
-        with mocked_aws():
-            aftermath = death.play(SlowMotion())
+        aftermath = death.play(SlowMotion())
         cells = (
             death.who,
             death.when,

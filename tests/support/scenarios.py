@@ -32,6 +32,7 @@ class Scenario:
     """One execution.
 
     throws: per state, the errors of its first calls. seed: makes the record that it finds.
+    record: what its record says then; records: the same, where there are several.
     error: the one that ends it, where it ends in a Fail state.
     """
 
@@ -39,8 +40,11 @@ class Scenario:
     path: tuple[str, ...]
     error: str = ""
     record: dict[str, Any] = field(default_factory=dict)
+    records: list[dict[str, Any]] = field(default_factory=list)
     event: str = "order"
+    fields: dict[str, Any] = field(default_factory=dict)
     attempt: int = 1
+    last_receive: bool = False
     throws: dict[str, list[str]] = field(default_factory=dict)
     seed: Callable[[Record, float], Record | None] = lambda _record, _now: None
 
@@ -51,9 +55,17 @@ class Scenario:
         execution = OrderExecution.failed("", error, cause)
         return (status, execution.end, execution.error) == ("FAILED", self.path[-1], self.error)
 
+    def request(self, order_id: str) -> dict[str, Any]:
+        """Return what the workflow is started with, for an order of this scenario's own."""
+        return {
+            "message": self.message(order_id),
+            "attempt": self.attempt,
+            "lastReceive": self.last_receive,
+        }
+
     def message(self, order_id: str) -> str:
         """Return the event as published, for an order of this scenario's own."""
-        return json.dumps(load_event(self.event) | {"orderId": order_id})
+        return json.dumps(load_event(self.event) | {"orderId": order_id} | self.fields)
 
 
 def seeded(scenario: Scenario, order_id: str) -> Record | None:
@@ -95,7 +107,8 @@ STEP_CALLS = 1 + limits.STEP_RETRIES
 SEND_CALLS = 1 + limits.SEND_RETRIES
 DEFERRED = ("WhatFailed?", "Deferred")
 FAILED = ("WhatFailed?", "Failed")
-GAVE_UP = ("WhatFailed?", "RecordFailed", "GaveUp")
+SETTLED = ("WhatFailed?", "RecordFailed", "Settled?")
+GAVE_UP = (*SETTLED, "GaveUp")
 IN_DOUBT = ("HandedOver?", "InDoubt")
 
 SCENARIOS = [
@@ -108,7 +121,7 @@ SCENARIOS = [
     ),
     Scenario(
         name="duplicate",
-        seed=_with(status="SENT"),
+        seed=_with(status="SENT", messageId="m"),
         path=(*CLAIM, "Duplicate"),
         record={"status": "SENT", "owner": "someone else"},
     ),
@@ -152,7 +165,38 @@ SCENARIOS = [
         name="failed-before",
         seed=_with(status="FAILED", reason="UnexpectedError"),
         path=SENT,
-        record={"status": "SENT"},
+        record={"status": "SENT", "resends": 0},
+    ),
+    Scenario(
+        name="given-up-in-doubt-and-redriven-at-once",
+        seed=_with(status="FAILED", sendingAt=-5),
+        path=(*CLAIM, "InProgress"),
+        record={"status": "FAILED"},
+    ),
+    Scenario(
+        name="given-up-in-doubt-and-redriven-later",
+        seed=_with(status="FAILED", sendingAt=-limits.IN_DOUBT_GRACE - 1),
+        path=SENT,
+        record={"status": "SENT", "resends": 1},
+    ),
+    Scenario(
+        name="refused-by-ses-then-mended",
+        seed=_with(status="REJECTED", reason="SendRejected"),
+        path=SENT,
+        record={"status": "SENT", "resends": 0},
+    ),
+    Scenario(
+        name="not-delivered-and-published-again",
+        seed=_with(status="UNDELIVERED", messageId="m"),
+        path=SENT,
+        record={"status": "SENT", "resends": 1, "superseded": {"m"}},
+    ),
+    Scenario(
+        name="not-valid-any-more",
+        seed=_with(status="CLAIMED", leaseUntil=-1),
+        fields={"eventTimestamp": "2020-01-01T00:00:00Z"},
+        path=(*START, "RecordRejected", "Rejected"),
+        records=[{"status": "REJECTED"}, {"status": "REJECTED", "reason": "InvalidEvent"}],
     ),
     Scenario(
         name="throttled-once",
@@ -201,21 +245,28 @@ SCENARIOS = [
     Scenario(
         name="send-step-bug",
         throws=failing("Send", "UnexpectedError", 1),
-        path=(*SEND_FAILED, "HandedOver?", *FAILED),
+        path=(*SEND_FAILED, "HandedOver?", "Release", *FAILED),
         error="UnexpectedError",
     ),
     Scenario(
-        name="last-attempt-in-doubt",
-        attempt=limits.QUEUE_MAX_RECEIVES,
+        name="send-step-not-loaded",
+        throws=failing("Send", "Runtime.ImportModuleError", 1),
+        path=(*SEND_FAILED, "HandedOver?", "Release", *DEFERRED),
+        error="Runtime.ImportModuleError",
+        record={"status": "CLAIMED"},
+    ),
+    Scenario(
+        name="last-receive-in-doubt",
+        last_receive=True,
         throws=failing("Send", "SendOutcomeUnknown", 1),
-        path=(*SEND_FAILED, "HandedOver?", *GAVE_UP),
+        path=(*SEND_FAILED, "HandedOver?", "Release", *GAVE_UP),
         error="SendOutcomeUnknown",
         record={"status": "FAILED", "reason": "SendOutcomeUnknown"},
     ),
     Scenario(
         name="bug-in-render",
         throws=failing("Render", "UnexpectedError", 1),
-        path=(*CLAIM, "Render", *FAILED),
+        path=(*CLAIM, "Render", "Release", *FAILED),
         error="UnexpectedError",
         record={"status": "CLAIMED"},
     ),
@@ -223,13 +274,13 @@ SCENARIOS = [
         name="last-attempt-at-a-bug",
         attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
         throws=failing("Render", "UnexpectedError", 1),
-        path=(*CLAIM, "Render", *GAVE_UP),
+        path=(*CLAIM, "Render", "Release", *GAVE_UP),
         error="UnexpectedError",
         record={"status": "FAILED", "reason": "UnexpectedError"},
     ),
     Scenario(
-        name="last-attempt-at-waiting",
-        attempt=limits.QUEUE_MAX_RECEIVES,
+        name="last-receive-at-waiting",
+        last_receive=True,
         throws=failing("Send", "QuotaExceeded", 1),
         path=(*SEND_FAILED, "HandedOver?", *GAVE_UP),
         error="QuotaExceeded",
@@ -240,7 +291,7 @@ SCENARIOS = [
         attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
         throws=failing("Render", "UnexpectedError", 1)
         | failing("RecordFailed", "LedgerUnavailable", STEP_CALLS),
-        path=(*CLAIM, "Render", "WhatFailed?", "RecordFailed", "Deferred"),
+        path=(*CLAIM, "Render", "Release", "WhatFailed?", "RecordFailed", "Deferred"),
         error="LedgerUnavailable",
         record={"status": "CLAIMED"},
     ),
@@ -249,9 +300,39 @@ SCENARIOS = [
         attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
         throws=failing("Render", "UnexpectedError", 1)
         | failing("RecordFailed", "UnexpectedError", 1),
-        path=(*CLAIM, "Render", "WhatFailed?", "RecordFailed", "GaveUp"),
+        path=(*CLAIM, "Render", "Release", "WhatFailed?", "RecordFailed", "GaveUp"),
         error="UnexpectedError",
         record={"status": "CLAIMED"},
+    ),
+    Scenario(
+        name="release-fails",
+        throws=failing("Render", "UnexpectedError", 1) | failing("Release", "LedgerUnavailable", 1),
+        path=(*CLAIM, "Render", "Release", *FAILED),
+        error="UnexpectedError",
+        record={"status": "CLAIMED"},
+    ),
+    Scenario(
+        name="last-receive-with-the-receipt-in-hand",
+        last_receive=True,
+        throws=failing("Record", "LedgerUnavailable", STEP_CALLS),
+        path=(*_up_to("Record"), *SETTLED, "Sent"),
+        record={"status": "SENT"},
+    ),
+    Scenario(
+        name="last-attempt-at-a-bug-with-the-receipt-in-hand",
+        attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
+        throws=failing("Record", "UnexpectedError", 1),
+        path=(*_up_to("Record"), *SETTLED, "Sent"),
+        record={"status": "SENT"},
+    ),
+    Scenario(
+        name="giving-up-passes-at-the-second-try",
+        attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
+        throws=failing("Render", "UnexpectedError", 1)
+        | failing("RecordFailed", "LedgerUnavailable", 1),
+        path=(*CLAIM, "Render", "Release", *GAVE_UP),
+        error="UnexpectedError",
+        record={"status": "FAILED"},
     ),
     *(
         Scenario(
@@ -272,25 +353,25 @@ SCENARIOS = [
         Scenario(
             name=f"{task.lower()}-never-passes",
             throws=failing(task, "LedgerUnavailable", STEP_CALLS),
-            path=(*_up_to(task), *DEFERRED),
+            path=(*_up_to(task), *release, *DEFERRED),
             error="LedgerUnavailable",
             record=record,
         )
-        for task, record in (
-            ("Validate", {}),
-            ("Dedup", {}),
-            ("Render", {"status": "CLAIMED"}),
-            ("Record", {"status": "SENDING"}),
+        for task, release, record in (
+            ("Validate", (), {}),
+            ("Dedup", ("Release",), {}),
+            ("Render", ("Release",), {"status": "CLAIMED"}),
+            ("Record", (), {"status": "SENDING"}),
         )
     ),
     *(
         Scenario(
             name=f"bug-in-{task.lower()}",
             throws=failing(task, "UnexpectedError", 1),
-            path=(*_up_to(task), *FAILED),
+            path=(*_up_to(task), *release, *FAILED),
             error="UnexpectedError",
         )
-        for task in ("Validate", "Dedup", "Record")
+        for task, release in (("Validate", ()), ("Dedup", ("Release",)), ("Record", ()))
     ),
     Scenario(
         name="rejection-not-recorded",

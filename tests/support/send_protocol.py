@@ -1,53 +1,77 @@
 """The send protocol in slow motion: the real steps, one at a time, with a death at any point.
 
 A `SlowMotion` holds the queue, the executions that run, SES and its events, and a clock that only moves
-when told to. The table is moto's, so that conditions are evaluated for real; the steps are the real
-ones. What Step Functions and SQS do around them (retries, ends, delays) is played here, after the
-generated ASL and `steps/dispatch.py`.
+when told to. The table is `TableInMemory`, which is held against moto's; the steps are the real ones.
+What Step Functions and SQS do around them (retries, ends, delays) is played here, after the generated ASL
+and `steps/dispatch.py`.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from steps import dedup, dispatch, feedback, record, send
-from steps.aws.ledger_table import LedgerTable
 from steps.aws.ses import Ses
 from steps.aws.workflow import OrderExecution
 from steps.contract import errors, limits
 from steps.contract.handler import metrics
+from steps.contract.state import FailureEnd
 from steps.ledger import rules
-from steps.ledger.rules import Status
 from steps.ledger.ses_events import NOTIFICATION_TAG
+from steps.ledger.status import Status
 from tests.support import asl
 from tests.support.clock import NOW
-from tests.support.in_memory_aws import SES, STATE, TABLE
+from tests.support.in_memory_aws import SES, STATE
 from tests.support.sample_mails import NOTIFICATION_ID
 from tests.support.ses_events import ses_event
+from tests.support.table_in_memory import TableInMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from steps.contract.state import State
 
 WRITES_NOTHING = "Render"
 """The step between the claim and the send: nobody can tell whether it has run, so it runs at once."""
 
-WRITE_FAULTS = ("dies before", "dies after", "unavailable", "answer lost")
+WRITE_FAULTS = ("dies before", "dies after", "unavailable", "answer lost", "lands late", "bug")
+"""What may befall a write. One that lands late is repeated at once, and then lands a second time."""
 
 REFUSALS = {
     "throttled": errors.SendThrottled,
     "paused": errors.SendingPaused,
     "quota": errors.QuotaExceeded,
     "not verified": errors.SenderNotReady,
+    "not reached": errors.SesUnreachable,
     "5xx, not accepted": errors.SendOutcomeUnknown,
+    "refused as it is": errors.SendRejected,
+    "bug": errors.UnexpectedError,
 }
 
 SEND_FAULTS = (
     *("dies before", "dies after", "answer lost", "5xx, not accepted"),
-    *("throttled", "paused", "quota", "not verified"),
+    *("throttled", "paused", "quota", "not verified", "not reached", "refused as it is", "bug"),
 )
+
+INVALID: State = {
+    "attempt": 1,
+    "lastReceive": False,
+    "notificationId": "rejected-1",
+    "rejection": {
+        "orderId": STATE["orderId"],
+        "customerEmail": STATE["order"]["customerEmail"],
+        "event": "{}",
+        "reasons": [{"path": "eventTimestamp", "reason": "is too long ago"}],
+        "claimed": NOTIFICATION_ID,
+    },
+}
+"""What Validate leaves of the order event once it is too old."""
 
 
 class Died(BaseException):
@@ -61,11 +85,15 @@ class Message:
     number: int
     visible_at: float
     receives: int = 0
+    attempts: int = 0
 
 
-@dataclass
+@dataclass(repr=False)
 class RunningExecution:
     """One run of the order workflow: the state it is at, what that gets, and its tries so far."""
+
+    def __repr__(self) -> str:
+        return f"{self.owner} at {self.state}"
 
     owner: str
     message: Message
@@ -74,12 +102,17 @@ class RunningExecution:
     tries: int = 0
 
 
-@dataclass
+@dataclass(repr=False)
 class Event:
     """An event that SES will publish, in the order, and as often, as it likes."""
 
     text: str
     folded: int = 0
+    invocation: str = ""
+
+    def __repr__(self) -> str:
+        event = json.loads(self.text)
+        return f"{event['eventType']} of {event['mail']['messageId']}"
 
 
 class SlowMotion:
@@ -93,17 +126,25 @@ class SlowMotion:
         self.dead_letters: list[Message] = []
         self.accepted: list[str] = []
         self.events: list[Event] = []
+        self.late: list[rules.Put | rules.Update] = []
+        self.counted: Counter[str] = Counter()
+        self.stale = False
         self.fault: str | None = None
         self.fault_at = ""
-        self.log: list[str] = []
-        self.table = FaultyTable(TABLE.name, self)
+        self.table = FaultyTable("tracking", slow_motion=self)
         self.ses = FaultySes(**vars(SES), slow_motion=self)
 
     # --- what may happen --------------------------------------------------------------------------
 
-    def publish(self) -> None:
-        """The shop publishes the order event, perhaps again."""
-        self.queue.append(Message(next(self.numbers), self.now))
+    def publish(self, receives: int = 0) -> None:
+        """The shop publishes the order event, perhaps again; it may have been received often already."""
+        self.queue.append(Message(next(self.numbers), self.now, receives))
+
+    def redrive(self) -> None:
+        """The operator sends the dead letters through again."""
+        for _ in range(len(self.dead_letters)):
+            self.dead_letters.pop()
+            self.publish()
 
     def receive(self) -> None:
         """A dispatcher takes a message that is visible, and starts an execution."""
@@ -112,26 +153,28 @@ class SlowMotion:
         message.visible_at = self.now + limits.QUEUE_VISIBILITY
         owner = f"execution-{next(self.numbers)}"
         state_input = {
-            **STATE,
-            "attempt": message.receives,
+            **(INVALID if self.stale else STATE),
+            "attempt": message.attempts + 1,
+            "lastReceive": dispatch.is_last(message.receives),
             "email": {"to": "customer@example.com", "subject": "", "html": "", "text": ""},
         }
-        self.executions.append(RunningExecution(owner, message, state_input))
+        state = "RecordRejected" if self.stale else "Dedup"
+        self.executions.append(RunningExecution(owner, message, state_input, state))
 
     def advance(self, execution: RunningExecution, fault: str | None = None, at: str = "") -> None:
         """Run an execution's next step; `fault` strikes at the first write, or `at` one of a kind."""
         self.fault, self.fault_at = fault, at
         try:
-            result = self._steps[execution.state](execution)
+            with self._counting():
+                result = self._steps[execution.state](execution)
         except Died:
-            self._fail(execution, "Runtime.ExitError")
+            self.fail(execution, "Runtime.ExitError")
         except errors.OrderMailError as error:
-            self._fail(execution, type(error).__name__)
+            self.fail(execution, type(error).__name__)
         else:
             self._go_on(execution, *asl.after(execution.state, execution.state_input, result))
         finally:
             self.fault = None
-            metrics.clear_metrics()
 
     def dispatcher_dies(self, execution: RunningExecution) -> None:
         """The dispatcher is killed: its message comes back by itself; nobody judges the execution."""
@@ -140,13 +183,38 @@ class SlowMotion:
     def report(self, event: Event, fault: str | None = None) -> None:
         """SES publishes an event, perhaps again; the feedback function folds it."""
         self.fault, self.fault_at = fault, ""
+        event.invocation = event.invocation or f"{next(self.numbers)}"
         try:
-            feedback.apply_event(event.text, table=self.table)
-            event.folded += 1
+            with self._counting():
+                feedback.apply_event(event.text, table=self.table, by=event.invocation)
         except (Died, errors.OrderMailError):
-            pass  # SNS and Lambda try again.
+            pass  # Lambda tries the same invocation again.
+        else:
+            event.folded += 1
+            event.invocation = ""
         finally:
             self.fault = None
+
+    def lose(self, event: Event) -> None:
+        """SES never publishes an event."""
+        self.events.remove(event)
+
+    def deliver_late(self) -> None:
+        """The network delivers a write that was repeated long ago."""
+        self.table.carry_out(self.late.pop(0))
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        """Collect what an invocation counts: it is flushed at its end, unless the process is killed."""
+        metrics.clear_metrics()
+        try:
+            yield
+        except Died:
+            metrics.clear_metrics()
+            raise
+        finally:
+            for name, metric in metrics.metric_set.items():
+                self.counted[name] += round(sum(metric["Value"]))
             metrics.clear_metrics()
 
     def wait(self, seconds: float) -> None:
@@ -160,27 +228,40 @@ class SlowMotion:
             OrderExecution(arn=execution.owner, status="TIMED_OUT", error="States.Timeout"),
         )
 
-    def drain(self) -> None:
-        """Let everything go well from here on until nothing is left to do."""
-        for _ in range(500):
-            for event in self.events:
-                if not event.folded:
-                    self.report(event)
+    def drain(self, *, events_first: bool = True) -> None:
+        """Let everything go well from here on until nothing is left to do.
+
+        Events that come first settle mails that would be sent again if they came last.
+        """
+        for _ in range(1000):
+            if events_first:
+                self._report_all()
             if self.executions:
                 self.advance(self.executions[0])
             elif not self.queue:
-                return
+                break
             elif self.message_is_visible():
                 self.receive()
             else:
                 self.now = min(m.visible_at for m in self.queue)
-        raise AssertionError(f"never settled: {self.record()}")
+        else:
+            raise AssertionError(f"never settled: {self.record()}")
+        self._report_all()
+
+    def _report_all(self) -> None:
+        for event in self.events:
+            if not event.folded:
+                self.report(event)
 
     # --- what can be asked ------------------------------------------------------------------------
 
     def record(self) -> rules.Record:
         """Return the notification's record; empty while there is none."""
-        return TABLE.read(NOTIFICATION_ID)
+        return self.table.read(NOTIFICATION_ID)
+
+    def unpublished(self) -> list[Event]:
+        """Return the events that SES has not published yet."""
+        return [event for event in self.events if not event.folded and not event.invocation]
 
     def message_is_visible(self) -> bool:
         """Whether a dispatcher can receive a message now."""
@@ -194,9 +275,22 @@ class SlowMotion:
         return {
             "Dedup": lambda e: dedup.claim(e.state_input, e.owner, table=self.table, now=self.now),
             "Send": lambda e: send.send(
-                e.state_input, e.owner, table=self.table, ses=self.ses, clock=lambda: self.now
+                e.state_input,
+                e.owner,
+                table=self.table,
+                ses=self.ses,
+                handover_id=f"call-{next(self.numbers)}",
+                clock=lambda: self.now,
             ),
-            "Record": lambda e: record.record_sent(e.state_input, e.owner, table=self.table),
+            "Record": lambda e: record.record_sent(
+                e.state_input, e.owner, table=self.table, now=self.now
+            ),
+            "Release": lambda e: record.release(
+                e.state_input, e.owner, table=self.table, now=self.now
+            ),
+            "RecordRejected": lambda e: record.record_rejected(
+                e.state_input, e.owner, table=self.table, now=self.now
+            ),
             "RecordFailed": lambda e: record.record_failed(
                 e.state_input, e.owner, table=self.table, now=self.now
             ),
@@ -209,7 +303,8 @@ class SlowMotion:
         if ended := asl.ended(execution.owner, state, state_input):
             self._end(execution, ended)
 
-    def _fail(self, execution: RunningExecution, error: str) -> None:
+    def fail(self, execution: RunningExecution, error: str) -> None:
+        """Let the step at which an execution is fail by an error."""
         execution.tries += 1
         if not asl.is_retried(execution.state, error, execution.tries):
             self._go_on(
@@ -221,7 +316,10 @@ class SlowMotion:
         message = execution.message
         if message not in self.queue:
             return  # Its dispatcher died.
-        match dispatch.dispose(ended, message.receives):
+        message.attempts += ended.broke or ended.end is FailureEnd.FAILED
+        match dispatch.dispose(
+            ended, receives=message.receives, attempt=execution.state_input["attempt"]
+        ):
             case dispatch.Done():
                 self.queue.remove(message)
             case dispatch.Later(delay):
@@ -259,11 +357,15 @@ class SlowMotion:
         return message_id
 
 
-@dataclass(frozen=True)
-class FaultyTable(LedgerTable):
+@dataclass(frozen=True, kw_only=True)
+class FaultyTable(TableInMemory):
     """The tracking table, whose writes fail as asked."""
 
     slow_motion: SlowMotion
+
+    def carry_out(self, request: rules.Put | rules.Update) -> rules.Record | None:
+        """Make a write without a fault."""
+        return super().write(request)
 
     def write(self, request: rules.Put | rules.Update) -> rules.Record | None:
         """Write, or die, or be unavailable, or lose the answer."""
@@ -274,7 +376,11 @@ class FaultyTable(LedgerTable):
             raise Died
         if fault == "unavailable":
             raise errors.LedgerUnavailable("as asked")
+        if fault == "bug":
+            raise errors.UnexpectedError("as asked")
         record = super().write(request)
+        if fault == "lands late":
+            self.slow_motion.late.append(request)
         if fault == "dies after":
             raise Died
         if fault == "answer lost":

@@ -47,17 +47,31 @@ def ses_event(
 
 SEND = ses_event("Send")
 DELIVERY = ses_event("Delivery", moment="2026-11-24T08:00:01.000Z")
-DELAY = ses_event("DeliveryDelay", delayType="MailboxFull")
+DELAY = ses_event(
+    "DeliveryDelay", delayType="MailboxFull", expirationTime="2026-11-24T21:59:58.000Z"
+)
 BOUNCE = ses_event("Bounce", bounceType="Permanent", bounceSubType="General")
 LEGACY_BOUNCE = ses_event("Bounce", legacy=True, bounceType="Permanent", bounceSubType="General")
 SUPPRESSED = ses_event("Bounce", bounceType="Permanent", bounceSubType="OnAccountSuppressionList")
-MAILBOX_FULL = ses_event("Bounce", bounceType="Transient", bounceSubType="MailboxFull")
+MAILBOX_FULL = ses_event(
+    "Bounce",
+    moment="2026-11-24T22:00:00.000Z",
+    bounceType="Transient",
+    bounceSubType="MailboxFull",
+    bouncedRecipients=[{"emailAddress": "c@example.com", "action": "failed", "status": "4.2.2"}],
+)
+AUTOMATIC_REPLY = ses_event(
+    "Bounce",
+    bounceType="Transient",
+    bounceSubType="General",
+    bouncedRecipients=[{"emailAddress": "c@example.com"}],
+)
 COMPLAINT = ses_event("Complaint", complaintFeedbackType="abuse")
 NOT_SPAM = ses_event("Complaint", complaintFeedbackType="not-spam")
 REJECT = ses_event("Reject", reason="Bad content")
 RENDERING_FAILURE = ses_event("Rendering Failure", errorMessage="x", templateName="x")
 
 EVERY_KIND = [
-    *(SEND, DELIVERY, DELAY, BOUNCE, SUPPRESSED, MAILBOX_FULL, COMPLAINT, NOT_SPAM, REJECT),
-    RENDERING_FAILURE,
+    *(SEND, DELIVERY, DELAY, BOUNCE, SUPPRESSED, MAILBOX_FULL, AUTOMATIC_REPLY),
+    *(COMPLAINT, NOT_SPAM, REJECT, RENDERING_FAILURE),
 ]

@@ -15,7 +15,7 @@ from steps import kinds
 from steps.contract import limits
 from steps.contract.order_event import OrderEvent
 from steps.contract.state import FailureEnd
-from steps.ledger.rules import Status
+from steps.ledger.status import Status
 from steps.mail import localise
 from tests.support.asl import STATES
 from tests.support.documents import DOCUMENTS, ROOMS, blocks, code, generated, prose, table

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
+import uuid
+from datetime import UTC, datetime
+from itertools import permutations
+from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from steps import feedback
 from steps.aws.ledger_table import LedgerTable
 from steps.contract import errors
 from steps.ledger import rules
+from tests.support.clock import NOW
 from tests.support.in_memory_aws import TABLE, claimed_record, table_items, tracking_table
+from tests.support.lambda_context import lambda_context
 from tests.support.sample_mails import NOTIFICATION_ID
 from tests.support.ses_events import (
+    AUTOMATIC_REPLY,
     BOUNCE,
     COMPLAINT,
+    DELAY,
     DELIVERY,
     EVERY_KIND,
     LEGACY_BOUNCE,
+    MAILBOX_FULL,
     MESSAGE_ID,
+    REJECT,
     SEND,
+    ses_event,
 )
 
 pytestmark = pytest.mark.usefixtures("in_memory_aws")
@@ -39,9 +49,9 @@ def counted_metrics(capsys: pytest.CaptureFixture[str]) -> list[str]:
     )
 
 
-def handle(*messages: str) -> None:
+def handle(*messages: str, request_id: str = "") -> None:
     records: list[feedback.SnsRecord] = [{"Sns": {"Message": message}} for message in messages]
-    feedback.handler({"Records": records}, LambdaContext())
+    feedback.handler({"Records": records}, lambda_context(request_id or str(uuid.uuid4())))
 
 
 def test_each_distinct_event_is_counted_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +61,7 @@ def test_each_distinct_event_is_counted_once(capsys: pytest.CaptureFixture[str])
     (item,) = table_items()
     assert item["status"] == "BOUNCED"
     assert item["reason"] == "Permanent/General"
-    assert item["events"] == {
+    assert {identity.partition("#")[0] for identity in item["events"]} == {
         "Delivery|2026-11-24T08:00:01.000Z",
         "Bounce|Permanent/General|2026-11-24T08:00:00.000Z",
     }
@@ -64,7 +74,7 @@ def test_the_order_of_the_events_makes_no_difference_to_the_record() -> None:
         put_record(status="SENDING", sendingAt=1)
         handle(*events)
         (item,) = table_items()
-        assert item["status"] == "COMPLAINED"
+        assert (item["status"], item["reason"]) == ("COMPLAINED", "abuse")
         assert item["messageId"] == "message-1"
 
 
@@ -76,7 +86,11 @@ def test_an_event_settles_a_mail_in_doubt(capsys: pytest.CaptureFixture[str]) ->
     assert item["timestamp"] == "2026-11-24T07:59:58Z"
     assert counted_metrics(capsys) == ["EmailSent"]
     late = rules.sent(
-        notification_id=NOTIFICATION_ID, owner="me", message_id=MESSAGE_ID, sent_at="later"
+        notification_id=NOTIFICATION_ID,
+        owner="me",
+        handover_id="call-1",
+        message_id=MESSAGE_ID,
+        sent_at="later",
     )
     assert TABLE.write(late) is not None
 
@@ -118,3 +132,111 @@ def test_a_record_that_changes_meanwhile_is_folded_anew(monkeypatch: pytest.Monk
     (item,) = table_items()
     assert item["status"] == "COMPLAINED"
     assert len(item["events"]) == 2
+
+
+def test_a_transient_bounce_ends_a_mail_and_an_automatic_reply_proves_that_it_arrived() -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    handle(DELAY)
+    (item,) = table_items()
+    assert (item["status"], item["reason"], item["overdue"]) == (
+        "DELAYED",
+        "MailboxFull",
+        "DELAYED",
+    )
+    limit = datetime(2026, 11, 24, 21, 59, 58, tzinfo=UTC).timestamp()
+    assert item["overdueAt"] == limit + rules.OVERDUE_GRACE
+    handle(MAILBOX_FULL)
+    (item,) = table_items()
+    assert (item["status"], item["reason"]) == ("UNDELIVERED", "Transient/MailboxFull")
+    assert not item.keys() & {"overdue", "overdueAt"}
+    handle(AUTOMATIC_REPLY)
+    (item,) = table_items()
+    assert (item["status"], item.get("reason")) == ("DELIVERED", None)
+    handle(DELAY, MAILBOX_FULL)
+    assert table_items()[0]["status"] == "DELIVERED"
+
+
+def test_the_order_of_the_events_makes_no_difference_to_the_reason() -> None:
+    later = ses_event("DeliveryDelay", moment="2026-11-24T09:00:00.000Z", delayType="SpamDetected")
+    for events in permutations([SEND, DELAY, later]):
+        put_record(status="SENDING", sendingAt=1)
+        handle(*events)
+        (item,) = table_items()
+        assert (item["status"], item["reason"]) == ("DELAYED", "SpamDetected")
+    handle(DELIVERY)
+    assert "reason" not in table_items()[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "FAILED", "reason": "SendOutcomeUnknown", "sendingAt": 1},
+        {"status": "REJECTED", "reason": "SendRejected"},
+        {"status": "REJECTED", "reason": "InvalidEvent", "reasons": ["x"], "sendingAt": 1},
+    ],
+)
+def test_what_was_refused_or_given_up_after_a_doubt_is_true_once_ses_has_spoken(
+    changes: dict[str, Any],
+) -> None:
+    put_record(**changes)
+    handle(DELIVERY)
+    (item,) = table_items()
+    assert item["status"] == "DELIVERED"
+    assert not item.keys() & {"reason", "reasons"}
+
+
+def test_what_ses_itself_rejected_stays_rejected() -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    handle(REJECT, DELIVERY)
+    assert table_items()[0]["status"] == "REJECTED"
+
+
+@pytest.mark.parametrize(("resends", "counts"), [(0, ["EmailInDoubt"]), (1, [])])
+def test_an_event_of_another_mail_is_the_proof_of_a_second_one(
+    resends: int, counts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_record(status="SENT", messageId="another", resends=resends)
+    handle(SEND, SEND)
+    (item,) = table_items()
+    assert item["secondMessageIds"] == {MESSAGE_ID}
+    assert item["messageId"] == "another"
+    assert counted_metrics(capsys) == counts
+    handle(DELIVERY)
+    assert table_items()[0]["status"] == "DELIVERED"
+    assert counted_metrics(capsys) == ["EmailDelivered"]
+
+
+def test_word_of_a_mail_that_ses_gave_up_on_is_no_word_of_the_next() -> None:
+    put_record(status="UNDELIVERED", messageId=MESSAGE_ID, events={"Send|x"})
+    verdict = rules.judge(table_items()[0], owner="again", now=NOW)
+    assert isinstance(verdict, rules.TakeOver)
+    assert not verdict.in_doubt
+    assert TABLE.write(verdict.update) is None
+    handle(SEND, MAILBOX_FULL, DELIVERY)
+    (item,) = table_items()
+    assert (item["status"], item["resends"]) == ("CLAIMED", 1)
+    assert item["superseded"] == {MESSAGE_ID}
+    assert "events" not in item
+
+
+@pytest.mark.parametrize("event", [SEND, DELIVERY])
+def test_what_a_failed_invocation_wrote_is_counted_by_its_repetition(
+    event: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_record(status="SENDING", sendingAt=1)
+    write = LedgerTable.write
+
+    def write_then_fail(table: LedgerTable, request: rules.Put | rules.Update) -> None:
+        write(table, request)
+        monkeypatch.setattr(LedgerTable, "write", write)
+        raise errors.LedgerUnavailable("the answer was lost")
+
+    monkeypatch.setattr(LedgerTable, "write", write_then_fail)
+    with pytest.raises(errors.LedgerUnavailable):
+        handle(event, request_id="an-invocation")
+    assert counted_metrics(capsys) == []
+    handle(event, request_id="an-invocation")
+    expected = ["EmailSent"] if event == SEND else ["EmailDelivered", "EmailSent"]
+    assert counted_metrics(capsys) == expected
+    handle(event, request_id="another-invocation")
+    assert counted_metrics(capsys) == []

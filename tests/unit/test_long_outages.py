@@ -51,6 +51,7 @@ class Outage:
             ),
             queue=self.queue.door,
             pace=Pace(TABLE.name, clock=self.clock, ask=self.sending_account),
+            table=TABLE,
             clock=self.clock,
             sleep=self.clock.sleep,
             # One after the other: with a clock that only moves when told to, that is the same.

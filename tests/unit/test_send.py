@@ -6,16 +6,37 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+)
 
 from steps.aws import ses
+from steps.aws.ledger_table import LedgerTable
 from steps.contract import errors
+from steps.ledger import rules
+from steps.record import record_sent
 from steps.send import send
-from tests.support.in_memory_aws import SES, TABLE, claim, table_items, tracking_table
+from tests.support.in_memory_aws import (
+    SES,
+    STATE,
+    TABLE,
+    claim,
+    claimed_record,
+    table_items,
+    tracking_table,
+)
 from tests.support.sample_mails import NOTIFICATION_ID, email
 
 if TYPE_CHECKING:
-    from steps.contract.state import State
+    from steps.contract.state import Receipt, State
 
 pytestmark = pytest.mark.usefixtures("in_memory_aws")
 
@@ -53,11 +74,17 @@ def refusal(code: str, status: int, message: str = "x") -> ClientError:
 def claimed_state() -> State:
     """Claim the sample notification; return what the send step gets then."""
     TABLE.write(claim())
-    return {"attempt": 1, "notificationId": NOTIFICATION_ID, "email": email("order.confirmed")}
+    return {**STATE, "email": email("order.confirmed")}
+
+
+def hand_over(state: State, owner: str = "me") -> Receipt:
+    """Run the step by a call of its own."""
+    return send(state, owner, table=TABLE, ses=SES, handover_id="this call")
 
 
 def test_a_mail_is_handed_to_ses_field_by_field(ses_client: FakeSesClient) -> None:
-    assert send(claimed_state(), "me", table=TABLE, ses=SES)["messageId"] == "message-1"
+    receipt = hand_over(claimed_state())
+    assert (receipt["messageId"], receipt["handoverId"]) == ("message-1", "this call")
     (request,) = ses_client.requests
     assert request["FromEmailAddress"] == "Northwind Home <orders@example.com>"
     assert request["ReplyToAddresses"] == ["hello@shop.example"]
@@ -100,6 +127,16 @@ def test_a_mail_is_handed_to_ses_field_by_field(ses_client: FakeSesClient) -> No
             errors.SendOutcomeUnknown,
             "SENDING",
         ),
+        (EndpointConnectionError(endpoint_url="x"), errors.SesUnreachable, "CLAIMED"),
+        (ConnectTimeoutError(endpoint_url="x"), errors.SesUnreachable, "CLAIMED"),
+        (ProxyConnectionError(proxy_url="x"), errors.SesUnreachable, "CLAIMED"),
+        (NoCredentialsError(), errors.SesUnreachable, "CLAIMED"),
+        (
+            CredentialRetrievalError(provider="x", error_msg="x"),
+            errors.SesUnreachable,
+            "CLAIMED",
+        ),
+        (ParamValidationError(report="x"), errors.SendRejected, "SENDING"),
     ],
 )
 def test_after_an_error_of_ses_the_record_says_whether_ses_may_have_the_mail(
@@ -108,7 +145,7 @@ def test_after_an_error_of_ses_the_record_says_whether_ses_may_have_the_mail(
     ses_client.error = sdk_error
     state = claimed_state()
     with pytest.raises(error) as raised:
-        send(state, "me", table=TABLE, ses=SES)
+        hand_over(state)
     assert type(raised.value) is error
     assert len(ses_client.requests) == 1
     assert table_items()[0]["status"] == status
@@ -117,8 +154,58 @@ def test_after_an_error_of_ses_the_record_says_whether_ses_may_have_the_mail(
 def test_without_the_claim_nothing_is_sent(ses_client: FakeSesClient) -> None:
     state = claimed_state()
     with pytest.raises(errors.ClaimLost):
-        send(state, "someone else", table=TABLE, ses=SES)
+        hand_over(state, "someone else")
     tracking_table().delete_item(Key={"notificationId": NOTIFICATION_ID})
     with pytest.raises(errors.ClaimLost):
-        send(state, "me", table=TABLE, ses=SES)
+        hand_over(state)
     assert ses_client.requests == []
+
+
+def test_after_a_call_that_was_not_taken_back_the_next_one_has_its_own_name(
+    ses_client: FakeSesClient,
+) -> None:
+    state = claimed_state()
+    tracking_table().put_item(
+        Item=claimed_record(status="SENDING", sendingAt=1, handoverId="the call before")
+    )
+    hand_over(state)
+    assert len(ses_client.requests) == 1
+    assert table_items()[0]["handoverId"] == "this call"
+
+
+def test_a_call_whose_mark_was_written_without_an_answer_goes_on(
+    ses_client: FakeSesClient,
+) -> None:
+    state = claimed_state()
+    tracking_table().put_item(
+        Item=claimed_record(status="SENDING", sendingAt=1, handoverId="this call")
+    )
+    hand_over(state)
+    assert len(ses_client.requests) == 1
+
+
+@dataclass(frozen=True)
+class RefusedLate(LedgerTable):
+    """Delivers the request that takes SENDING back a second time, while SES works on the next call."""
+
+    late: list[rules.Update] = field(default_factory=list)
+
+    def write(self, request: rules.Put | rules.Update) -> rules.Record | None:
+        if isinstance(request, rules.Update) and request.set.get("status") == "CLAIMED":
+            self.late.append(request)
+        return super().write(request)
+
+
+def test_a_refusal_that_is_delivered_late_does_not_free_the_claim_of_the_next_call(
+    ses_client: FakeSesClient,
+) -> None:
+    table, state = RefusedLate(TABLE.name), claimed_state()
+    ses_client.error = refusal("TooManyRequestsException", 429)
+    with pytest.raises(errors.SendThrottled):
+        send(state, "me", table=table, ses=SES, handover_id="first")
+    ses_client.error = None
+    receipt = send(state, "me", table=table, ses=SES, handover_id="second")
+    (late,) = table.late
+    TABLE.write(late)
+    assert record_sent({**state, "receipt": receipt}, "me", table=TABLE, now=0)["settled"]
+    assert table_items()[0]["status"] == "SENT"

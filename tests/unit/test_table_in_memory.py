@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from steps.ledger.rules import Put, Status, Update
+from steps.ledger.rules import Put, Update
+from steps.ledger.status import Status
 from tests.support.in_memory_aws import TABLE, mocked_aws, table_items, tracking_table
 from tests.support.table_in_memory import TableInMemory
 

@@ -74,7 +74,7 @@ def _environment(ses_url: str) -> Iterator[None]:
 def _dispatching(queue: QueueInMemory, dispatchers: int) -> Iterator[None]:
     """Let so many dispatchers take batches for the length of the block."""
     workflow = AsLongAsOnAws(clock=time.time, sleep=time.sleep, table=TABLE, ses=SES)
-    dispatcher = Dispatcher(workflow=workflow, queue=queue.door, pace=Pace(TABLE.name))
+    dispatcher = Dispatcher(workflow=workflow, queue=queue.door, pace=Pace(TABLE.name), table=TABLE)
 
     def dispatch(stop: threading.Event) -> None:
         while not stop.is_set():

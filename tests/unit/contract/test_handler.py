@@ -23,7 +23,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 EVENT: StepEvent = {
     "execution": "arn:execution",
-    "state": {"attempt": 2, "orderId": "ORDER1", "notificationId": "n"},
+    "state": {"attempt": 2, "lastReceive": False, "orderId": "ORDER1", "notificationId": "n"},
 }
 CONTEXT = LambdaContext()
 

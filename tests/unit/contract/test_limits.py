@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ from steps.aws.queue import OrderQueue
 from steps.aws.ses import SendingAccount, Ses
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
-from steps.contract.state import ClaimResult
 from tests.support import asl
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, STATE, TABLE, claimed_record
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from steps.contract.report_tasks import TaskEvent
-    from steps.contract.state import State
-    from steps.ledger.rules import Put, Record, Status, Update
+    from steps.contract.state import Recorded, State
+    from steps.ledger.rules import Put, Record, Update
 
 SENT: State = {
     **STATE,
     "email": email("order.confirmed"),
-    "receipt": {"messageId": "message-1", "sentAt": "2026-11-24T08:00:00Z"},
+    "receipt": {"messageId": "message-1", "sentAt": "2026-11-24T08:00:00Z", "handoverId": "c"},
 }
 
 
@@ -61,6 +61,17 @@ class SlowTable(LedgerTable):
         return NOTIFICATION_ID
 
 
+@dataclass(frozen=True)
+class CalledBefore(SlowTable):
+    """Has these records in the way of as many writes, then takes any."""
+
+    records: list[Record] = field(default_factory=list)
+
+    def write(self, request: Put | Update) -> Record | None:
+        super().write(request)
+        return self.records.pop() if self.records else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SlowSes(Ses):
     """Refuses after all the time that a call may take."""
@@ -73,6 +84,7 @@ class SlowSes(Ses):
 
 
 EXPIRED = claimed_record("someone else", leaseUntil=0)
+CALLED = claimed_record("me", handoverId="another call")
 
 
 def slow_table(clock: Clock, record: Record | None = None) -> SlowTable:
@@ -90,32 +102,48 @@ def test_send_has_time_for_ses_and_a_write_before_and_after() -> None:
     clock = Clock()
     slow_ses = SlowSes(**vars(SES), clock=clock)
     with pytest.raises(errors.SendThrottled):
-        send.send(SENT, "me", table=slow_table(clock), ses=slow_ses, clock=clock)
+        send.send(
+            SENT,
+            "me",
+            table=CalledBefore(TABLE.name, clock, records=[CALLED]),
+            ses=slow_ses,
+            handover_id="this call",
+            clock=clock,
+        )
     assert clock.elapsed == TIMEOUTS["send"] - limits.OWN_TIME
 
 
-FAILED: State = {**SENT, "error": {"Error": "x"}}
-GIVEN_UP: State = {**FAILED, "claim": {"result": ClaimResult.NEW, "retryAfter": 0}}
+REJECTED: State = {
+    **STATE,
+    "rejection": {
+        "orderId": "x",
+        "customerEmail": "",
+        "event": "",
+        "reasons": [],
+        "claimed": NOTIFICATION_ID,
+    },
+}
 
 
 @pytest.mark.parametrize(
     "record_outcome",
     [
         partial(record.record_sent, SENT, "me"),
-        partial(record.record_rejected, FAILED, "me", now=NOW),
-        partial(record.record_failed, GIVEN_UP, "me", now=NOW),
+        partial(record.record_rejected, REJECTED, "me"),
+        partial(record.record_failed, SENT, "me"),
     ],
 )
-def test_record_has_time_for_its_write(record_outcome: Callable[..., Status]) -> None:
+def test_record_has_time_for_its_writes(record_outcome: Callable[..., Recorded]) -> None:
     clock = Clock()
-    record_outcome(table=slow_table(clock))
+    with suppress(errors.LedgerUnavailable):
+        record_outcome(table=slow_table(clock, EXPIRED), now=NOW)
     assert clock.elapsed == TIMEOUTS["record"] - limits.OWN_TIME
 
 
 def test_feedback_has_time_for_an_event_that_is_folded_again_and_again() -> None:
     clock = Clock()
     with pytest.raises(errors.LedgerUnavailable):
-        feedback.apply_event(LEGACY_BOUNCE, table=slow_table(clock, EXPIRED))
+        feedback.apply_event(LEGACY_BOUNCE, table=slow_table(clock, EXPIRED), by="x")
     assert clock.elapsed == limits.FEEDBACK_TIMEOUT - limits.OWN_TIME
 
 
@@ -126,7 +154,7 @@ class SlowWorkflow(OrderWorkflow):
 
     def run(self, **_: str) -> OrderExecution:
         self.clock.sleep(limits.WORKFLOW_CALL)
-        raise errors.WorkflowUnavailable("as asked")
+        return OrderExecution(arn="", status="FAILED", error="States.Runtime")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,11 +189,12 @@ def test_the_dispatcher_has_time_for_one_of_everything() -> None:
         workflow=SlowWorkflow(clock=clock),
         queue=SlowQueue(clock=clock),
         pace=LongLine(TABLE.name, clock, ask, table_clock=clock),
+        table=slow_table(clock),
         clock=clock,
         sleep=clock.sleep,
         each=lambda run, *arguments: list(map(run, *arguments)),
     )
-    dispatcher.run_batch([sqs_record()])
+    dispatcher.run_batch([sqs_record(receives=2)])
     assert clock.elapsed == pytest.approx(limits.DISPATCHER_TIMEOUT - limits.OWN_TIME, abs=0.01)
 
 

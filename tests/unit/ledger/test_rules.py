@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from steps.contract import limits
 from steps.ledger import rules
 from steps.ledger.rules import (
-    UNSENT,
     Duplicate,
     InProgress,
     New,
     Record,
-    Status,
     TakeOver,
     Update,
     notification_id,
 )
+from steps.ledger.status import UNSENT, Status, fold
 from tests.support.clock import NOW
 from tests.support.in_memory_aws import (
     TABLE,
@@ -52,9 +51,13 @@ if TYPE_CHECKING:
             InProgress(limits.IN_DOUBT_GRACE - 10),
         ),
         *(
-            (claimed_record("first", status=status), "second", Duplicate(status))
+            (
+                claimed_record("first", status=status, messageId="m"),
+                "second",
+                Duplicate(status),
+            )
             for status in Status
-            if status not in UNSENT
+            if status not in UNSENT | {Status.UNDELIVERED}
         ),
     ],
 )
@@ -68,6 +71,16 @@ def test_an_existing_record_is_judged_by_its_status_and_its_owner(
     ("existing", "resends", "in_doubt"),
     [
         (claimed_record("first", leaseUntil=int(NOW)), 0, False),
+        (claimed_record("first", status="REJECTED", resends=1), 1, False),  # refused by SES
+        (claimed_record("first", status="UNDELIVERED", messageId="m"), 1, False),
+        *(
+            (
+                claimed_record("first", status=status, sendingAt=int(NOW) - limits.IN_DOUBT_GRACE),
+                1,
+                True,
+            )
+            for status in ("FAILED", "REJECTED")
+        ),
         (claimed_record("first", status="FAILED", resends=2), 2, False),
         (claimed_record("first", status="FAILED", doubts=2), 2, False),  # as older records have it
         (
@@ -87,24 +100,36 @@ def test_an_expired_failed_or_doubtful_record_is_taken_over(
     assert verdict.update.values["found"] == "first"
 
 
-def sending(owner: str = "me") -> Update:
-    return rules.sending(notification_id=NOTIFICATION_ID, owner=owner, now=NOW)
+def sending(owner: str = "me", call: str = "call-1", previous: str | None = None) -> Update:
+    return rules.sending(
+        notification_id=NOTIFICATION_ID,
+        owner=owner,
+        handover_id=call,
+        previous=previous,
+        now=NOW,
+    )
 
 
-def refused(owner: str = "me") -> Update:
-    return rules.refused(notification_id=NOTIFICATION_ID, owner=owner, now=NOW)
+def refused(owner: str = "me", call: str = "call-1") -> Update:
+    return rules.refused(notification_id=NOTIFICATION_ID, owner=owner, handover_id=call, now=NOW)
+
+
+def sent(owner: str = "me", call: str = "call-1") -> Update:
+    return rules.sent(
+        notification_id=NOTIFICATION_ID,
+        owner=owner,
+        handover_id=call,
+        message_id="m",
+        sent_at=rules.iso(NOW),
+    )
 
 
 @pytest.mark.usefixtures("in_memory_aws")
 def test_the_happy_path_writes_three_times_and_each_late_repetition_fails() -> None:
-    sent = rules.sent(
-        notification_id=NOTIFICATION_ID, owner="me", message_id="m", sent_at=rules.iso(NOW)
-    )
     assert TABLE.write(claim()) is None
     assert TABLE.write(sending()) is None
-    assert TABLE.write(sending()) is None, "our own lost answer"
-    assert TABLE.write(sent) is None
-    for late in (claim(), sending(), sent):
+    assert TABLE.write(sent()) is None
+    for late in (claim(), sending(), refused(), sent()):
         in_the_way = TABLE.write(late)
         assert in_the_way is not None
         assert in_the_way["status"] == "SENT"
@@ -120,8 +145,20 @@ def test_only_the_owner_may_go_to_ses_and_may_again_after_a_refusal() -> None:
     assert TABLE.write(sending()) is None
     assert TABLE.write(refused("other")) is not None
     assert TABLE.write(refused()) is None
-    assert TABLE.write(sending()) is None
-    assert TABLE.write(sending()) is None
+    assert TABLE.write(sending(call="call-2", previous="call-1")) is None
+
+
+@pytest.mark.usefixtures("in_memory_aws")
+def test_what_the_network_delivers_late_of_an_earlier_call_changes_nothing() -> None:
+    TABLE.write(claim())
+    TABLE.write(sending())
+    TABLE.write(refused())
+    refused_record = TABLE.read(NOTIFICATION_ID)
+    assert TABLE.write(sending()) == refused_record
+    TABLE.write(sending(call="call-2", previous="call-1"))
+    at_the_second_call = TABLE.read(NOTIFICATION_ID)
+    for late in (sending(), refused(), sent(), sending(call="call-2", previous="call-1")):
+        assert TABLE.write(late) == at_the_second_call
 
 
 @pytest.mark.usefixtures("in_memory_aws")
@@ -150,21 +187,21 @@ def test_order_and_repetition_make_no_difference_to_the_status(
 ) -> None:
     shuffled = [*reported, *random.choices(reported, k=5)] if reported else []
     random.shuffle(shuffled)
-    folded = rules.fold(start, reported)
-    assert rules.fold(start, shuffled) == folded
+    folded = fold(start, reported)
+    assert fold(start, shuffled) == folded
     one_by_one = start
     for status in shuffled:
-        one_by_one = rules.fold(one_by_one, [status])
+        one_by_one = fold(one_by_one, [status])
     assert one_by_one == folded
 
 
 def test_a_late_bounce_beats_delivered_and_a_complaint_beats_all() -> None:
     for reported in permutations([Status.DELIVERED, Status.BOUNCED]):
-        assert rules.fold(Status.SENT, reported) == "BOUNCED"
+        assert fold(Status.SENT, reported) == "BOUNCED"
     for reported in permutations(
         [Status.DELIVERED, Status.BOUNCED, Status.COMPLAINED, Status.DELAYED]
     ):
-        assert rules.fold(Status.SENT, reported) == "COMPLAINED"
+        assert fold(Status.SENT, reported) == "COMPLAINED"
 
 
 @given(st.text(), st.text(), st.text())

@@ -1,0 +1,261 @@
+"""The record step: whatever the record says by then, the end is true, and counted at least once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from steps import record
+from steps.aws.ledger_table import LedgerTable
+from steps.contract import errors
+from steps.contract.handler import metrics
+from steps.ledger import rules
+from steps.ledger.status import Status
+from tests.support.clock import NOW
+from tests.support.in_memory_aws import STATE, TABLE, claimed_record, table_items, tracking_table
+from tests.support.sample_mails import NOTIFICATION_ID, email
+
+if TYPE_CHECKING:
+    from steps.contract.state import Recorded, State
+
+pytestmark = pytest.mark.usefixtures("in_memory_aws")
+
+RECEIVED: State = {
+    **STATE,
+    "email": email("order.confirmed"),
+    "receipt": {"messageId": "m", "sentAt": rules.iso(NOW), "handoverId": "this call"},
+}
+REFUSED: State = {**STATE, "error": {"Error": "SendRejected"}}
+INVALID: State = {
+    "attempt": 1,
+    "lastReceive": False,
+    "notificationId": "rejected-1",
+    "rejection": {
+        "orderId": "ORDER1",
+        "customerEmail": "customer@example.com",
+        "event": "{}",
+        "reasons": [{"path": "eventTimestamp", "reason": "is too long ago"}],
+        "claimed": NOTIFICATION_ID,
+    },
+}
+
+
+@dataclass(frozen=True)
+class LosesAnswers(LedgerTable):
+    """Makes a write, loses the answer, and is asked again by the SDK."""
+
+    lost: list[object] = field(default_factory=list)
+
+    def write(self, request: rules.Put | rules.Update) -> rules.Record | None:
+        if request not in self.lost:
+            self.lost.append(request)
+            super().write(request)
+        return super().write(request)
+
+
+def put(**changes: object) -> None:
+    tracking_table().put_item(Item=claimed_record(**changes))
+
+
+def put_called(**changes: object) -> None:
+    put(**({"status": "SENDING", "sendingAt": int(NOW), "handoverId": "this call"} | changes))
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    if metrics.metric_set:
+        metrics.flush_metrics()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    return [m["Name"] for line in lines for m in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+
+
+def record_sent(table: LedgerTable = TABLE) -> Recorded:
+    return record.record_sent(RECEIVED, "me", table=table, now=NOW)
+
+
+@pytest.mark.parametrize("table", [TABLE, LosesAnswers(TABLE.name)], ids=["answers", "loses"])
+def test_an_acceptance_is_recorded_and_counted(
+    table: LedgerTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_called()
+    assert record_sent(table) == {"status": "SENT", "settled": True}
+    (item,) = table_items()
+    assert (item["status"], item["messageId"]) == ("SENT", "m")
+    assert counted(capsys) == ["EmailSent"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "CLAIMED"},
+        {"owner": "another"},
+        {"owner": "another", "status": "CLAIMED", "resends": 1},
+        {"handoverId": "a later call"},
+        {"status": "FAILED", "reason": "SendOutcomeUnknown"},
+        {"status": "REJECTED", "reason": "InvalidEvent", "reasons": ["x"]},
+    ],
+)
+@pytest.mark.parametrize("loses_answers", [True, False])
+def test_a_receipt_is_proof_over_whatever_is_not_settled(
+    changes: dict[str, Any], capsys: pytest.CaptureFixture[str], *, loses_answers: bool
+) -> None:
+    put_called(**changes)
+    assert record_sent(LosesAnswers(TABLE.name) if loses_answers else TABLE)["settled"]
+    (item,) = table_items()
+    assert (item["status"], item["messageId"]) == ("SENT", "m")
+    assert not item.keys() & {"reason", "reasons"}
+    assert counted(capsys) == ["EmailSent"]
+
+
+def test_what_ses_s_event_has_said_already_is_not_counted_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put(status="DELIVERED", messageId="m", promotedBy="an event", events={"Delivery|1"})
+    assert record_sent() == {"status": "DELIVERED", "settled": True}
+    assert counted(capsys) == []
+
+
+@pytest.mark.parametrize(("resends", "counts"), [(0, ["EmailInDoubt"]), (1, [])])
+def test_a_receipt_for_another_mail_than_the_recorded_one_is_the_proof_of_a_second_mail(
+    resends: int, counts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(status="SENT", messageId="another", resends=resends)
+    assert record_sent()["settled"]
+    (item,) = table_items()
+    assert (item["messageId"], item["secondMessageIds"]) == ("another", {"m"})
+    assert counted(capsys) == counts
+    assert record_sent()["settled"], "a repetition changes nothing"
+    assert table_items() == [item]
+
+
+def test_a_record_that_is_gone_is_restored_so_that_no_copy_sends_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert record_sent()["settled"]
+    (item,) = table_items()
+    assert {"status": "SENT", "orderId": "ORDER1", "messageId": "m"}.items() <= item.items()
+    assert item["customerEmail"] == RECEIVED["email"]["to"]
+    assert rules.judge(item, owner="other", now=NOW) == rules.Duplicate(Status.SENT)
+    assert "EmailSent" in counted(capsys)
+
+
+def test_a_record_that_keeps_changing_is_unavailable() -> None:
+    @dataclass(frozen=True)
+    class Contended(LedgerTable):
+        def write(self, _request: object) -> rules.Record:
+            return claimed_record("someone else")
+
+    with pytest.raises(errors.LedgerUnavailable):
+        record_sent(Contended(TABLE.name))
+
+
+def test_giving_up_with_the_receipt_in_hand_records_that_the_mail_is_sent(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put_called()
+    state: State = {**RECEIVED, "error": {"Error": "LedgerUnavailable"}}
+    recorded = record.record_failed(state, "me", table=TABLE, now=NOW)
+    assert recorded == {"status": "SENT", "settled": True}
+    assert counted(capsys) == ["EmailSent"]
+
+
+FAILED: State = {**STATE, "error": {"Error": "SendOutcomeUnknown"}}
+
+
+@pytest.mark.parametrize("table", [TABLE, LosesAnswers(TABLE.name)], ids=["answers", "loses"])
+def test_a_mail_given_up_in_doubt_stays_in_doubt(
+    table: LedgerTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_called()
+    recorded = record.record_failed(FAILED, "me", table=table, now=NOW)
+    assert recorded == {"status": "FAILED", "settled": False}
+    (item,) = table_items()
+    assert (item["status"], item["reason"]) == ("FAILED", "SendOutcomeUnknown")
+    assert isinstance(rules.judge(item, owner="redriven", now=NOW), rules.InProgress)
+    assert counted(capsys) == ["EmailFailed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "settled"),
+    [
+        ({"status": "DELIVERED", "messageId": "m"}, True),
+        ({"status": "SENDING", "owner": "another", "sendingAt": 1}, False),
+    ],
+)
+def test_giving_up_is_not_counted_where_nothing_is_given_up(
+    changes: dict[str, Any], capsys: pytest.CaptureFixture[str], *, settled: bool
+) -> None:
+    put(**changes)
+    recorded = record.record_failed(FAILED, "me", table=TABLE, now=NOW)
+    assert recorded == {"status": changes["status"], "settled": settled}
+    assert counted(capsys) == []
+
+
+@pytest.mark.parametrize("state", [FAILED, {"attempt": 5, "lastReceive": False}])
+def test_giving_up_what_has_no_record_is_counted_for_its_dead_letter(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = record.record_failed(state, "me", table=TABLE, now=NOW)
+    assert recorded == {"status": "FAILED", "settled": False}
+    assert table_items() == []
+    assert counted(capsys) == ["EmailFailed"]
+
+
+def test_what_ses_refuses_may_be_claimed_anew_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    put_called()
+    record.record_rejected(REFUSED, "me", table=TABLE, now=NOW)
+    (item,) = table_items()
+    assert (item["status"], item["reason"]) == ("REJECTED", "SendRejected")
+    verdict = rules.judge(item, owner="mended", now=NOW)
+    assert isinstance(verdict, rules.TakeOver)
+    assert not verdict.in_doubt
+    assert counted(capsys) == ["EmailRejected"]
+
+
+@pytest.mark.parametrize("table", [TABLE, LosesAnswers(TABLE.name)], ids=["answers", "loses"])
+def test_an_invalid_event_is_kept_and_counted_once(
+    table: LedgerTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record.record_rejected(INVALID, "me", table=table, now=NOW)
+    (item,) = table_items()
+    assert item["reasons"] == ["eventTimestamp: is too long ago"]
+    assert counted(capsys) == ["EmailRejected"]
+    record.record_rejected(INVALID, "published again", table=TABLE, now=NOW)
+    assert counted(capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "ends"),
+    [
+        ({}, True),
+        ({"status": "FAILED"}, True),
+        ({"status": "SENDING", "sendingAt": 1}, True),
+        ({"status": "SENT", "messageId": "m"}, False),
+        ({"status": "REJECTED"}, False),
+    ],
+)
+def test_an_event_that_is_not_valid_any_more_ends_its_own_claim(
+    changes: dict[str, Any], *, ends: bool
+) -> None:
+    put(**changes)
+    record.record_rejected(INVALID, "me", table=TABLE, now=NOW)
+    item = TABLE.read(NOTIFICATION_ID)
+    assert (item.get("reason") == "InvalidEvent") is ends
+    assert item["status"] == ("REJECTED" if ends else changes.get("status", "CLAIMED"))
+    assert item.get("sendingAt") == changes.get("sendingAt"), "SES may have it still"
+
+
+def test_a_claim_is_released_for_anyone_to_take_at_once() -> None:
+    put()
+    record.release(STATE, "another", table=TABLE, now=NOW)
+    assert isinstance(rules.judge(table_items()[0], owner="b", now=NOW), rules.InProgress)
+    assert record.release(STATE, "me", table=TABLE, now=NOW)["status"] == "CLAIMED"
+    assert isinstance(rules.judge(table_items()[0], owner="b", now=NOW), rules.TakeOver)
+
+
+def test_a_call_of_ses_is_not_released() -> None:
+    put_called()
+    assert record.release(STATE, "me", table=TABLE, now=NOW)["status"] == "SENDING"
+    assert table_items()[0]["sendingAt"] == int(NOW)
