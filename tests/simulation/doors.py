@@ -97,8 +97,9 @@ class Table(TableInMemory):
                 life.turns["EmailRejected" if own else "an event rejected"] += 1
         resent = int(new.get("resends", 0)) - int(old.get("resends", 0))
         if resent and before != "UNDELIVERED":  # Of that one SES itself says that nobody has it.
-            waited = self.world.time.now - float(old.get("sendingAt", 0))
-            life.hasty = life.hasty or waited < GRACE - 1 or life.reported
+            handed_over = float(old.get("sendingAt", 0))
+            waited = self.world.time.now - handed_over
+            life.hasty |= waited < GRACE - 1 or life.reported_since(handed_over)
             life.turns["EmailInDoubt"] += resent
         if self.world.trace:
             shown = ", ".join(

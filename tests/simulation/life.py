@@ -87,10 +87,10 @@ class Life:
     published: int = 0
     received: int = 0
 
-    @property
-    def reported(self) -> bool:
-        """Whether an event of SES's says that one of its mails was accepted."""
-        return any(event.arrived and event.status for mail in self.mails for event in mail.events)
+    def reported_since(self, moment: float) -> bool:
+        """Whether an event of SES's has arrived about a mail that was accepted after `moment`."""
+        mails = (mail for mail in self.mails if mail.accepted_at >= moment)
+        return any(event.status for mail in mails for event in mail.arrived)
 
     def struck(self, *kinds: str) -> int:
         """How many faults of these kinds struck it; without kinds, how many at all."""
