@@ -58,6 +58,9 @@ demo: setup ## sends sample orders through the whole system and shows what happe
 chaos: setup ## sends a thousand orders while everything around them fails (ORDERS=1000 SEED=1)
 	@$(BIN)/python -m tests.local.chaos $(if $(ORDERS),--orders $(ORDERS)) $(if $(SEED),--seed $(SEED))
 
+simulation: $(VENV)/laptop.done ## lets many seeds' orders live in virtual time while everything fails (SEEDS=100 ORDERS=1000)
+	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ORDERS),--orders $(ORDERS))
+
 preview: $(VENV)/laptop.done ## shows every kind of mail in every language (EVENT=file: your own event)
 	@$(BIN)/python -m infra.local.preview $(EVENT)
 
@@ -93,4 +96,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down status demo chaos preview costs test lint mutants format lock deploy destroy
+.PHONY: help setup up down status demo chaos simulation preview costs test lint mutants format lock deploy destroy

@@ -180,7 +180,7 @@ class WorkflowInProcess(OrderWorkflow):
                     owner,
                     table=table,
                     ses=self.ses,
-                    handover_id=uuid.uuid4().hex,
+                    handover_id=self._handover_id(),
                     clock=self.clock,
                 )
             case "Record":
@@ -194,3 +194,7 @@ class WorkflowInProcess(OrderWorkflow):
             case _:
                 raise AssertionError(f"no step is called by {state}")
         return result
+
+    def _handover_id(self) -> str:
+        """Name one try of Send, as its function does."""
+        return uuid.uuid4().hex

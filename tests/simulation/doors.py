@@ -1,0 +1,437 @@
+"""AWS as the steps and the dispatcher see it: every call takes time, lets others run, and may fail."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+
+from statemachines.order_workflow import TIMEOUTS
+from steps.aws.pace import Pace
+from steps.aws.workflow import OrderExecution
+from steps.contract import limits
+from steps.contract.errors import LedgerUnavailable, OrderMailError, WorkflowUnavailable
+from steps.ledger.rules import Put
+from tests.simulation.processes import Died, InjectedBug, Invocation, TaskFailed, running
+from tests.simulation.scheduler import Future
+from tests.support import asl
+from tests.support.order_queue import WorkflowInProcess
+from tests.support.table_in_memory import TableInMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from steps.ledger.rules import Record, Update
+    from tests.simulation.faults import Dice
+    from tests.simulation.life import Life
+    from tests.simulation.world import World
+
+EMAIL = {
+    "to": "customer@example.com",
+    "fromName": "Shop",
+    "replyTo": "shop@example.com",
+    "subject": "Order",
+    "html": "<p>Order</p>",
+    "text": "Order",
+    "headers": {},
+}
+"""What stands in for a rendered mail: rendering is pure, and slow."""
+
+FUNCTIONS = {
+    state: definition["Resource"].rpartition(":")[2].split("-")[1]
+    for state, definition in asl.STATES.items()
+    if definition["Type"] == "Task"
+}
+"""The step that each task calls."""
+
+GRACE = limits.IN_DOUBT_GRACE
+"""The grace period as it is promised, in seconds."""
+
+SENTLIKE = frozenset({"SENT", "DELAYED", "UNDELIVERED", "DELIVERED", "BOUNCED", "COMPLAINED"})
+
+# --- the tracking table ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Table(TableInMemory):
+    """The tracking table, whose calls take time and fail."""
+
+    world: World = field(kw_only=True)
+
+    def write(self, request: Put | Update) -> Record | None:
+        """Make one conditional write, or not, or twice, or late."""
+        life, who = running().life, running().invocation.function
+        standing: Record | None = self._call(
+            lambda by=who: self._carry_out(request, life, by), writes=True
+        )
+        return standing
+
+    def read(self, notification_id: str) -> Record:
+        """Read a record, or not."""
+        plain = super().read
+        found: Record = self._call(lambda: plain(notification_id), writes=False)
+        return found
+
+    def _carry_out(self, request: Put | Update, life: Life, who: str) -> Record | None:
+        _utf8(life, request)
+        if isinstance(request, Put):
+            key: str = request.record["notificationId"]
+        else:
+            key = request.notification_id
+        old = self.items.get(key, {})
+        answer = super().write(request)
+        if answer is None:
+            self._observe(life, old, self.items[key], who)
+        return answer
+
+    def _observe(self, life: Life, old: Record, new: Record, who: str) -> None:
+        before, after = old.get("status"), new.get("status")
+        if before != after:
+            if after in SENTLIKE and before not in SENTLIKE:
+                life.turns["EmailSent"] += 1
+            if after == "REJECTED":
+                own = new["notificationId"] == life.notification_id
+                life.turns["EmailRejected" if own else "an event rejected"] += 1
+        resent = int(new.get("resends", 0)) - int(old.get("resends", 0))
+        if resent and before != "UNDELIVERED":  # Of that one SES itself says that nobody has it.
+            handed_over = float(old.get("sendingAt", 0))
+            waited = self.world.time.now - handed_over
+            life.hasty |= waited < GRACE - 1 or life.reported_since(handed_over)
+            life.turns["EmailInDoubt"] += resent
+        if self.world.trace:
+            shown = ", ".join(
+                f"{name}={sorted(value) if isinstance(value, set) else value}"
+                for name, value in new.items()
+                if old.get(name) != value and name not in ("notificationId", "ttl", "eventType")
+            )
+            gone = "".join(f", no {name}" for name in sorted(old.keys() - new.keys()))
+            key = "" if new["notificationId"] == life.notification_id else " (its own record)"
+            self.world.log(life, f"{who} writes{key} {shown}{gone}")
+
+    def _call(self, effect: Callable[..., Any], *, writes: bool) -> Any:
+        world, life = self.world, running().life
+        fault = world.strike("ledger")
+        world.travel(0.005 + 0.03 * life.dice.share())
+        if world.during("outage"):
+            life.world_faults.add("outage")
+            world.travel(1)
+            raise LedgerUnavailable("outage")
+        if fault is None:
+            return effect()
+        return self._faulty(fault, effect, life.dice, writes=writes)
+
+    def _faulty(self, fault: str, effect: Callable[..., Any], dice: Dice, *, writes: bool) -> Any:
+        world = self.world
+        if fault == "bug" and running().invocation.function != "dispatcher":
+            raise InjectedBug
+        if fault == "killed-before":
+            raise world.killed()
+        if writes and fault in ("lands-again-late", "lands-late"):
+            world.time.at(world.time.now + dice.long(0.5, 240), lambda: effect("a late request"))
+        if fault in ("unavailable", "lands-late", "bug"):
+            world.travel(dice.share() * limits.LEDGER_CALL)
+            raise LedgerUnavailable(fault)
+        if fault == "lands-again-late":
+            world.travel(limits.LEDGER_READ_TIMEOUT)
+            return effect()
+        answer = effect()
+        if fault == "killed-after":
+            raise world.killed()
+        world.travel(dice.share() * limits.LEDGER_CALL)
+        if fault == "answer-lost":
+            raise LedgerUnavailable(fault)
+        return effect() if fault == "repeated-after-lost-answer" else answer
+
+
+def _utf8(life: Life, value: object) -> None:
+    """Refuse what no JSON in UTF-8 can hold, as every service does; looked at where there may be any."""
+    if life.poisoned:
+        json.dumps(value, default=str, ensure_ascii=False).encode()
+
+
+@dataclass
+class PaceInMemory(Pace):
+    """The sending slots without a table."""
+
+    world: World = field(kw_only=True)
+
+    def _move(self, update: str, _condition: str, values: dict[str, int]) -> int | None:
+        world, dice = self.world, running().life.dice
+        fault = world.strike("pace")
+        world.travel(0.005 + 0.02 * dice.share())
+        if fault == "killed":
+            raise world.killed()
+        if fault:
+            raise LedgerUnavailable(fault)
+        now, free_from = values[":now"], world.free_from
+        if "freeFrom + " in update:
+            if not now < free_from <= values[":latest"]:
+                running().invocation.put_off = True
+                return None
+            world.free_from += values[":span"]
+        else:
+            if free_from > now:
+                return None
+            world.free_from = values[":end"]
+        return world.free_from
+
+
+# --- SES and SQS, behind the real doors -----------------------------------------------------------
+
+
+def _answer(code: str, status: int, operation: str, message: str = "") -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, operation)
+
+
+def _no_answer() -> ReadTimeoutError:
+    return ReadTimeoutError(endpoint_url="https://aws.example")
+
+
+@dataclass
+class Sdk:
+    """The SDK's clients of SES and SQS, as far as they are called."""
+
+    world: World
+
+    def get_account(self) -> dict[str, Any]:
+        """Tell what the account may send."""
+        world = self.world
+        fault = world.strike("account")
+        world.travel(0.05)
+        if fault == "killed":
+            raise world.killed()
+        if fault == "throttled":
+            raise _answer("TooManyRequestsException", 429, "GetAccount")
+        if fault:
+            raise _answer("InternalFailure", 500, "GetAccount")
+        used_up = bool(world.during("quota"))
+        return {
+            "SendQuota": {
+                "MaxSendRate": world.send_rate,
+                "Max24HourSend": 100_000,
+                "SentLast24Hours": 100_000 if used_up else 0,
+            },
+            "SendingEnabled": not world.during("paused"),
+        }
+
+    def send_email(self, **call: Any) -> dict[str, str]:
+        """Accept a mail, or refuse it, or be silent."""
+        world, life = self.world, running().life
+        fault = world.strike("ses")
+        share = life.dice.share()
+        if fault == "connection-refused":
+            world.travel(limits.SES_CONNECT_TIMEOUT * share)
+            raise ConnectTimeoutError(endpoint_url="https://aws.example")
+        world.travel((limits.SES_READ_TIMEOUT - 1 if fault == "slow" else 0.2) * share + 0.03)
+        if fault == "killed-before":
+            raise world.killed()
+        self._refuse(life, fault)
+        tag = {t["Name"]: t["Value"] for t in call["EmailTags"]}["notificationId"]
+        if fault == "accepted-late":
+            moment = world.time.now + life.dice.long(1, 200)
+            world.time.at(moment, lambda: world.accept(life, tag))
+            world.travel(limits.SES_READ_TIMEOUT)
+            raise _no_answer()
+        message_id = world.accept(life, tag)
+        if fault == "killed-after":
+            raise world.killed()
+        if fault == "5xx-accepted":
+            raise _answer("InternalFailure", 503, "SendEmail")
+        if fault == "answer-lost":
+            world.travel(limits.SES_READ_TIMEOUT)
+            raise _no_answer()
+        if share > 0.9:  # Now and then the way back takes its time, too.
+            world.travel(share)
+        return {"MessageId": message_id}
+
+    def _refuse(self, life: Life, fault: str | None) -> None:
+        if self.world.during("paused"):
+            raise _answer("SendingPausedException", 400, "SendEmail")
+        if self.world.during("quota"):
+            raise _answer("LimitExceededException", 400, "SendEmail")
+        if fault == "throttled":
+            raise _answer("TooManyRequestsException", 429, "SendEmail")
+        if fault == "5xx-not-accepted":
+            raise _answer("InternalFailure", 500, "SendEmail")
+        if life.refused and not life.mended:
+            self.world.log(life, "SES answers MessageRejected")
+            raise _answer("MessageRejected", 400, "SendEmail", "Illegal header")
+
+    def change_message_visibility(self, **call: Any) -> None:
+        """Let a message come back later."""
+        self._sqs(
+            lambda: self.world.queue.postpone(call["ReceiptHandle"], call["VisibilityTimeout"])
+        )
+
+    def send_message(self, **call: Any) -> None:
+        """Put a message into the dead letters."""
+        life = running().life
+        body: str = call["MessageBody"]
+        _utf8(life, body)
+        reason = call["MessageAttributes"].get("reason", {}).get("StringValue", "")
+        running().invocation.dead_letters.append(life)
+        self._sqs(lambda: self.world.queue.dead_letter(life, body, reason))
+
+    def _sqs(self, effect: Callable[[], None]) -> None:
+        world = self.world
+        fault = world.strike("sqs")
+        world.travel(0.01)
+        if fault == "killed":
+            raise world.killed()
+        if fault == "unavailable":
+            raise _answer("ServiceUnavailable", 503, "SQS")
+        effect()
+        if fault == "answer-lost":
+            world.travel(limits.QUEUE_CALL)
+            raise _no_answer()
+
+
+# --- the order workflow ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow(WorkflowInProcess):
+    """Step Functions: runs executions in processes of their own."""
+
+    world: World
+
+    def run(self, *, name: str, request: str) -> OrderExecution:
+        """Start an execution and wait for its end, or for its answer in vain."""
+        world, life = self.world, running().life
+        fault = world.strike("start")
+        world.travel(0.02)
+        if fault == "throttled":
+            raise WorkflowUnavailable(fault)
+        _utf8(life, request)
+        ended: Future[OrderExecution] = Future(world.time)
+        timeout = float(limits.MACHINE_TIMEOUT)
+        if fault == "times-out":
+            timeout = life.dice.long(0.01, timeout)
+        late = OrderExecution(arn=name, status="TIMED_OUT", error="States.Timeout")
+        world.time.at(world.time.now + timeout, lambda: ended.set(late))
+        world.start(lambda: self._execute(name, request, ended), life, "execution", 10 * timeout)
+        if fault == "dispatcher-killed":
+            world.travel(life.dice.long(0.01, limits.MACHINE_TIMEOUT))
+            raise world.killed()
+        if fault == "answer-lost":
+            world.travel(life.dice.long(0.01, limits.WORKFLOW_CALL))
+            raise WorkflowUnavailable(fault)
+        execution = ended.wait(limits.WORKFLOW_CALL)
+        world.travel(0)
+        if execution is None:
+            raise WorkflowUnavailable("no answer")
+        world.log(
+            life, f"execution {name} ends {execution.end or execution.status} {execution.error}"
+        )
+        return execution
+
+    def _execute(self, name: str, request: str, ended: Future[OrderExecution]) -> None:
+        state, state_input = asl.START_AT, json.loads(request)
+        while not (execution := asl.ended(name, state, state_input)):
+            try:
+                result = self._try(state, state_input, name, ended)
+            except TaskFailed as failed:
+                state, state_input = asl.after_failure(state, state_input, str(failed))
+            else:
+                state, state_input = asl.after(state, state_input, result)
+            if ended.answer:
+                return  # The machine's time-out: the task that ran has run on, and nobody listened.
+        ended.set(execution)
+
+    def _try(
+        self, state: str, state_input: asl.StateInput, owner: str, ended: Future[OrderExecution]
+    ) -> object:
+        dice = running().life.dice
+        for tries in itertools.count(1):
+            try:
+                return self._invoke(state, state_input, owner)
+            except TaskFailed as failed:
+                if ended.answer or not asl.is_retried(state, str(failed), tries):
+                    raise
+                wait = asl.retry_wait(state, str(failed), tries) * dice.share()
+                self.world.time.sleep(wait)
+        raise AssertionError
+
+    def _invoke(self, state: str, state_input: asl.StateInput, owner: str) -> object:
+        """Invoke a task's function; raise TaskFailed with what Step Functions calls its failure."""
+        world, dice = self.world, running().life.dice
+        fault = world.strike("invoke")
+        world.time.sleep(0.01 + 0.02 * dice.share())
+        if (span := world.during("import-error")) and span.where == state:
+            running().life.world_faults.add(span.name)
+            raise TaskFailed("Runtime.ImportModuleError")
+        if (span := world.during("bug")) and span.where == state:
+            running().life.world_faults.add(span.name)
+            raise TaskFailed("UnexpectedError")
+        errors = {
+            "lambda-throttled": "Lambda.TooManyRequestsException",
+            "lambda-unavailable": "Lambda.ServiceException",
+            "killed-at-start": "Runtime.ExitError",
+            "bug": "UnexpectedError",
+        }
+        if fault in errors:
+            raise TaskFailed(errors[fault])
+        if fault == "starts-late":
+            return self._late(state, state_input, owner)
+        result = self._run_step(state, state_input, owner)
+        if fault == "answer-lost":
+            raise TaskFailed("Lambda.Unknown")
+        return result
+
+    def _late(self, state: str, state_input: asl.StateInput, owner: str) -> object:
+        """Run a step so late that its task has timed out, maybe."""
+        world, life = self.world, running().life
+        timeout = TIMEOUTS[FUNCTIONS[state]] + limits.TASK_MARGIN
+        answer: Future[tuple[object, str]] = Future(world.time)
+
+        def run() -> None:
+            try:
+                answer.set((self._run_step(state, state_input, owner), ""))
+            except TaskFailed as failed:
+                answer.set((None, str(failed)))
+
+        world.start(run, life, "execution", timeout * 10, delay=life.dice.long(1, 400))
+        result, error = answer.wait(timeout) or (None, "States.Timeout")
+        if error:
+            raise TaskFailed(error)
+        return result
+
+    def _run_step(self, state: str, state_input: asl.StateInput, owner: str) -> object:
+        world, process = self.world, running()
+        life, outer = process.life, process.invocation
+        step = FUNCTIONS[state]
+        invocation = Invocation(state, world.time.now + TIMEOUTS[step])
+        process.invocation = invocation
+        try:
+            result = self._run_once(state, state_input, owner)
+            _utf8(life, result)
+        except Died as died:
+            raise TaskFailed(str(died)) from None
+        except OrderMailError as error:
+            world.flush(invocation, life)
+            raise TaskFailed(type(error).__name__) from None
+        except Exception as error:
+            world.flush(invocation, life)
+            if not isinstance(error, InjectedBug):
+                life.crashes.append(f"{state} raises {type(error).__name__}")
+            raise TaskFailed("UnexpectedError") from None
+        finally:
+            process.invocation = outer
+        world.flush(invocation, life)
+        return result
+
+    def _run_once(self, state: str, state_input: Any, owner: str) -> object:
+        if state == "Render" and running().life is not self.world.rendered:
+            kept = {key: value for key, value in state_input.items() if key != "order"}
+            return kept | {"email": EMAIL}
+        return super()._run_once(state, state_input, owner)
+
+    def _handover_id(self) -> str:
+        return f"handover-{self.world.number()}"

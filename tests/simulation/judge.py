@@ -1,0 +1,176 @@
+"""The promise, checked for each order's life when its world is quiet.
+
+Written from what SES really did and published, not from the code under test: `tests.simulation.world`
+says of each event what it truly means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from steps.ledger import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from steps.ledger.rules import Record
+    from tests.simulation.life import Event, Life, Mail
+    from tests.simulation.world import World
+
+FINALITY = (
+    *("CLAIMED", "SENDING", "FAILED", "SENT", "DELAYED", "UNDELIVERED"),
+    *("DELIVERED", "REJECTED", "BOUNCED", "COMPLAINED"),
+)
+ACCEPTED = frozenset(FINALITY[3:]) - {"REJECTED"}
+"""The statuses that say that SES accepted a mail."""
+
+KILLED = ("killed-before", "killed-after", "killed", "dispatcher-killed", "killed-at-start")
+UNTOLD = (
+    *("answer-lost", "repeated-after-lost-answer", "lands-again-late", "lands-late"),
+    *("starts-late", "times-out", "accepted-late", "5xx-accepted", "slow", "unavailable"),
+    *("repeated", "twice-at-once", "delivered-twice", "not-deleted"),
+)
+"""Faults after which something may rightly be counted once more."""
+
+AFTERWARDS = ("fate", "event", "send-event")
+"""Sites that a message has left the queue for."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A promise that a life broke."""
+
+    order: int
+    promise: str
+    detail: str
+
+
+def violations(world: World) -> list[Violation]:
+    """Return what the lives of a world broke; a world is judged when it is quiet."""
+    if not world.quiet:
+        return [Violation(0, "the world never becomes quiet", "something goes on for ever")]
+    return [
+        Violation(life.number, promise, detail)
+        for life in world.lives
+        for promise, detail in _judge(life, world.table.items)
+    ]
+
+
+def _judge(life: Life, items: dict[str, Record]) -> Iterator[tuple[str, str]]:
+    record = items.get(life.notification_id, {})
+    yield from _alone(life)
+    yield from _not_lost(life, record, items)
+    yield from _not_twice(life, record)
+    yield from _true(life, record)
+    yield from _counted(life)
+
+
+def _alone(life: Life) -> Iterator[tuple[str, str]]:
+    """No message takes another down, and nothing that is in a message makes a step stumble."""
+    for crash in sorted(set(life.crashes)):
+        yield "nothing in a message breaks a step or a batch", crash
+    disturbing = [s for s in life.dice.strikes if s.split(":")[1] not in AFTERWARDS]
+    undisturbed = not disturbing and not life.world_faults
+    if undisturbed and life.received > life.published:
+        yield "a message comes back only for a reason", f"{life.received} receives"
+
+
+def _not_lost(life: Life, record: Record, items: dict[str, Record]) -> Iterator[tuple[str, str]]:
+    """Each event ends as a mail, as a dead letter with a reason, or as a record that says why not."""
+    if life.vanished or not all(copy.gone for copy in life.copies):
+        yield "no message vanishes", "a message was deleted by its age, or stays for ever"
+    kept = [letter for letter in life.dead_letters if not letter.redriven]
+    for letter in life.dead_letters:
+        if not letter.reason and not letter.disturbed:
+            yield "a dead letter has a reason", "moved by SQS after its last receive"
+    told = record.get("status") in ("REJECTED", "FAILED") and "reason" in record
+    refused = any(rules.rejected_id(copy.body) in items for copy in life.copies)
+    if not life.mails and not kept and not told and not refused:
+        yield "no mail is lost", f"no mail, no dead letter, record {record.get('status')}"
+    mendable = life.refused and life.mended and life.valid
+    if mendable and not life.mails and not kept and record.get("status") != "FAILED":
+        yield "a mended event is sent", f"record {record.get('status')}"
+
+
+def _not_twice(life: Life, record: Record) -> Iterator[tuple[str, str]]:
+    gave_up = sum(any(e.status == "UNDELIVERED" for e in mail.events) for mail in life.mails)
+    flagged = rules.resends(record) + gave_up
+    if len(life.mails) > 1 + flagged:
+        yield (
+            "no second mail without a flag",
+            f"{len(life.mails)} mails, resends {rules.resends(record)}",
+        )
+
+    if life.hasty:
+        yield "a mail in doubt is given its time", "sent again before the grace period was over"
+
+
+def _true(life: Life, record: Record) -> Iterator[tuple[str, str]]:
+    """The record's status and reason are what SES did and reported."""
+    status = str(record.get("status", ""))
+    if status in ("CLAIMED", "SENDING") and not _excused(life):
+        yield "no record stays claimed", f"{status} for ever"
+    if status in ACCEPTED and not life.mails:
+        yield "the status is true", f"{status}, and SES accepted nothing"
+    expected = _expected(life.mails)
+    if expected and status not in expected:
+        yield "the status is true", f"{status}, and SES reported {'/'.join(sorted(expected))}"
+    if not expected and status in ("DELIVERED", "BOUNCED", "COMPLAINED", "DELAYED", "UNDELIVERED"):
+        yield "the status is true", f"{status}, and SES reported nothing"
+    if life.mails and not record:
+        yield "the status is true", "SES accepted a mail, and there is no record"
+    reason = record.get("reason")
+    if status in ("SENT", "DELIVERED") and reason:
+        yield "the reason is true", f"{status} for the reason {reason}"
+    said = {e.detail for mail in life.mails for e in mail.arrived if e.status == status}
+    if said and status in ACCEPTED and status not in ("SENT", "DELIVERED") and reason not in said:
+        yield "the reason is true", f"{status} for the reason {reason}, SES said {sorted(said)}"
+
+
+def _excused(life: Life) -> bool:
+    """Whether the last thing that happened to its messages was itself struck down."""
+    return any(letter.disturbed for letter in life.dead_letters if not letter.redriven)
+
+
+def _expected(mails: list[Mail]) -> set[str]:
+    """Return the statuses that are true; of several mails, the last alone or all together."""
+    ends = (_fold(mail for m in mails[i:] for mail in m.arrived) for i in range(len(mails)))
+    return {end for end in ends if end}
+
+
+def _fold(events: Iterator[Event]) -> str:
+    statuses = [event.status for event in events if event.status]
+    return max(statuses, key=FINALITY.index, default="")
+
+
+def _counted(life: Life) -> Iterator[tuple[str, str]]:
+    """Outcomes are counted at least as often as they are true, and no more often than faults explain."""
+    killed, untold = life.struck(*KILLED) + life.batch_deaths, life.struck(*UNTOLD)
+    untold += min(life.turns["EmailRejected"], life.turns["an event rejected"])
+    # A mail that SES took and then rejected was sent, too, if nobody knew of it before.
+    untold += sum(event.kind == "Reject" for mail in life.mails for event in mail.arrived)
+    for metric, true in _true_counts(life).items():
+        counted = life.metrics[metric]
+        if counted + killed < true:
+            yield "outcomes are counted", f"{metric} {counted} times, true {true} times"
+        if counted > true + killed + untold:
+            yield (
+                "outcomes are not counted too often",
+                f"{metric} {counted} times, true {true} times",
+            )
+
+
+def _true_counts(life: Life) -> dict[str, int]:
+    arrived = [event for mail in life.mails for event in mail.arrived]
+    counts = {
+        metric: sum(event.metric == metric for event in arrived)
+        for metric in ("EmailDelivered", "EmailBounced", "EmailComplaint")
+    }
+    return counts | {
+        "EmailSent": life.turns["EmailSent"],
+        "EmailInDoubt": life.turns["EmailInDoubt"],
+        "EmailFailed": sum(bool(letter.reason) for letter in life.dead_letters),
+        # An event that has become invalid ends its claim, and is kept as rejected: once or twice.
+        "EmailRejected": max(life.turns["EmailRejected"], life.turns["an event rejected"]),
+    }

@@ -1,0 +1,100 @@
+"""One order's life: what was published of it, what SES did with its mails, and what was counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.faults import Dice
+
+
+@dataclass
+class Event:
+    """An event of SES's about a mail. `status` is what it truly says of it; None: nothing."""
+
+    kind: str
+    text: str
+    status: str | None
+    detail: str = ""
+    metric: str | None = None
+    arrived: bool = False
+
+
+@dataclass
+class Mail:
+    """A mail that SES accepted."""
+
+    message_id: str
+    accepted_at: float
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def arrived(self) -> list[Event]:
+        """What the feedback function took in."""
+        return [event for event in self.events if event.arrived]
+
+
+@dataclass
+class Copy:
+    """A message on the order queue."""
+
+    life: Life
+    body: str
+    sent_at: float
+    visible_at: float
+    receives: int = 0
+    handle: str = ""
+    gone: bool = False
+    disturbed: bool = False
+
+
+@dataclass
+class DeadLetter:
+    """A message among the dead letters; one without a reason was moved there by SQS."""
+
+    body: str
+    reason: str
+    disturbed: bool
+    redriven: bool = False
+
+
+@dataclass
+class Life:
+    """Everything about one order. `valid`: its event is one that should become a mail."""
+
+    number: int
+    dice: Dice
+    order_id: str
+    address: str
+    notification_id: str = ""
+    valid: bool = True
+    poisoned: bool = False
+    refused: bool = False
+    mended: bool = False
+    copies: list[Copy] = field(default_factory=list)
+    mails: list[Mail] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    metrics: Counter[str] = field(default_factory=Counter)
+    turns: Counter[str] = field(default_factory=Counter)
+    mates: set[int] = field(default_factory=set)
+    crashes: list[str] = field(default_factory=list)
+    world_faults: set[str] = field(default_factory=set)
+    batch_deaths: int = 0
+    vanished: bool = False
+    hasty: bool = False
+    published: int = 0
+    received: int = 0
+
+    def reported_since(self, moment: float) -> bool:
+        """Whether an event of SES's has arrived about a mail that was accepted after `moment`."""
+        mails = (mail for mail in self.mails if mail.accepted_at >= moment)
+        return any(event.status for mail in mails for event in mail.arrived)
+
+    def struck(self, *kinds: str) -> int:
+        """How many faults of these kinds struck it; without kinds, how many at all."""
+        strikes = self.dice.strikes
+        if not kinds:
+            return len(strikes)
+        return sum(strike.partition(":")[2].endswith(kinds) for strike in strikes)

@@ -1,0 +1,84 @@
+"""What the shop publishes: an order event each, now and then again, broken, or hardly in time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from steps.contract import limits
+from steps.ledger.rules import iso
+
+if TYPE_CHECKING:
+    from tests.simulation.life import Life
+    from tests.simulation.world import World
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+class Shop:
+    """Publishes one order's event."""
+
+    def __init__(self, world: World, life: Life) -> None:
+        self.world, self.life = world, life
+
+    def publish(self) -> None:
+        """Publish the order's event, and whatever else the dice say of it."""
+        life, dice = self.life, self.life.dice
+        kind = dice.strike("body")
+        life.valid = kind in (None, "goes-stale")
+        life.poisoned = (kind or "").startswith("surrogate")
+        receives = {
+            "few-left-for-a-bug": limits.UNEXPECTED_MAX_ATTEMPTS - 1,
+            "few-left": limits.QUEUE_MAX_RECEIVES - 4,
+            "the-last": limits.QUEUE_MAX_RECEIVES - 1,
+        }.get(dice.strike("receives") or "", 0)
+        refusal = dice.strike("refusal")
+        life.refused = refusal is not None
+        body = self._body(kind)
+        self.world.queue.publish(life, body, receives)
+        if refusal == "until-mended":
+            self._later(dice.long(MINUTE, 2 * DAY), body, mended=True)
+        match dice.strike("again"):
+            case "at-once":
+                self._later(0.01, body)
+            case "within-minutes":
+                self._later(dice.long(1, 10 * MINUTE), body)
+            case "hours-later":
+                self._later(dice.long(HOUR, 12 * HOUR), body)
+            case "days-later":
+                self._later(dice.long(DAY, 5 * DAY), body)
+            case "broken-copy":
+                self._later(dice.long(0.01, HOUR), self._body("malformed"))
+
+    def _later(self, seconds: float, body: str, *, mended: bool = False) -> None:
+        def publish() -> None:
+            self.life.mended = self.life.mended or mended
+            self.world.queue.publish(self.life, body)
+
+        self.world.time.at(self.world.time.now + seconds, publish)
+
+    def _body(self, kind: str | None) -> str:
+        life = self.life
+        event: dict[str, object] = {
+            "orderId": life.order_id,
+            "customerEmail": life.address,
+            "customerName": "Maya",
+            "orderItems": [{"name": "Mug", "quantity": 1, "price": "18.50"}],
+            "orderTotal": "18.50",
+            "orderTimestamp": "2026-10-08T12:00:00Z",
+        }
+        match kind:
+            case "surrogate-in-id":
+                event["orderId"] = f"{life.order_id}\ud800"
+            case "surrogate-in-address":
+                event["customerEmail"] = f"\ud800{life.address}"
+            case "surrogate-in-name":
+                event["customerName"] = "Ma\ud800ya"
+            case "oversized":
+                event["customerName"] = "M" * limits.STATE_MAX_BYTES
+            case "malformed":
+                event["orderTotal"] = "a lot"
+            case "goes-stale":
+                now = self.world.time.now
+                event["eventTimestamp"] = iso(now - 7 * DAY + life.dice.long(1, 2 * HOUR))
+        return json.dumps(event)

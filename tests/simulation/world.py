@@ -1,0 +1,384 @@
+"""The world around the steps: shop, queue, dispatchers, executions, SES, its events, and operators.
+
+The steps, the dispatcher and the workflow's definition are the real ones; AWS is played here, with the
+faults that `tests.simulation.faults` strikes. Every call of AWS takes virtual time and lets others run.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from steps import feedback, validate
+from steps.aws import queue as queue_door
+from steps.aws import ses as ses_door
+from steps.contract import handler as step_handler
+from steps.contract import limits
+from steps.contract.errors import OrderMailError
+from steps.kinds.parsing import parse
+from steps.ledger import rules
+from tests.simulation.doors import FUNCTIONS, Sdk, Table
+from tests.simulation.faults import Dice, Plan, roll
+from tests.simulation.life import Event, Life, Mail
+from tests.simulation.processes import Died, InjectedBug, Invocation, Process, running
+from tests.simulation.queue import Queue
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.shop import Shop
+from tests.support.clock import NOW
+from tests.support.ses_events import ses_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from steps.contract.order_event import OrderEvent
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+SEND_RATES = (14.0, 50.0, 200.0)
+FEEDBACK_TRIES = 3
+"""Lambda runs an asynchronous event at most three times, a minute and two minutes apart."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time during which something is wrong with the world."""
+
+    name: str
+    begin: float
+    end: float
+    where: str = ""
+
+
+class World:
+    """The world of a plan; `trace`: keep the history of everything, for a reader."""
+
+    def __init__(self, plan: Plan, *, trace: bool = False) -> None:
+        self.plan, self.seed, self.trace = plan, plan.seed, trace
+        self.history: list[str] = []
+        self.time = Scheduler(NOW)
+        self.dice = Dice(plan, 0)
+        self.table = Table("tracking", world=self)
+        self.queue = Queue(self)
+        self.spans = self._spans(plan.orders)
+        self.metrics: Counter[str] = Counter()
+        self.crashes: list[str] = []
+        self._numbers = itertools.count(1)
+        self.free_from = 0
+        self.send_rate = SEND_RATES[roll(plan.seed, 0, 4_000) % len(SEND_RATES)]
+        numbers = range(1, plan.orders + 1) if plan.only is None else sorted(plan.only)
+        self.lives = [self._life(number) for number in numbers]
+        self.rendered = next(iter(self.lives), None)
+        self._bursts(plan.orders)
+
+    def _life(self, number: int) -> Life:
+        order_id, address = f"S{self.seed}-{number}", f"c{number}@example.com"
+        life = Life(number, Dice(self.plan, number), order_id, address)
+        life.notification_id = rules.notification_id(order_id, "order.confirmed", address)
+        return life
+
+    def _bursts(self, orders: int) -> None:
+        """Let the shop publish: orders come in bursts of about twenty, so that batches are full."""
+        for life in self.lives:
+            burst = roll(self.seed, life.number // 20, 3_000) % 10_000 / 10_000
+            moment = NOW + 1 + burst * orders * 6 + life.dice.share() * 3
+            self.time.at(moment, lambda life=life: Shop(self, life).publish())  # type: ignore[misc]
+
+    def _spans(self, orders: int) -> list[Span]:
+        dice, length = self.dice, orders * 6
+        spans: list[Span] = []
+
+        def span(name: str, most: float, where: str = "") -> None:
+            begin = NOW + dice.share() * length
+            spans.append(Span(name, begin, begin + dice.long(MINUTE, most), where))
+
+        most = 3 * DAY if self.seed % 40 == 0 else HOUR
+        if dice.strike("pause"):
+            span("paused", most)
+        if dice.strike("quota"):
+            span("quota", most)
+        if dice.strike("outage"):
+            span("outage", 10 * MINUTE)
+        if kind := dice.strike("deployment"):
+            states = sorted(FUNCTIONS)
+            span(kind, HOUR, states[int(dice.share() * len(states))])
+        self.skew = {"clock-ahead": 120.0, "clock-behind": -120.0}.get(dice.strike("skew") or "", 0)
+        return spans
+
+    def during(self, name: str) -> Span | None:
+        """Return the span of this name that it is now, if any."""
+        for span in self.spans:
+            if span.name == name and span.begin <= self.time.now < span.end:
+                return span
+        return None
+
+    def troubled(self) -> bool:
+        """Whether a span is on, or was just now, so that a dispatcher may still believe in it."""
+        now = self.time.now
+        return any(span.begin <= now < span.end + 2 * limits.ACCOUNT_CACHE for span in self.spans)
+
+    def number(self) -> int:
+        """Return a number that nothing else in this world has."""
+        return next(self._numbers)
+
+    def clock(self) -> float:
+        return self.time.now
+
+    def run(self) -> None:
+        """Let everything happen until the world is quiet."""
+        gc.disable()  # Everything lives as long as the world; looking for what does not is a fifth of the time.
+        try:
+            with _patched(self):
+                self.quiet = self.time.run(NOW + 120 * DAY)
+        finally:
+            gc.enable()
+
+    def log(self, life: Life, what: str) -> None:
+        """Write a line of the history."""
+        if self.trace:
+            moment = self.time.now - NOW
+            self.history.append(f"{moment:12.3f}  order {life.number}: {what}")
+
+    # --- processes --------------------------------------------------------------------------------
+
+    def start(
+        self, run: Callable[[], object], life: Life, function: str, timeout: float, delay: float = 0
+    ) -> Process:
+        """Start a process now, or in `delay` seconds."""
+        invocation = Invocation(function, self.time.now + delay + timeout)
+        process = Process(run, life, invocation)
+        self.time.start(process, delay)
+        return process
+
+    def travel(self, seconds: float) -> None:
+        """Let a call take its time; whoever reaches its time-out meanwhile is killed."""
+        invocation = running().invocation
+        left = invocation.deadline - self.time.now
+        self.time.sleep(max(0.0, min(seconds, left)))
+        if seconds >= left:
+            raise self.killed("Sandbox.Timedout")
+        if invocation.killed:
+            raise Died("Runtime.ExitError")
+
+    def killed(self, error: str = "Runtime.ExitError") -> Died:
+        """Kill the process that runs; to be raised."""
+        process = running()
+        process.invocation.killed = True
+        self.log(process.life, f"{process.invocation.function} is killed ({error})")
+        return Died(error)
+
+    def strike(self, site: str) -> str | None:
+        """Say which fault strikes the running process here, if any."""
+        life = running().life
+        fault = life.dice.strike(site)
+        if fault:
+            if site in ("account", "pace"):
+                running().invocation.put_off = True
+            for copy in life.copies:
+                copy.disturbed = True
+            if self.trace:
+                function = running().invocation.function
+                self.log(life, f"*** {site}: {fault} ({function})  [{life.dice.strikes[-1]}]")
+        return fault
+
+    def flush(self, invocation: Invocation, life: Life | None) -> None:
+        """Publish what an invocation counted that came to its end."""
+        for name, value in invocation.counts:
+            counter = self.metrics if life is None else life.metrics
+            if life is None and name == "EmailFailed" and invocation.dead_letters:
+                counter = invocation.dead_letters.pop(0).metrics
+            counter[name] += int(value)
+        invocation.counts.clear()
+
+    # --- SES's events -----------------------------------------------------------------------------
+
+    def accept(self, life: Life, tag: str) -> str:
+        """Let SES accept a mail, and let its fate take its course."""
+        mail = Mail(f"message-{next(self._numbers)}", self.time.now)
+        life.mails.append(mail)
+        self.log(life, f"SES accepts {mail.message_id}")
+        event = partial(self._event, mail, tag)
+        for delay, happened in fate(life.dice.strike("fate"), life.dice, event):
+            mail.events.append(happened)
+            self._publish(life, mail, happened, delay)
+        return mail.message_id
+
+    def _event(
+        self, mail: Mail, tag: str, delay: float, kind: str, status: str | None, **details: Any
+    ) -> tuple[float, Event]:
+        """Make an event of SES's that happens `delay` seconds after the mail was accepted."""
+        detail = details.pop("detail", "")
+        metric = details.pop("metric", None)
+        moment = rules.iso(mail.accepted_at + delay)
+        text = ses_event(
+            kind,
+            message_id=mail.message_id,
+            notification_id=tag,
+            sent_at=rules.iso(mail.accepted_at),
+            moment=moment,
+            **details,
+        )
+        return delay, Event(kind, text, status, detail, metric)
+
+    def _publish(self, life: Life, mail: Mail, event: Event, delay: float) -> None:
+        dice = life.dice
+        fault = dice.strike("event")
+        if event.kind == "Send" and dice.strike("send-event"):
+            fault = "lost"
+        delay += 0.1 + dice.share()
+        if fault == "lost":
+            self.log(life, f"SES's {event.kind} of {mail.message_id} is lost")
+            return
+        if fault == "late":
+            delay += dice.long(HOUR, 2 * DAY)
+        if fault == "minutes-late":
+            delay += dice.long(1, HOUR)
+        delays = [delay]
+        if fault == "repeated":
+            delays.append(delay + dice.long(1, DAY))
+        if fault == "twice-at-once":
+            delays.append(delay)
+        for later in delays:
+            self._feedback(life, event, later)
+
+    def _feedback(
+        self, life: Life, event: Event, delay: float, tries: int = 1, by: str = ""
+    ) -> None:
+        """Let the feedback function take an event in; Lambda tries again, then an operator redrives."""
+        # Lambda repeats an invocation under its own name; what an operator redrives gets a new one.
+        first_try = tries % FEEDBACK_TRIES == 1
+        by = f"invocation-{self.number()}" if first_try else by
+
+        def run() -> None:
+            if self._fold(life, event, by):
+                event.arrived = True
+            elif tries < 3 * FEEDBACK_TRIES:
+                wait = HOUR if tries % FEEDBACK_TRIES == 0 else MINUTE * (tries % FEEDBACK_TRIES)
+                self._feedback(life, event, wait, tries + 1, by)
+
+        self.start(run, life, f"feedback {event.kind}", limits.FEEDBACK_TIMEOUT, delay)
+
+    def _fold(self, life: Life, event: Event, by: str) -> bool:
+        invocation = running().invocation
+        try:
+            feedback.apply_event(event.text, table=self.table, by=by)
+        except Died:
+            return False
+        except Exception as error:
+            if not isinstance(error, OrderMailError | InjectedBug):
+                life.crashes.append(f"feedback raises {type(error).__name__}")
+            self.flush(invocation, life)
+            return False
+        self.flush(invocation, life)
+        return True
+
+
+def fate(
+    kind: str | None, dice: Dice, event: Callable[..., tuple[float, Event]]
+) -> Iterator[tuple[float, Event]]:
+    """Tell what SES reports of a mail and when, in seconds; without a `kind` it is delivered."""
+    if kind == "rejected":
+        yield event(
+            0.5, "Reject", "REJECTED", detail="Reject", metric="EmailRejected", reason="Bad"
+        )
+        return
+    yield event(0.1, "Send", "SENT")
+    if kind == "suppressed":
+        yield _bounce(event, 1.0, "Permanent", "OnAccountSuppressionList", "BOUNCED")
+        return
+    wait = dice.long(1, 60)
+    if (kind or "").startswith("delayed"):
+        for number in range(1 + int(3 * dice.share())):
+            type_ = ("MailboxFull", "Undetermined")[number % 2]
+            yield event(
+                300.0 * (1 + number), "DeliveryDelay", "DELAYED", detail=type_, delayType=type_
+            )
+        wait = 14 * HOUR
+    if kind == "delayed-for-ever":
+        return
+    if kind == "hard-bounce":
+        yield _bounce(event, wait, "Permanent", "General", "BOUNCED")
+        return
+    if (kind or "").endswith("transient-bounce"):
+        yield _bounce(event, wait, "Transient", "MailboxFull", "UNDELIVERED")
+        return
+    if kind == "automatic-reply":
+        yield _bounce(event, wait + 1, "Transient", "General", "DELIVERED")
+    yield event(wait, "Delivery", "DELIVERED", metric="EmailDelivered")
+    if kind == "bounce-after-delivery":
+        yield _bounce(event, wait + dice.long(0.1, 60), "Permanent", "General", "BOUNCED")
+    if kind == "complaint":
+        yield event(
+            wait + DAY,
+            "Complaint",
+            "COMPLAINED",
+            detail="abuse",
+            metric="EmailComplaint",
+            complaintFeedbackType="abuse",
+        )
+
+
+def _bounce(
+    event: Callable[..., tuple[float, Event]], delay: float, type_: str, subtype: str, status: str
+) -> tuple[float, Event]:
+    """Make a bounce; an automatic reply is one whose recipients have neither action nor status."""
+    recipient = {"emailAddress": "customer@example.com"}
+    if status != "DELIVERED":
+        recipient |= {"action": "failed", "status": "5.1.1" if type_ == "Permanent" else "4.2.2"}
+    return event(
+        delay,
+        "Bounce",
+        status,
+        detail=f"{type_}/{subtype}",
+        metric="EmailBounced" if (type_, subtype) == ("Permanent", "General") else None,
+        bounceType=type_,
+        bounceSubType=subtype,
+        bouncedRecipients=[recipient],
+    )
+
+
+def _parse_once(
+    parse: Callable[[str, datetime], OrderEvent],
+) -> Callable[[str, datetime], OrderEvent]:
+    """Read each message once, unless its age counts: reading is pure, and a quarter of the time."""
+    parsed: dict[str, OrderEvent] = {}
+
+    def read(message: str, now: datetime) -> OrderEvent:
+        if "eventTimestamp" in message:
+            return parse(message, now)
+        if message not in parsed:
+            parsed[message] = parse(message, now)
+        return parsed[message]
+
+    return read
+
+
+@contextmanager
+def _patched(world: World) -> Iterator[None]:
+    """Have the steps count, log and call AWS here."""
+    client = Sdk(world)
+
+    def add_metric(name: str, _unit: object, value: float) -> None:
+        running().invocation.counts.append((str(name), value))
+
+    def silent(*_arguments: object, **_fields: object) -> None:
+        pass
+
+    with ExitStack() as stack:
+        for owner, name, value in (
+            (step_handler.metrics, "add_metric", add_metric),
+            (ses_door, "sesv2", lambda: client),
+            (validate, "parse", _parse_once(parse)),
+            (queue_door, "sqs", lambda: client),
+            *(
+                (step_handler.logger, name, silent)
+                for name in ("info", "warning", "error", "append_keys", "remove_keys")
+            ),
+        ):
+            stack.enter_context(patch.object(owner, name, value))
+        yield
