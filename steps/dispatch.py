@@ -24,6 +24,7 @@ from steps.contract.errors import (
     QueueUnavailable,
     QuotaExceeded,
     SendingPaused,
+    SesUnavailable,
     WorkflowUnavailable,
 )
 from steps.contract.handler import count, lambda_handler, logger
@@ -186,8 +187,11 @@ class Dispatcher:
         return [r["messageId"] for r, leaves in zip(records, settled, strict=True) if not leaves]
 
     def _dispositions(self, records: list[SqsRecord]) -> list[Disposition]:
-        account = self.pace.account()
-        if not account.enabled:
+        try:
+            account = self.pace.account()
+        except SesUnavailable as error:
+            return _put_off(records, type(error).__name__)
+        if account.paused:
             return _put_off(records, SendingPaused.__name__)
         if account.quota_left <= 0:
             return _put_off(records, QuotaExceeded.__name__)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.aws.pace import Pace
 from steps.aws.queue import OrderQueue
 from steps.aws.ses import SendingAccount
 from steps.aws.workflow import OrderExecution, OrderWorkflow
@@ -31,6 +30,7 @@ from steps.dispatch import (
 from tests.support.asl import STATES
 from tests.support.in_memory_aws import set_environment
 from tests.support.order_queue import sqs_record
+from tests.support.pace_in_memory import PaceInMemory
 
 
 def succeeded(**output: object) -> OrderExecution:
@@ -171,14 +171,13 @@ class FakeQueue(OrderQueue):
 
 
 @dataclass
-class FakePace(Pace):
+class FakePace(PaceInMemory):
     """Gives slots at once, unless the line is full."""
 
     full: bool = False
 
-    def reserve_span(self, span: int, *, now: int, latest: int) -> int | None:
-        assert span
-        return None if self.full else min(now, latest)
+    def reserve(self, mails: int, rate: float) -> list[float] | None:
+        return None if self.full else super().reserve(mails, rate)
 
 
 SENDS = SendingAccount(rate=1000, quota_left=1000, enabled=True)
@@ -192,7 +191,7 @@ def dispatcher(
     line_is_full: bool = False,
 ) -> tuple[Dispatcher, FakeWorkflow, FakeQueue]:
     workflow, queue = FakeWorkflow(answer=answer), FakeQueue(answers=sqs_answers)
-    pace = FakePace("tracking", ask=lambda: account, full=line_is_full)
+    pace = FakePace(ask=lambda: account, full=line_is_full)
     return Dispatcher(workflow=workflow, queue=queue, pace=pace), workflow, queue
 
 
@@ -272,6 +271,8 @@ def test_the_messages_of_a_batch_run_in_parallel() -> None:
     [
         SendingAccount(rate=14, quota_left=100, enabled=False),
         SendingAccount(rate=14, quota_left=0, enabled=True),
+        SendingAccount(rate=0, quota_left=100, enabled=True),
+        SendingAccount(rate=-1, quota_left=100, enabled=True),
     ],
 )
 def test_no_execution_is_started_while_ses_does_not_send(account: SendingAccount) -> None:
@@ -280,6 +281,18 @@ def test_no_execution_is_started_while_ses_does_not_send(account: SendingAccount
     assert stopped.run_batch(messages) == ["a", "b"]
     assert workflow.started == []
     assert queue.postponed == {"a": limits.retry_delay(3), "b": limits.retry_delay(1)}
+
+
+def test_a_message_waits_on_the_queue_while_the_send_rate_is_not_known() -> None:
+    unknown, workflow, queue = dispatcher(succeeded())
+
+    def account() -> SendingAccount:
+        raise errors.SesUnavailable("as asked")
+
+    unknown.pace.account = account  # type: ignore[method-assign]
+    assert unknown.run_batch([sqs_record(message_id="a")]) == ["a"]
+    assert workflow.started == []
+    assert queue.postponed == {"a": limits.retry_delay(1)}
 
 
 def test_a_message_waits_on_the_queue_while_all_sending_slots_are_taken() -> None:
