@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PACE_KEY = "pace"
 """The key of the item, beside the records of notifications."""
 
-MARGIN = 0.98
+MARGIN = 0.99
 """Of the permitted rate: the rest is for mails that SES is asked to take a second time."""
 
 
@@ -69,6 +69,7 @@ class Pace:
     sleep: Callable[[float], None] = time.sleep
     _account: SendingAccount | None = field(default=None, init=False)
     _ask_from: int = field(default=0, init=False)
+    _free_from: int = field(default=0, init=False)
     _clock_ahead: float = field(default=0.0, init=False)
 
     # --- what SES permits -------------------------------------------------------------------------
@@ -129,39 +130,43 @@ class Pace:
             The moment of each slot in epoch seconds of this dispatcher's clock; None where the line is
             longer than a dispatcher can wait, which means that others use the rate up already.
         """
-        interval = 1000 / (rate * MARGIN)
-        span, clock_ahead = round(mails * interval), self._clock_ahead
+        interval, clock_ahead = 1000 / (rate * MARGIN), self._clock_ahead
         try:
-            start = self._reserve_span(span)
+            slots = self._reserve(mails, interval)
             if self._clock_ahead != clock_ahead:  # now it is known: that reservation was wrong
-                start = self._reserve_span(span)
+                slots = self._reserve(mails, interval)
         except LedgerUnavailable as error:
             logger.warning("not paced", reason=str(error))
-            start = self._now()
-        if start is None:
-            return None
-        return [(start + i * interval) / 1000 + self._clock_ahead for i in range(mails)]
+            slots = _spaced(mails, interval, self._now())
+        return None if slots is None else [slot / 1000 + self._clock_ahead for slot in slots]
 
-    def _reserve_span(self, span: int) -> int | None:
-        """Move the moment from which slots are free by `span` milliseconds.
+    def _reserve(self, mails: int, interval: float) -> list[float] | None:
+        """Move the moment from which slots are free behind those of `mails`; return them, or None.
 
-        Returns:
-            The start of the reserved span: now where the line is empty, else the line's end so far.
-            None where that is too late to wait for.
+        All in milliseconds.
 
         Raises:
             LedgerUnavailable: the table throttled, answered 5xx or not at all.
         """
-        now = self._now()
-        # What a line that ran dry a moment ago left unused is used up: SES takes short bursts.
-        empty = now - round(limits.PACING_BURST * 1000)
+        now, span = self._now(), round(mails * interval)
         # No honest reservation ends later: somebody's clock was ahead, so the line starts anew.
         possible = now + (limits.PACING_BUDGET + limits.CLOCK_TOLERANCE) * 1000
-        if self._write({"freeFrom": now + span}, when=Outside("freeFrom", empty, possible)).made:
-            return now
+        idle = now - limits.PACING_IDLE * 1000
+        if self._free_from <= idle:
+            warm = now + limits.PACING_COLD_START * 1000
+            when = Outside("freeFrom", idle, possible)
+            if self._write({"freeFrom": warm + span}, when=when).made:
+                return [now, *_spaced(mails, interval, warm)[1:]]
+        # What a line that ran dry a moment ago left unused is used up: SES takes short bursts.
+        empty = now - round(limits.PACING_BURST * 1000)
+        when = Outside("freeFrom", empty, possible)
+        if self._write({"freeFrom": now + span}, when=when).made:
+            return _spaced(mails, interval, now)
         latest = now + limits.PACING_BUDGET * 1000 - span
-        behind = self._write({}, when=Inside("freeFrom", empty, latest), moved={"freeFrom": span})
-        return int(behind.item["freeFrom"]) - span if behind.made else None
+        when = Inside("freeFrom", empty, latest)
+        if self._write({}, when=when, moved={"freeFrom": span}).made:
+            return _spaced(mails, interval, self._free_from - span)
+        return None
 
     # --- the item ---------------------------------------------------------------------------------
 
@@ -187,6 +192,7 @@ class Pace:
                 enabled=kept["enabled"],
             )
         self._ask_from = int(answer.item.get("askFrom", 0))
+        self._free_from = int(answer.item.get("freeFrom", 0))
         return answer
 
     def _compare_clocks(self, at: float) -> None:
@@ -236,3 +242,7 @@ class Pace:
             item={name: deserialize(value) for name, value in item.items()},
             at=parsedate_to_datetime(date).timestamp() if date else None,
         )
+
+
+def _spaced(mails: int, interval: float, start: float) -> list[float]:
+    return [start + i * interval for i in range(mails)]

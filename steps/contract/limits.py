@@ -93,6 +93,11 @@ batches at one mail a second."""
 PACING_BURST = 0.5
 """A line that ran dry no longer ago than this goes on where it ended: SES's bucket holds about a second's
 mails."""
+PACING_IDLE = 5 * 60
+"""After so long without a mail the functions may be cold again (Lambda does not say when)."""
+PACING_COLD_START = 3
+"""The first mail after that goes alone: the next would wait for the same cold starts, catch up with it, and
+all would be at SES at once."""
 CLOCK_TOLERANCE = 3
 """By how much a dispatcher's clock may differ from the table's, which tells whole seconds, before the
 table's counts."""

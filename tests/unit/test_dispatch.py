@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -30,7 +31,7 @@ from steps.dispatch import (
 from tests.support.asl import STATES
 from tests.support.in_memory_aws import set_environment
 from tests.support.order_queue import sqs_record
-from tests.support.pace_in_memory import PaceInMemory
+from tests.support.pace_in_memory import PaceInMemory, PaceItem
 
 
 def succeeded(**output: object) -> OrderExecution:
@@ -191,7 +192,8 @@ def dispatcher(
     line_is_full: bool = False,
 ) -> tuple[Dispatcher, FakeWorkflow, FakeQueue]:
     workflow, queue = FakeWorkflow(answer=answer), FakeQueue(answers=sqs_answers)
-    pace = FakePace(ask=lambda: account, full=line_is_full)
+    used_just_now = PaceItem(attributes={"freeFrom": round(time.time() * 1000) - 1000})
+    pace = FakePace(ask=lambda: account, item=used_just_now, full=line_is_full)
     return Dispatcher(workflow=workflow, queue=queue, pace=pace), workflow, queue
 
 
