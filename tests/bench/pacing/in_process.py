@@ -17,7 +17,7 @@ from steps.aws.ses import sesv2
 from steps.contract.handler import logger, metrics
 from steps.dispatch import Dispatcher
 from tests.bench.pacing import ses
-from tests.bench.pacing.result import DISPATCHERS, Result, Stopwatch, offered_event
+from tests.bench.pacing.result import DISPATCHERS, OVERLOAD, Result, Stopwatch, offered_event
 from tests.support.in_memory_aws import CREDENTIALS, SES
 from tests.support.order_queue import QueueInMemory, WorkflowInProcess
 from tests.support.pace_in_memory import PaceInMemory, PaceItem
@@ -60,12 +60,12 @@ class AsOnAws(WorkflowInProcess):
 
 
 def in_process(rate: float, seconds: float) -> Result:
-    """Offer twice the rate to cold dispatchers for so long, then let all go out."""
+    """Offer more than the rate to cold dispatchers for so long, then let all go out."""
     queue = QueueInMemory(time.time)
     with ses.serving(rate) as url, _environment(url):
         with _dispatching(queue):
             watch = Stopwatch(partial(ses.stats, url))
-            with _offering(queue, 2 * rate) as offered:
+            with _offering(queue, OVERLOAD * rate) as offered:
                 time.sleep(seconds)
                 watched = watch.stop()
             deadline = time.monotonic() + 3 * seconds + 120

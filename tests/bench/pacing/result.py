@@ -19,6 +19,9 @@ ORDER = load_event("order")
 DISPATCHERS = 5
 """As many at once as by default."""
 
+OVERLOAD = 1.5
+"""Times the permitted rate is offered."""
+
 FIRST_SECONDS = 12
 """Shown one by one: all is cold at first."""
 
