@@ -5,6 +5,9 @@ from which sending slots are free, what SES permits the account, and the moment 
 asked for that again; moments are epoch milliseconds. A batch reserves its slots with one write while the
 account has room, two under overload, and each mail waits for its own. The answer to that write tells what
 the others have learnt, so in a minute one dispatcher asks SES and the others know.
+
+Everything is in the table's time: a clock that is wrong is corrected by the `Date` of the table's answers,
+and what a wrong clock wrote before is told by being later than any right one can have made it.
 """
 
 from __future__ import annotations
@@ -213,25 +216,14 @@ class Pace:
         Raises:
             LedgerUnavailable: the table throttled, answered 5xx or not at all.
         """
-        names = {f"#{name}": name for name in (*changes, *moved)}
-        values = {f":{name}": value for name, value in {**changes, **moved}.items()}
-        clauses = [f"SET {', '.join(f'#{n} = :{n}' for n in changes)}"] * bool(changes)
-        clauses += [f"ADD {', '.join(f'#{n} :{n}' for n in moved)}"] * bool(moved)
-        arguments: dict[str, Any] = {"UpdateExpression": " ".join(clauses)}
-        if when:
-            names["#moment"] = when.attribute
-            values |= {":after": when.after, ":until": when.until}
-            arguments["ConditionExpression"] = when.expression
         with ledger_errors():
             try:
                 answer: Mapping[str, Any] = dynamodb().update_item(
                     TableName=self.table,
                     Key={"notificationId": serialize(PACE_KEY)},
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues={n: serialize(v) for n, v in values.items()},
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                    **arguments,
+                    **_expressions(changes, when, moved),
                 )
             except dynamodb().exceptions.ConditionalCheckFailedException as failed:
                 answer = failed.response
@@ -246,3 +238,22 @@ class Pace:
 
 def _spaced(mails: int, interval: float, start: float) -> list[float]:
     return [start + i * interval for i in range(mails)]
+
+
+def _expressions(
+    changes: Mapping[str, object], when: Outside | None, moved: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return UpdateItem's expressions, with the names and values in them."""
+    names = {f"#{name}": name for name in (*changes, *moved)}
+    values = {f":{name}": value for name, value in {**changes, **moved}.items()}
+    clauses = [f"SET {', '.join(f'#{n} = :{n}' for n in changes)}"] * bool(changes)
+    clauses += [f"ADD {', '.join(f'#{n} :{n}' for n in moved)}"] * bool(moved)
+    expressions: dict[str, Any] = {"UpdateExpression": " ".join(clauses)}
+    if when:
+        names["#moment"] = when.attribute
+        values |= {":after": when.after, ":until": when.until}
+        expressions["ConditionExpression"] = when.expression
+    return expressions | {
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": {name: serialize(value) for name, value in values.items()},
+    }
