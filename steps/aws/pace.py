@@ -156,7 +156,9 @@ class Pace:
         possible = now + (limits.PACING_BUDGET + limits.CLOCK_TOLERANCE) * 1000
         idle = now - limits.PACING_IDLE * 1000
         if self._free_from <= idle:
-            warm = now + limits.PACING_COLD_START * 1000
+            warm = now + round(
+                min(limits.PACING_COLD_START * 1000, limits.DISPATCHER_BATCH * interval)
+            )
             when = Outside("freeFrom", idle, possible)
             if self._write({"freeFrom": warm + span}, when=when).made:
                 return [now, *_spaced(mails, interval, warm)[1:]]

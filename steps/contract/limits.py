@@ -95,9 +95,10 @@ PACING_BURST = 0.5
 mails."""
 PACING_IDLE = 5 * 60
 """After so long without a mail the functions may be cold again (Lambda does not say when)."""
-PACING_COLD_START = 3
+PACING_COLD_START = 4
 """The first mail after that goes alone: the next would wait for the same cold starts, catch up with it, and
-all would be at SES at once."""
+all would be at SES at once. A batch's slots at most stay empty behind it, since the faster the account the
+larger is SES's bucket."""
 CLOCK_TOLERANCE = 3
 """By how much a dispatcher's clock may differ from the table's, which tells whole seconds, before the
 table's counts."""

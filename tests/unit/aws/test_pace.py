@@ -106,15 +106,18 @@ def test_a_line_longer_than_a_dispatcher_can_wait_is_refused(two: tuple[Clock, P
 
 
 @pytest.mark.parametrize("item", [{}, {"freeFrom": round(NOW - limits.PACING_IDLE) * 1000}])
-def test_after_an_idle_spell_the_first_mail_goes_alone(item: dict[str, int]) -> None:
+@pytest.mark.parametrize(("rate", "alone"), [(1, limits.PACING_COLD_START), (10, 1)])
+def test_after_an_idle_spell_the_first_mail_goes_alone(
+    item: dict[str, int], rate: int, alone: float
+) -> None:
     clock = Clock()
     one, another = dispatchers(clock, Ses(clock), 2)
-    one.item.attributes = item
+    one.item.attributes = dict(item)
     another.account()
-    first, second = one.reserve(3, 10 / MARGIN), another.reserve(2, 10 / MARGIN)
-    warm = NOW + limits.PACING_COLD_START
-    assert first == pytest.approx([NOW, warm + 0.1, warm + 0.2], abs=TICK)
-    assert second == pytest.approx([warm + 0.3, warm + 0.4], abs=TICK)
+    first, second = one.reserve(3, rate / MARGIN), another.reserve(2, rate / MARGIN)
+    warm = NOW + alone
+    assert first == pytest.approx([NOW, warm + 1 / rate, warm + 2 / rate], abs=TICK)
+    assert second == pytest.approx([warm + 3 / rate, warm + 4 / rate], abs=TICK)
 
 
 def test_a_spell_that_was_short_costs_no_time_and_no_write() -> None:
