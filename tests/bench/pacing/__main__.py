@@ -17,7 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.pacing", description=pacing.__doc__
     )
-    parser.add_argument("--seconds", type=float, default=180, help="of overload in each run")
+    parser.add_argument("--seconds", type=float, default=300, help="of overload in each run")
     parser.add_argument("--rates", type=float, nargs="*", default=[1, 14, 50], help="in process")
     parser.add_argument(
         "--deployed", type=float, nargs="*", default=[], help="rates through the deployed stack"
