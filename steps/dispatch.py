@@ -26,6 +26,7 @@ from steps.contract.errors import (
     QueueUnavailable,
     QuotaExceeded,
     SendingPaused,
+    SesUnavailable,
     UnexpectedError,
     WorkflowUnavailable,
 )
@@ -194,8 +195,11 @@ class Dispatcher:
         return [r["messageId"] for r, leaves in zip(records, settled, strict=True) if not leaves]
 
     def _dispositions(self, records: list[SqsRecord]) -> list[Disposition]:
-        account = self.pace.account()
-        if not account.enabled:
+        try:
+            account = self.pace.account()
+        except SesUnavailable as error:
+            return self._put_off(records, type(error).__name__)
+        if account.paused:
             return self._put_off(records, SendingPaused.__name__)
         if account.quota_left <= 0:
             return self._put_off(records, QuotaExceeded.__name__)

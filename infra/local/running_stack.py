@@ -78,6 +78,10 @@ class RunningStack:
         if not records:
             return {}
         (record,) = records
+        return self.whole(record)
+
+    def whole(self, record: Json) -> Json:
+        """Return all of a record of which `OrderIdIndex` shows a part."""
         key = {"notificationId": record["notificationId"]}
         return self.table.get_item(Key=key, ConsistentRead=True).get("Item", {})
 

@@ -155,6 +155,16 @@ class SendingAccount:
     quota_left: float
     enabled: bool
 
+    @property
+    def paused(self) -> bool:
+        """Whether SES sends nothing at all: sending is disabled, or permitted at no rate."""
+        return not self.enabled or self.rate <= 0
+
+    @property
+    def sends(self) -> bool:
+        """Whether SES takes a mail now."""
+        return not self.paused and self.quota_left > 0
+
 
 def sending_account() -> SendingAccount:
     """Ask SES for the account's send rate, quota and state (GetAccount).

@@ -94,13 +94,38 @@ DISPATCHER_BATCH = 10
 PACING_BUDGET = 60
 """How long a mail may wait in a dispatcher for its sending slot, the slot's reservation included: five
 batches at one mail a second."""
+PACING_BURST = 0.5
+"""A line that ran dry no longer ago than this goes on where it ended: SES's bucket holds about a second's
+mails."""
+PACING_IDLE = 5 * 60
+"""After so long without a mail the functions may be cold again (Lambda does not say when)."""
+PACING_COLD_START = 4
+"""The first mail after that goes alone: the next would wait for the same cold starts, catch up with it, and
+all would be at SES at once. A batch's slots at most stay empty behind it, since the faster the account the
+larger is SES's bucket."""
+CLOCK_TOLERANCE = 3
+"""By how much a dispatcher's clock may differ from the table's, which tells whole seconds, before the
+table's counts."""
+
+ACCOUNT_CACHE = 60
+"""How long dispatchers believe what GetAccount said."""
+ACCOUNT_RETRY = ACCOUNT_CACHE // 10
+"""Likewise while the account does not send, or SES does not answer: each mail that is put off for an old
+answer waits twice as long as the time before."""
+ACCOUNT_TURN = 1
+"""Likewise while no dispatcher knows anything: SES answers once a second (SES Developer Guide, quotas)."""
+ACCOUNT_POLL = (0.1, 0.4)
+"""A dispatcher that knows nothing looks again after a time between these, while another asks SES."""
+ACCOUNT_WAIT = 5
+"""How long it looks before it puts its mails off."""
 
 WORKFLOW_CONNECT_TIMEOUT = 2
 WORKFLOW_READ_TIMEOUT = MACHINE_TIMEOUT + 5
 WORKFLOW_CALL = WORKFLOW_CONNECT_TIMEOUT + WORKFLOW_READ_TIMEOUT
 
 DISPATCHER_TIMEOUT = (
-    SES_CALL  # GetAccount
+    ACCOUNT_WAIT
+    + (LEDGER_CALL + SES_CALL + LEDGER_CALL)  # the turn to ask, GetAccount, and its answer kept
     + PACING_BUDGET
     + 2 * LEDGER_CALL  # the attempts so far, and one more
     + WORKFLOW_CALL
@@ -108,12 +133,6 @@ DISPATCHER_TIMEOUT = (
     + OWN_TIME
 )
 """A batch runs in parallel: one of everything, at its slowest."""
-
-ACCOUNT_CACHE = 60
-"""How long a dispatcher believes what GetAccount said (SES answers it about once a second)."""
-ACCOUNT_RETRY = ACCOUNT_CACHE // 10
-"""Likewise while the account does not send, or SES does not answer: each mail that is put off for an old
-answer waits twice as long as the time before."""
 
 # --- the queue and the record ---------------------------------------------------------------------
 

@@ -190,10 +190,13 @@ def judge(record: Record, *, owner: str, now: float, grace: int = limits.IN_DOUB
     every mail that SES was called with and neither refused nor is known to have accepted.
     """
     status = Status(record["status"])
-    if status is Status.CLAIMED and record["owner"] == owner:
+    own = record.get("owner") == owner
+    if own and status is Status.CLAIMED:
         return New(in_doubt=record.get("inDoubt", False))  # Our own write; its answer was lost.
     if is_settled(record) and status is not Status.UNDELIVERED:
         return Duplicate(status)
+    if own and status is not Status.SENDING:
+        return Duplicate(status)  # The execution is over: Lambda ran this invocation late.
     in_doubt = "sendingAt" in record and not is_settled(record)
     if (wait := _busy_until(record, grace) - int(now)) > 0:
         return InProgress(wait)

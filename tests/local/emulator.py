@@ -27,10 +27,14 @@ REGION = "us-east-1"
 ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=30)
 
 
-def client(service: Any, endpoint: str, **credentials: str) -> Any:
-    """Return a boto3 client of root, or of the given credentials, that tries once."""
+PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10}, read_timeout=30)
+"""For what SES answers once a second."""
+
+
+def client(service: Any, endpoint: str, config: Config = ONCE, /, **credentials: str) -> Any:
+    """Return a boto3 client of root, or of the given credentials, that tries once unless told otherwise."""
     keys: Any = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} | credentials
-    return boto3.client(service, endpoint_url=endpoint, region_name=REGION, config=ONCE, **keys)
+    return boto3.client(service, endpoint_url=endpoint, region_name=REGION, config=config, **keys)
 
 
 def lambda_asset(source: str, bootstrap: str) -> bytes:

@@ -18,7 +18,7 @@ from infra.local.ses.core import Ses
 from infra.local.ses.server import Server
 from infra.local.ses.settings import SesSettings
 from infra.local.ses.upstream import Upstream
-from tests.local.emulator import ACCOUNT, REGION, client, started
+from tests.local.emulator import ACCOUNT, PATIENT, REGION, client, started
 
 ARN = f"arn:aws:ses:{REGION}:{ACCOUNT}"
 KINDS = ["SEND", "DELIVERY", "DELIVERY_DELAY", "BOUNCE", "COMPLAINT", "REJECT"]
@@ -151,7 +151,7 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         url = f"http://{LOOPBACK}:{server.server_port}"
-        root = client("sesv2", url)
+        root = client("sesv2", url, PATIENT)
         root.create_email_identity(EmailIdentity="shop.example")
         root.create_configuration_set(ConfigurationSetName="set")
         topic, queue = _queue(endpoint)
@@ -323,6 +323,20 @@ def test_the_rate_throttles_what_exceeds_the_burst(stack: Stack) -> None:
     assert refused(stack.send)[:2] == ("TooManyRequestsException", 429)
     stats = stack.control("stats")
     assert (stats["accepted"], stats["throttled"]) == (2, 1)
+
+
+def test_every_action_but_a_send_is_answered_once_a_second(stack: Stack) -> None:
+    impatient = client("sesv2", stack.url)
+    impatient.get_account()
+    for action in (impatient.get_account, impatient.list_email_identities):
+        assert refused(action)[:2] == ("TooManyRequestsException", 429)
+    for _ in range(3):
+        stack.send()
+        stack.control("stats")
+    stack.sesv2.get_account()
+    impatient.close()
+    stats = stack.control("stats")
+    assert (stats["calls"], stats["throttled"]) == (3, 0), "of sends"
 
 
 # --- mail and events ------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -244,6 +245,16 @@ def test_the_rate_is_attained_under_double_load(rate: float) -> None:
     offered = [number / (2 * rate) for number in range(int(2 * rate * 60))]
     taken = sum(bucket.take(1, now) for now in offered)
     assert rate * 60 <= taken <= rate * 60 + max(rate, 2)
+
+
+def test_one_action_a_second_is_admitted() -> None:
+    clock = Clock()
+    account = SesAccount(SesSettings(), "us-east-1", clock)
+    account.admit_action()
+    for seconds, admitted in ((0.25, False), (0.74, False), (0.01, True), (5, True), (0.25, False)):
+        clock.now += seconds
+        with nullcontext() if admitted else pytest.raises(SesError, match="Rate exceeded"):
+            account.admit_action()
 
 
 def test_the_quota_rolls_and_the_simulator_does_not_count() -> None:

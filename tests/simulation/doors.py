@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from statemachines.order_workflow import TIMEOUTS
-from steps.aws.pace import Pace
 from steps.aws.workflow import OrderExecution
 from steps.contract import limits
 from steps.contract.errors import LedgerUnavailable, OrderMailError, WorkflowUnavailable
@@ -19,11 +18,13 @@ from tests.simulation.processes import Died, InjectedBug, Invocation, TaskFailed
 from tests.simulation.scheduler import Future
 from tests.support import asl
 from tests.support.order_queue import WorkflowInProcess
+from tests.support.pace_in_memory import PaceInMemory
 from tests.support.table_in_memory import TableInMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from steps.aws.pace import Answer, Outside
     from steps.ledger.rules import Record, Update
     from tests.simulation.faults import Dice
     from tests.simulation.life import Life
@@ -153,12 +154,14 @@ def _utf8(life: Life, value: object) -> None:
 
 
 @dataclass
-class PaceInMemory(Pace):
-    """The sending slots without a table."""
+class FaultyPace(PaceInMemory):
+    """The sending slots without a table, whose calls take time and fail."""
 
     world: World = field(kw_only=True)
 
-    def _move(self, update: str, _condition: str, values: dict[str, int]) -> int | None:
+    def update(
+        self, changes: Mapping[str, object], when: Outside | None, moved: Mapping[str, int]
+    ) -> Answer:
         world, dice = self.world, running().life.dice
         fault = world.strike("pace")
         world.travel(0.005 + 0.02 * dice.share())
@@ -166,17 +169,10 @@ class PaceInMemory(Pace):
             raise world.killed()
         if fault:
             raise LedgerUnavailable(fault)
-        now, free_from = values[":now"], world.free_from
-        if "freeFrom + " in update:
-            if not now < free_from <= values[":latest"]:
-                running().invocation.put_off = True
-                return None
-            world.free_from += values[":span"]
-        else:
-            if free_from > now:
-                return None
-            world.free_from = values[":end"]
-        return world.free_from
+        answer = super().update(changes, when, moved)
+        if moved and not answer.made:
+            running().invocation.put_off = True
+        return answer
 
 
 # --- SES and SQS, behind the real doors -----------------------------------------------------------

@@ -33,6 +33,12 @@ UNTOLD = (
 )
 """Faults after which something may rightly be counted once more."""
 
+LOST = ("answer-lost", "lands-late")
+"""Faults by which a step does not learn that its write was made."""
+
+STUMBLED = ("bug", "unavailable", "lambda-throttled", "lambda-unavailable", "times-out", *LOST)
+"""Faults that keep the step's repetition from counting what it wrote."""
+
 AFTERWARDS = ("fate", "event", "send-event")
 """Sites that a message has left the queue for."""
 
@@ -94,9 +100,7 @@ def _not_lost(life: Life, record: Record, items: dict[str, Record]) -> Iterator[
 
 
 def _not_twice(life: Life, record: Record) -> Iterator[tuple[str, str]]:
-    gave_up = sum(any(e.status == "UNDELIVERED" for e in mail.events) for mail in life.mails)
-    flagged = rules.resends(record) + gave_up
-    if len(life.mails) > 1 + flagged:
+    if len(life.mails) > 1 + rules.resends(record):
         yield (
             "no second mail without a flag",
             f"{len(life.mails)} mails, resends {rules.resends(record)}",
@@ -141,12 +145,15 @@ def _expected(mails: list[Mail]) -> set[str]:
 
 def _fold(events: Iterator[Event]) -> str:
     statuses = [event.status for event in events if event.status]
-    return max(statuses, key=FINALITY.index, default="")
+    end = max(statuses, key=FINALITY.index, default="")
+    return "UNDELIVERED" if end == "DELAYED" else end  # written off
 
 
 def _counted(life: Life) -> Iterator[tuple[str, str]]:
     """Outcomes are counted at least as often as they are true, and no more often than faults explain."""
-    killed, untold = life.struck(*KILLED) + life.batch_deaths, life.struck(*UNTOLD)
+    killed, untold = life.struck(*KILLED) + life.batch_deaths + life.unread, life.struck(*UNTOLD)
+    # A write without an answer, whose repetition was struck as well, is known to nobody as its own.
+    killed += min(life.struck(*LOST), life.struck(*STUMBLED) - 1) if life.struck(*LOST) else 0
     untold += min(life.turns["EmailRejected"], life.turns["an event rejected"])
     # A mail that SES took and then rejected was sent, too, if nobody knew of it before.
     untold += sum(event.kind == "Reject" for mail in life.mails for event in mail.arrived)

@@ -82,6 +82,8 @@ class Life:
     crashes: list[str] = field(default_factory=list)
     world_faults: set[str] = field(default_factory=set)
     batch_deaths: int = 0
+    unread: int = 0
+    """How often an event of SES's ended among the dead letters: its next invocation has another name."""
     vanished: bool = False
     hasty: bool = False
     published: int = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from steps.aws.queue import OrderQueue
 from steps.contract import limits
 from steps.dispatch import Dispatcher
-from tests.simulation.doors import PaceInMemory, Workflow
+from tests.simulation.doors import FaultyPace, Workflow
 from tests.simulation.life import Copy, DeadLetter
 from tests.simulation.processes import Died, Process, running
 from tests.support.in_memory_aws import SES
@@ -111,7 +111,7 @@ class Queue:
         if now - copy.sent_at > limits.QUEUE_RETENTION:
             copy.gone = life.vanished = True
             return False
-        if copy.receives >= limits.QUEUE_MAX_RECEIVES:
+        if copy.receives >= limits.QUEUE_REDRIVE_RECEIVES:
             copy.gone = True
             self.dead_letter(life, copy.body, "")
             return False
@@ -175,7 +175,7 @@ class Queue:
             ),
             queue=OrderQueue(url="orders", dead_letters_url="dead letters"),
             table=world.table,
-            pace=PaceInMemory("tracking", clock, world=world),
+            pace=FaultyPace(clock=clock, sleep=world.travel, item=world.pace_item, world=world),
             clock=clock,
             sleep=world.travel,
             each=self._each,  # type: ignore[arg-type]

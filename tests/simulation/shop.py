@@ -37,7 +37,8 @@ class Shop:
         body = self._body(kind)
         self.world.queue.publish(life, body, receives)
         if refusal == "until-mended":
-            self._later(dice.long(MINUTE, 2 * DAY), body, mended=True)
+            # One that has become too old meanwhile is not sent, and need not be.
+            self._later(dice.long(MINUTE, 2 * DAY), body, mended=kind != "goes-stale")
         match dice.strike("again"):
             case "at-once":
                 self._later(0.01, body)

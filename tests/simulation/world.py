@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import random
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from steps import feedback, validate
+from steps import feedback, overdue, validate
 from steps.aws import queue as queue_door
 from steps.aws import ses as ses_door
 from steps.contract import handler as step_handler
@@ -31,7 +32,9 @@ from tests.simulation.queue import Queue
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.shop import Shop
 from tests.support.clock import NOW
+from tests.support.pace_in_memory import PaceItem
 from tests.support.ses_events import ses_event
+from tests.support.table_in_memory import TableInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +72,7 @@ class World:
         self.metrics: Counter[str] = Counter()
         self.crashes: list[str] = []
         self._numbers = itertools.count(1)
-        self.free_from = 0
+        self.pace_item = PaceItem()
         self.send_rate = SEND_RATES[roll(plan.seed, 0, 4_000) % len(SEND_RATES)]
         numbers = range(1, plan.orders + 1) if plan.only is None else sorted(plan.only)
         self.lives = [self._life(number) for number in numbers]
@@ -122,6 +125,10 @@ class World:
         now = self.time.now
         return any(span.begin <= now < span.end + 2 * limits.ACCOUNT_CACHE for span in self.spans)
 
+    def share(self) -> float:
+        """Return a number from 0 to 1 by the dice of the order that runs."""
+        return running().life.dice.share()
+
     def number(self) -> int:
         """Return a number that nothing else in this world has."""
         return next(self._numbers)
@@ -135,8 +142,14 @@ class World:
         try:
             with _patched(self):
                 self.quiet = self.time.run(NOW + 120 * DAY)
+                self._write_off()
         finally:
             gc.enable()
+
+    def _write_off(self) -> None:
+        """Let the hourly function look for delayed mails, once all is quiet."""
+        table = TableInMemory("tracking", items=self.table.items)
+        overdue.settle_overdue(table=table, clock=lambda: self.time.now + DAY)
 
     def log(self, life: Life, what: str) -> None:
         """Write a line of the history."""
@@ -258,6 +271,7 @@ class World:
             if self._fold(life, event, by):
                 event.arrived = True
             elif tries < 3 * FEEDBACK_TRIES:
+                life.unread += tries % FEEDBACK_TRIES == 0
                 wait = HOUR if tries % FEEDBACK_TRIES == 0 else MINUTE * (tries % FEEDBACK_TRIES)
                 self._feedback(life, event, wait, tries + 1, by)
 
@@ -375,6 +389,11 @@ def _patched(world: World) -> Iterator[None]:
             (ses_door, "sesv2", lambda: client),
             (validate, "parse", _parse_once(parse)),
             (queue_door, "sqs", lambda: client),
+            (
+                random,
+                "uniform",
+                lambda least, most: least + world.share() * (most - least),
+            ),
             *(
                 (step_handler.logger, name, silent)
                 for name in ("info", "warning", "error", "append_keys", "remove_keys")

@@ -66,6 +66,12 @@ class TableInMemory(LedgerTable):
         found = key is not None and self.items.get(key, {}).get("messageId") == message_id
         return key if found else None
 
+    def find_overdue(self, now: float) -> Iterator[str]:
+        """Yield the notifications of delayed mails that are overdue at `now`."""
+        yield from [
+            key for key, item in self.items.items() if item.get("overdueAt", now + 1) <= now
+        ]
+
     def expire(self, now: float) -> None:
         """Delete the records whose `ttl` has passed, as DynamoDB does some day."""
         for key in [k for k, item in self.items.items() if item.get("ttl", now + 1) <= now]:

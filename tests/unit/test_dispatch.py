@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.aws.ledger_table import LedgerTable
-from steps.aws.pace import Pace
 from steps.aws.queue import OrderQueue
 from steps.aws.ses import SendingAccount
 from steps.aws.workflow import OrderExecution, OrderWorkflow
@@ -34,6 +34,7 @@ from steps.ledger import rules
 from tests.support.asl import STATES
 from tests.support.in_memory_aws import set_environment
 from tests.support.order_queue import sqs_record
+from tests.support.pace_in_memory import PaceInMemory, PaceItem
 
 
 def succeeded(**output: object) -> OrderExecution:
@@ -189,14 +190,13 @@ class FakeQueue(OrderQueue):
 
 
 @dataclass
-class FakePace(Pace):
+class FakePace(PaceInMemory):
     """Gives slots at once, unless the line is full."""
 
     full: bool = False
 
-    def reserve_span(self, span: int, *, now: int, latest: int) -> int | None:
-        assert span
-        return None if self.full else min(now, latest)
+    def reserve(self, mails: int, rate: float) -> list[float] | None:
+        return None if self.full else super().reserve(mails, rate)
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,8 @@ def dispatcher(
     table: LedgerTable | None = None,
 ) -> tuple[Dispatcher, FakeWorkflow, FakeQueue]:
     workflow, queue = FakeWorkflow(answer=answer), FakeQueue(answers=sqs_answers)
-    pace = FakePace("tracking", ask=lambda: account, full=line_is_full)
+    used_just_now = PaceItem(attributes={"freeFrom": round(time.time() * 1000) - 1000})
+    pace = FakePace(ask=lambda: account, item=used_just_now, full=line_is_full)
     table = table or FakeTable("tracking")
     return Dispatcher(workflow=workflow, queue=queue, pace=pace, table=table), workflow, queue
 
@@ -316,6 +317,8 @@ def test_the_messages_of_a_batch_run_in_parallel() -> None:
     [
         SendingAccount(rate=14, quota_left=100, enabled=False),
         SendingAccount(rate=14, quota_left=0, enabled=True),
+        SendingAccount(rate=0, quota_left=100, enabled=True),
+        SendingAccount(rate=-1, quota_left=100, enabled=True),
     ],
 )
 def test_no_execution_is_started_while_ses_does_not_send(account: SendingAccount) -> None:
@@ -334,6 +337,18 @@ def test_a_message_that_cannot_wait_any_more_is_run_so_that_giving_it_up_is_reco
     assert stopped.run_batch(messages) == ["b"]
     assert [request["lastReceive"] for request in workflow.requests] == [True]
     assert queue.dead_letters == [("{}", "SendingPaused", "arn")]
+
+
+def test_a_message_waits_on_the_queue_while_the_send_rate_is_not_known() -> None:
+    unknown, workflow, queue = dispatcher(succeeded())
+
+    def account() -> SendingAccount:
+        raise errors.SesUnavailable("as asked")
+
+    unknown.pace.account = account  # type: ignore[method-assign]
+    assert unknown.run_batch([sqs_record(message_id="a")]) == ["a"]
+    assert workflow.started == []
+    assert queue.postponed == {"a": limits.retry_delay(1)}
 
 
 def test_a_message_waits_on_the_queue_while_all_sending_slots_are_taken() -> None:

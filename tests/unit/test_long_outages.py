@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from steps.aws.pace import Pace
 from steps.aws.ses import SendingAccount, Ses
 from steps.contract import errors, limits
 from steps.dispatch import Dispatcher
@@ -19,6 +18,7 @@ from tests.conftest import load_event
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, TABLE, table_items
 from tests.support.order_queue import QueueInMemory, WorkflowInProcess
+from tests.support.pace_in_memory import PaceInMemory
 
 OUTAGE = 12 * 60 * 60
 MAILS = 200
@@ -50,7 +50,7 @@ class Outage:
                 ses=BrokenSes(**vars(SES), outage=self),
             ),
             queue=self.queue.door,
-            pace=Pace(TABLE.name, clock=self.clock, ask=self.sending_account),
+            pace=PaceInMemory(clock=self.clock, ask=self.sending_account),
             table=TABLE,
             clock=self.clock,
             sleep=self.clock.sleep,

@@ -34,14 +34,14 @@ class SesError(Exception):
 
 
 class TokenBucket:
-    """A send rate that tolerates bursts of one second's worth, and of two at least.
+    """A send rate that tolerates bursts of one second's worth, and of two at least, unless told otherwise.
 
     SES documents that short bursts above the rate pass and sustained ones do not, without figures.
     """
 
-    def __init__(self, rate: float, now: float) -> None:
+    def __init__(self, rate: float, now: float, capacity: float | None = None) -> None:
         self.rate = rate
-        self.capacity = max(rate, 2.0)
+        self.capacity = capacity or max(rate, 2.0)
         self._tokens = self.capacity
         self._then = now
 
@@ -105,6 +105,7 @@ class SesAccount:
         with self._lock:
             self.settings = settings
             self._bucket = TokenBucket(settings.effective_rate, self._clock())
+            self._actions = TokenBucket(1, self._clock(), capacity=1)
             self._sent: deque[tuple[float, int]] = deque()
             self._suppressed: dict[str, Suppressed] = {}
             # What new accounts have; PutAccountSuppressionAttributes changes it.
@@ -116,6 +117,18 @@ class SesAccount:
             if settings.effective_rate != self._bucket.rate:
                 self._bucket = TokenBucket(settings.effective_rate, self._clock())
             self.settings = settings
+
+    def admit_action(self) -> None:
+        """Let a request that is not a mail in: all actions together, one a second.
+
+        Source: SES Developer Guide, "Service quotas in Amazon SES", SES API sending limits.
+
+        Raises:
+            SesError: TooManyRequestsException.
+        """
+        with self._lock:
+            if not self._actions.take(1, self._clock()):
+                raise SesError("TooManyRequestsException", "Rate exceeded")
 
     def admit(self, send: Send) -> None:
         """Let a mail in and count it.

@@ -97,6 +97,8 @@ class Handler(BaseHTTPRequestHandler):
         upstream = self._ses.upstream
         sends = (self.command, path) == ("POST", "/v2/email/outbound-emails")
         self._ses.count(*["calls"] * sends)
+        if not sends:
+            self._ses.account.admit_action()
         # The emulator checks the signature and asks IAM. What else it says to a mail is ignored.
         answer = upstream.forward(self.command, self.path, dict(self.headers.items()), body)
         if answer.refused:

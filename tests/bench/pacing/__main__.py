@@ -17,20 +17,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.pacing", description=pacing.__doc__
     )
-    parser.add_argument("--seconds", type=float, default=30, help="measured, of each run")
+    parser.add_argument("--seconds", type=float, default=300, help="of overload in each run")
+    parser.add_argument("--rates", type=float, nargs="*", default=[1, 14, 50], help="in process")
     parser.add_argument(
-        "--deployed", action="store_true", help="1/s through the deployed stack, too"
+        "--deployed", type=float, nargs="*", default=[], help="rates through the deployed stack"
     )
     options = parser.parse_args()
     mail.build()
     print(HEADING, flush=True)
     results = []
-    for rate, dispatchers in ((1, 5), (14, 5), (50, 5)):
-        results.append(in_process(rate, options.seconds, dispatchers))
-        print(results[-1].row(), flush=True)
-    if options.deployed:
-        results.append(deployed(1, options.seconds))
-        print(results[-1].row(), flush=True)
+    for run, rates in ((in_process, options.rates), (deployed, options.deployed)):
+        for rate in rates:
+            results.append(run(rate, options.seconds))
+            print(results[-1].row(), flush=True)
     return 0 if all(result.good for result in results) else 1
 
 

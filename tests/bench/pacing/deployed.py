@@ -9,11 +9,11 @@ from pathlib import Path
 from infra.local.running_stack import RunningStack, until
 from infra.local.settings import LocalSettings
 from infra.local.stack import running
-from tests.bench.pacing.result import WARM_UP, Result, Stopwatch, offered_event
+from tests.bench.pacing.result import OVERLOAD, Result, Stopwatch, offered_event
 
 
 def deployed(rate: float, seconds: float) -> Result:
-    """Offer twice the rate to a deployed local stack, all at once, and wait until all went out."""
+    """Offer more than the rate to a freshly deployed local stack, then wait until all went out."""
     with tempfile.TemporaryDirectory() as folder:
         settings = LocalSettings.on_free_ports(Path(folder) / "stack", environment_suffix="pace")
         with running(settings) as plan:
@@ -22,19 +22,17 @@ def deployed(rate: float, seconds: float) -> Result:
 
 def _offer(stack: RunningStack, rate: float, seconds: float) -> Result:
     stack.ses("settings", {"rate": rate})
-    start, offered = time.monotonic(), round(2 * rate * (WARM_UP + seconds))
+    offered = round(OVERLOAD * rate * seconds)
+    watch, start = Stopwatch(lambda: stack.ses("stats")), time.monotonic()
     for number in range(offered):
         stack.publish(offered_event(number))
-        time.sleep(max(0.0, start + number / (2 * rate) - time.monotonic()))
-        if number == round(2 * rate * WARM_UP):
-            stopwatch = Stopwatch(lambda: stack.ses("stats"))
-    measured = stopwatch.stop()
+        time.sleep(max(0.0, start + (number + 1) / (OVERLOAD * rate) - time.monotonic()))
+    watched = watch.stop()
     until(lambda: stack.waiting("email-order-queue") == 0, seconds=20 * seconds)
     return Result(
         way="deployed",
         rate=rate,
-        dispatchers=5,
-        measured=measured,
+        watched=watched,
         offered=offered,
         accepted=stack.ses("stats")["accepted"],
         dead_letters=stack.waiting("email-order-dlq"),

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from infra.local.loopback import fetch
 from infra.local.running_stack import RunningStack
+from steps.contract import limits
 from tests.local.chaos import facts, faults
 from tests.local.chaos.orders import Kind, Order, orders, publications
 from tests.local.chaos.verdict import Facts, Verdict, judge
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from infra.local.programs import Plan
 
-GRACE = 25
+GRACE = limits.IN_DOUBT_GRACE_LOCAL_MIN
 """Seconds that a mail in doubt waits for SES's event."""
 
 VISIBILITY = 45

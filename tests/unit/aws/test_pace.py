@@ -1,106 +1,384 @@
-"""All dispatchers share one line of sending slots, and none waits in it longer than it lives."""
+"""All dispatchers share one line of sending slots and what SES told one of them."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.aws.pace import MARGIN, SANDBOX_RATE, Pace
+from steps.aws.pace import MARGIN, Pace
 from steps.aws.ses import SendingAccount
 from steps.contract import errors, limits
 from tests.support.clock import NOW, Clock
-from tests.support.in_memory_aws import TABLE
+from tests.support.in_memory_aws import TABLE, tracking_table
+from tests.support.pace_in_memory import PaceInMemory, PaceItem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from steps.aws.pace import Answer, Outside
+
+ACCOUNT = SendingAccount(rate=14, quota_left=5, enabled=True)
+TICK = 0.002
+"""Seconds; the line is kept in whole milliseconds."""
 
 
-@pytest.mark.usefixtures("in_memory_aws")
-def test_the_batches_of_all_dispatchers_follow_each_other_at_the_rate() -> None:
+class Ses:
+    """Answers GetAccount as told, once a second at most, and counts how often it was asked."""
+
+    def __init__(self, clock: Clock, account: SendingAccount = ACCOUNT) -> None:
+        self.clock, self.account = clock, account
+        self.asked: list[float] = []
+        self.works = True
+
+    def __call__(self) -> SendingAccount:
+        self.asked.append(self.clock.now)
+        if not self.works or self.clock.now - max(self.asked[:-1], default=0) < 1:
+            raise errors.SesUnavailable("throttled")
+        return self.account
+
+
+def dispatchers(
+    clock: Clock, ses: Callable[[], SendingAccount], count: int = 5
+) -> list[PaceInMemory]:
+    """Return so many cold dispatchers' views of one item, which was used a moment ago."""
+    item = warm_item()
+    return [PaceInMemory("", clock, ses, clock.sleep, item=item) for _ in range(count)]
+
+
+def warm_item(clock: Clock | None = None) -> PaceItem:
+    return PaceItem(clock, {"freeFrom": round(NOW * 1000) - 1000})
+
+
+# --- the line -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["table", "memory"])
+def two(request: pytest.FixtureRequest) -> tuple[Clock, Pace, Pace]:
+    """Give a clock and two dispatchers, in front of moto's table and of the item in memory."""
+    if request.param == "table":
+        request.getfixturevalue("in_memory_aws")
+        # moto's table tells the real time.
+        clock = Clock(time.time())
+        moment: Any = {"notificationId": "pace", "freeFrom": round(clock.now * 1000) - 1000}
+        tracking_table().put_item(Item=moment)
+        return clock, Pace(TABLE.name, clock), Pace(TABLE.name, clock)
     clock = Clock()
-    interval = 1 / (10 * MARGIN)
-    one_dispatcher, another = Pace(TABLE.name, clock), Pace(TABLE.name, clock)
+    one, another = dispatchers(clock, Ses(clock), 2)
+    return clock, one, another
+
+
+def test_the_batches_of_all_dispatchers_follow_each_other_at_the_rate(
+    two: tuple[Clock, Pace, Pace],
+) -> None:
+    clock, one_dispatcher, another = two
+    start = clock.now
     first_batch, second_batch = one_dispatcher.reserve(10, 10), another.reserve(10, 10)
     assert first_batch is not None
     assert second_batch is not None
     slots = first_batch + second_batch
-    assert slots[0] == NOW
+    assert slots[0] == pytest.approx(start, abs=TICK)
     gaps = [later - earlier for earlier, later in pairwise(slots)]
-    assert gaps == pytest.approx([interval] * 19, abs=0.002)
-    clock.sleep(60)
-    assert one_dispatcher.reserve(1, 10) == [NOW + 60], "unused time is not saved up"
+    assert gaps == pytest.approx([1 / (10 * MARGIN)] * 19, abs=TICK)
 
 
-@pytest.mark.usefixtures("in_memory_aws")
-def test_a_line_longer_than_a_dispatcher_can_wait_is_refused() -> None:
-    pace = Pace(TABLE.name, Clock())
+def test_unused_time_is_not_saved_up_except_for_a_moment() -> None:
+    clock = Clock()
+    (pace,) = dispatchers(clock, Ses(clock), 1)
+    pace.reserve(10, 10 / MARGIN)
+    clock.sleep(1 + limits.PACING_BURST - 0.1)
+    assert pace.reserve(1, 10 / MARGIN) == [NOW + 1]
+    clock.sleep(1)
+    assert pace.reserve(1, 10 / MARGIN) == [clock.now]
+
+
+def test_a_line_longer_than_a_dispatcher_can_wait_is_refused(two: tuple[Clock, Pace, Pace]) -> None:
+    clock, pace, _ = two
     reserved = [pace.reserve(10, 1) for _ in range(8)]
     accepted = [slots for slots in reserved if slots]
     assert [bool(slots) for slots in reserved] == [True] * 5 + [False] * 3
-    assert accepted[-1][-1] < NOW + limits.PACING_BUDGET
+    assert accepted[-1][-1] < clock.now + limits.PACING_BUDGET
 
 
-class EmptyLine(Pace):
-    """Reserves at once, without a table."""
+@pytest.mark.parametrize("item", [{}, {"freeFrom": round(NOW - limits.PACING_IDLE) * 1000}])
+@pytest.mark.parametrize(("rate", "alone"), [(1, limits.PACING_COLD_START), (10, 1)])
+def test_after_an_idle_spell_the_first_mail_goes_alone(
+    item: dict[str, int], rate: int, alone: float
+) -> None:
+    clock = Clock()
+    one, another = dispatchers(clock, Ses(clock), 2)
+    one.item.attributes = dict(item)
+    another.account()
+    first, second = one.reserve(3, rate / MARGIN), another.reserve(2, rate / MARGIN)
+    warm = NOW + alone
+    assert first == pytest.approx([NOW, warm + 1 / rate, warm + 2 / rate], abs=TICK)
+    assert second == pytest.approx([warm + 3 / rate, warm + 4 / rate], abs=TICK)
 
-    def reserve_span(self, _span: int, *, now: int, latest: int) -> int | None:
-        return min(now, latest)
+
+def test_a_spell_that_was_short_costs_no_time_and_no_write() -> None:
+    clock = Clock()
+    (pace,) = dispatchers(clock, Ses(clock), 1)
+    pace.item.attributes = {"freeFrom": round(NOW - limits.PACING_IDLE) * 1000 + 1}
+    pace.account()
+    before = pace.item.writes
+    assert pace.reserve(2, 10 / MARGIN) == [NOW, NOW + 0.1]
+    assert pace.item.writes == before + 1
 
 
 @given(st.integers(1, 10), st.floats(0.5, 1000))
 def test_slots_never_exceed_the_permitted_rate(mails: int, rate: float) -> None:
-    slots = EmptyLine(TABLE.name).reserve(mails, rate)
+    slots = PaceInMemory(clock=Clock(), item=warm_item()).reserve(mails, rate)
     assert slots is not None
     if mails > 1:
         assert (mails - 1) / (slots[-1] - slots[0]) <= rate
 
 
-def test_the_account_is_asked_again_when_its_last_answer_is_old() -> None:
-    answers: list[SendingAccount | Exception] = [
-        errors.SesUnavailable("x"),
-        SendingAccount(rate=14, quota_left=5, enabled=True),
-        errors.SesUnavailable("x"),
-    ]
+class NoTable(PaceInMemory):
+    def update(
+        self, changes: Mapping[str, object], when: Outside | None, moved: Mapping[str, int]
+    ) -> Answer:
+        raise errors.LedgerUnavailable(f"{changes} {when} {moved}")
 
-    def ask() -> SendingAccount:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+
+def test_while_the_table_does_not_answer_mails_are_not_held_up() -> None:
+    slots = NoTable(clock=Clock()).reserve(3, 1000)
+    assert slots is not None
+    assert slots[0] == NOW
+
+
+# --- what SES permits -----------------------------------------------------------------------------
+
+
+def test_of_five_cold_dispatchers_one_asks_and_all_know() -> None:
+    clock = Clock()
+    ses = Ses(clock)
+    assert [pace.account() for pace in dispatchers(clock, ses)] == [ACCOUNT] * 5
+    assert ses.asked == [NOW]
+    assert clock.now == NOW
+
+
+def test_a_dispatcher_waits_for_the_answer_that_another_asks_for() -> None:
+    clock = Clock()
+    ses = Ses(clock)
+    waiting, asking = dispatchers(clock, ses, 2)
+    waiting.item.attributes["askFrom"] = round((NOW + limits.ACCOUNT_TURN) * 1000)
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        asking._keep(ACCOUNT)
+
+    waiting.sleep = sleep
+    assert waiting.account() == ACCOUNT
+    assert 0 < clock.elapsed < limits.ACCOUNT_TURN
+    assert ses.asked == []
+
+
+def test_a_cold_dispatcher_that_ses_throttles_asks_again_and_never_guesses() -> None:
+    clock = Clock()
+    ses = Ses(clock)
+    ses.asked.append(NOW - 0.5)  # somebody else's question
+    (pace,) = dispatchers(clock, ses, 1)
+    assert pace.account() == ACCOUNT
+    assert ses.asked[1] == NOW
+    assert 1 <= ses.asked[2] - NOW <= 2
+    assert len(ses.asked) == 3
+
+
+def test_while_nobody_knows_the_account_is_unknown() -> None:
+    clock = Clock()
+    ses = Ses(clock)
+    ses.works = False
+    (pace,) = dispatchers(clock, ses, 1)
+    with pytest.raises(errors.SesUnavailable):
+        pace.account()
+    assert limits.ACCOUNT_WAIT <= clock.elapsed <= limits.ACCOUNT_WAIT + 1
+    assert len(ses.asked) <= limits.ACCOUNT_WAIT + 1
+    with pytest.raises(errors.SesUnavailable):
+        NoTable("", clock, ses, clock.sleep).account()
+
+
+def test_the_account_is_asked_again_when_its_last_answer_is_old() -> None:
+    clock = Clock()
+    ses = Ses(clock)
+    one, another = dispatchers(clock, ses, 2)
+    assert one.account() == another.account() == ACCOUNT
+    ses.account = replace(ACCOUNT, rate=50)
+    clock.sleep(limits.ACCOUNT_CACHE - 0.001)
+    assert one.account() == ACCOUNT
+    clock.sleep(0.001)
+    assert one.account().rate == 50
+    assert another.account().rate == 50
+    assert ses.asked == [NOW, NOW + limits.ACCOUNT_CACHE]
+
+
+def test_while_ses_does_not_tell_the_last_answer_goes_on_to_count() -> None:
+    clock = Clock()
+    ses = Ses(clock)
+    one, another, cold = dispatchers(clock, ses, 3)
+    one.account()
+    another.account()
+    ses.works = False
+    clock.sleep(limits.ACCOUNT_CACHE)
+    assert one.account() == another.account() == cold.account() == ACCOUNT
+    assert len(ses.asked) == 2
+    clock.sleep(limits.ACCOUNT_RETRY - 0.001)
+    another.account()
+    assert len(ses.asked) == 2
+    clock.sleep(0.001)
+    one.account()
+    another.account()
+    assert len(ses.asked) == 3
+
+
+def test_an_answer_that_cannot_be_kept_counts_for_the_dispatcher_that_has_it() -> None:
+    class TakesTurnsOnly(PaceInMemory):
+        def update(
+            self, changes: Mapping[str, object], when: Outside | None, moved: Mapping[str, int]
+        ) -> Answer:
+            if "account" in changes:
+                raise errors.LedgerUnavailable("as asked")
+            return super().update(changes, when, moved)
 
     clock = Clock()
-    pace = Pace(TABLE.name, clock, ask)
-    assert pace.account().rate == SANDBOX_RATE
-    clock.sleep(limits.ACCOUNT_RETRY)
-    assert pace.account().rate == 14
-    assert pace.account().rate == 14, "without asking"
-    clock.sleep(limits.ACCOUNT_CACHE)
-    assert pace.account().rate == 14, "the last answer goes on to count"
-    assert answers == []
+    pace = TakesTurnsOnly("", clock, Ses(clock), clock.sleep)
+    assert pace.account() == ACCOUNT
+    assert clock.now == NOW
 
 
 @pytest.mark.parametrize(
     "stopped",
     [
-        SendingAccount(rate=14, quota_left=5, enabled=False),
-        SendingAccount(rate=14, quota_left=0, enabled=True),
+        replace(ACCOUNT, enabled=False),
+        replace(ACCOUNT, quota_left=0),
+        replace(ACCOUNT, rate=0),
     ],
 )
 def test_an_account_that_does_not_send_is_asked_again_soon(stopped: SendingAccount) -> None:
-    sends = SendingAccount(rate=14, quota_left=5, enabled=True)
-    answers = iter([stopped, sends])
     clock = Clock()
-    pace = Pace(TABLE.name, clock, lambda: next(answers))
+    ses = Ses(clock, stopped)
+    (pace,) = dispatchers(clock, ses, 1)
     assert pace.account() == stopped
+    ses.account = ACCOUNT
     clock.sleep(limits.ACCOUNT_RETRY)
-    assert pace.account() == sends
+    assert pace.account() == ACCOUNT
 
 
-def test_while_the_table_does_not_answer_mails_are_not_held_up() -> None:
-    class NoTable(Pace):
-        def reserve_span(self, _span: int, *, now: int, latest: int) -> int | None:
-            raise errors.LedgerUnavailable(f"{now} {latest}")
+def test_a_busy_dispatcher_writes_nothing_but_its_reservations() -> None:
+    clock = Clock()
+    ses = Ses(clock)
+    one, another = dispatchers(clock, ses, 2)
+    one.account()
+    another.account()
+    before = one.item.writes
+    for _ in range(20):
+        assert one.reserve(10, one.account().rate)
+        clock.sleep(10)
+        assert another.reserve(10, another.account().rate)
+        clock.sleep(10)
+    minutes = 40 * 10 / limits.ACCOUNT_CACHE
+    reservations = 40
+    assert one.item.writes - before - reservations <= 3 * minutes
+    assert len(ses.asked) <= 1 + minutes
 
-    slots = NoTable(TABLE.name, Clock()).reserve(3, 1000)
+
+@pytest.mark.usefixtures("in_memory_aws")
+@pytest.mark.parametrize("quota_left", [5, float("inf")])
+def test_the_item_tells_a_cold_dispatcher_all_that_ses_told_another(quota_left: float) -> None:
+    account = SendingAccount(rate=14.5, quota_left=quota_left, enabled=True)
+    assert Pace(TABLE.name, ask=lambda: account).account() == account
+
+    def never() -> SendingAccount:
+        raise AssertionError
+
+    cold = Pace(TABLE.name, ask=never)
+    assert cold.account() == account
+    assert cold.reserve(1, 14.5)
+    assert cold.account() == account
+    (item,) = tracking_table().scan()["Items"]
+    assert item.keys() == {"notificationId", "account", "askFrom", "freeFrom"}
+
+
+# --- clocks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead", [120, -120, 86_400])
+def test_a_wrong_clock_neither_stops_the_line_nor_exceeds_the_rate(ahead: float) -> None:
+    clock = Clock()
+    item = warm_item(clock)
+    wrong = PaceInMemory("", lambda: clock() + ahead, Ses(clock), clock.sleep, item=item)
+    right = PaceInMemory("", clock, Ses(clock), clock.sleep, item=item)
+    wrong.account()
+    right.account()
+    slots: list[float] = []
+    for _ in range(20):
+        for pace, ahead_by in ((wrong, ahead), (right, 0)):
+            reserved = pace.reserve(10, 10 / MARGIN)
+            assert reserved is not None
+            slots += [slot - ahead_by for slot in reserved]
+        clock.sleep(1)
+    assert min(slots) >= NOW - 1
+    # The table tells whole seconds, so a wrong clock is corrected to half a second.
+    assert max(slots) - min(slots) == pytest.approx(40, abs=1)
+
+
+def test_a_wrong_clock_is_corrected_by_the_same_time_until_it_is_mended() -> None:
+    clock, mine = Clock(), Clock(NOW + 120)
+    pace = PaceInMemory("", mine, Ses(clock), clock.sleep, item=warm_item(clock))
+    pace.account()
+
+    def reserve() -> list[float]:
+        slots = pace.reserve(10, 10 / MARGIN)
+        assert slots is not None
+        return slots
+
+    slots = []
+    for _ in range(10):
+        slots += reserve()
+        clock.sleep(0.7)
+        mine.sleep(0.7)
+    assert slots[-1] - slots[0] == pytest.approx(9.9, abs=TICK)
+    mine.now = clock.now
+    # The first reservation still subtracts 120 s, and so starts the line anew.
+    assert reserve()[0] == pytest.approx(clock.now, abs=TICK)
+
+
+@pytest.mark.parametrize("jump", [120, -120])
+def test_a_clock_that_jumps_costs_no_more_than_one_reservation(jump: float) -> None:
+    clock = Clock()
+    item = warm_item(clock)
+    mine = Clock()
+    jumps = PaceInMemory("", mine, Ses(clock), clock.sleep, item=item)
+    right = PaceInMemory("", clock, Ses(clock), clock.sleep, item=item)
+    jumps.account()
+    mine.sleep(jump)
+    slots = jumps.reserve(10, 10)
     assert slots is not None
-    assert slots[0] == NOW
+    assert slots[0] - jump == pytest.approx(NOW, abs=1)
+    after = right.reserve(10, 10)
+    assert after is not None
+    assert after[0] == pytest.approx(NOW + 1, abs=1)
+
+
+def test_a_line_that_no_honest_clock_can_have_made_starts_anew() -> None:
+    clock = Clock()
+    (pace,) = dispatchers(clock, Ses(clock), 1)
+    honest = NOW + limits.PACING_BUDGET
+    pace.item.attributes["freeFrom"] = round((honest + limits.CLOCK_TOLERANCE) * 1000)
+    assert pace.reserve(1, 1) is None
+    pace.item.attributes["freeFrom"] += 1
+    assert pace.reserve(1, 1) == [NOW]
+
+
+def test_a_moment_to_ask_that_no_honest_clock_can_have_told_is_no_reason_to_wait() -> None:
+    clock = Clock()
+    ses = Ses(clock)
+    (pace,) = dispatchers(clock, ses, 1)
+    honest = limits.ACCOUNT_CACHE + limits.CLOCK_TOLERANCE
+    pace.item.attributes["askFrom"] = round((NOW + honest) * 1000) + 1
+    assert pace.account() == ACCOUNT
+    assert ses.asked == [NOW]

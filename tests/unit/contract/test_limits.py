@@ -15,7 +15,7 @@ from statemachines.order_workflow import TIMEOUTS
 from steps import bounce_rate, cost_monitoring, dedup, dispatch, feedback, record, send
 from steps.aws import ledger_table, queue, ses, sources, workflow
 from steps.aws.ledger_table import LedgerTable
-from steps.aws.pace import Pace
+from steps.aws.pace import Answer
 from steps.aws.queue import OrderQueue
 from steps.aws.ses import SendingAccount, Ses
 from steps.aws.workflow import OrderExecution, OrderWorkflow
@@ -24,13 +24,15 @@ from tests.support import asl
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, STATE, TABLE, claimed_record
 from tests.support.order_queue import sqs_record
+from tests.support.pace_in_memory import PaceInMemory
 from tests.support.reports import BOUNCE_RATE_SETTINGS, COST_SETTINGS
 from tests.support.sample_mails import NOTIFICATION_ID, email
 from tests.support.ses_events import LEGACY_BOUNCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from steps.aws.pace import Outside
     from steps.contract.report_tasks import TaskEvent
     from steps.contract.state import Recorded, State
     from steps.ledger.rules import Put, Record, Update
@@ -169,27 +171,39 @@ class SlowQueue(OrderQueue):
 
 
 @dataclass
-class LongLine(Pace):
-    """Every slot but the last that a dispatcher can wait for is taken."""
+class LongLine(PaceInMemory):
+    """Takes all the time that a call may take; each slot but the last that can be waited for is taken."""
 
     table_clock: Clock = field(default_factory=Clock)
 
-    def _move(self, _update: str, _condition: str, values: dict[str, int]) -> int | None:
-        self.table_clock.sleep(limits.LEDGER_CALL)
-        return values[":latest"] + values[":span"] if ":latest" in values else None
+    def update(
+        self, changes: Mapping[str, object], when: Outside | None, moved: Mapping[str, int]
+    ) -> Answer:
+        # The first answer comes at once, so that there is time to wait for the second.
+        self.table_clock.sleep(limits.LEDGER_CALL if self.table_clock.elapsed else 0)
+        if when and when.attribute == "freeFrom":
+            return Answer(
+                made=bool(moved), item={"freeFrom": when.until + sum(moved.values())}, at=None
+            )
+        return super().update(changes, when, moved)
 
 
 def test_the_dispatcher_has_time_for_one_of_everything() -> None:
     clock = Clock()
 
+    waited = NOW + limits.ACCOUNT_WAIT - 0.001
+
     def ask() -> SendingAccount:
+        if not clock.elapsed:
+            clock.now = waited
+            raise errors.SesUnavailable("as asked")
         clock.sleep(limits.SES_CALL)
         return SendingAccount(rate=1e6, quota_left=1000, enabled=True)
 
     dispatcher = dispatch.Dispatcher(
         workflow=SlowWorkflow(clock=clock),
         queue=SlowQueue(clock=clock),
-        pace=LongLine(TABLE.name, clock, ask, table_clock=clock),
+        pace=LongLine("", clock, ask, lambda _: None, table_clock=clock),
         table=slow_table(clock),
         clock=clock,
         sleep=clock.sleep,

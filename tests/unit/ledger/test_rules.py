@@ -51,6 +51,14 @@ if TYPE_CHECKING:
             InProgress(limits.IN_DOUBT_GRACE - 10),
         ),
         *(
+            (claimed_record("first", status=status, **extra), "first", Duplicate(Status(status)))
+            for status, extra in (
+                ("FAILED", {}),
+                ("REJECTED", {}),
+                ("UNDELIVERED", {"messageId": "m"}),
+            )
+        ),
+        *(
             (
                 claimed_record("first", status=status, messageId="m"),
                 "second",
