@@ -173,14 +173,19 @@ def _failure(scope: Construct, steps: Steps, *, sent: sfn.IChainable) -> sfn.ICh
     last = sfn.Condition.or_(_LAST_RECEIVE, sfn.Condition.and_(bug, last_of_a_bug))
     return (
         sfn.Choice(scope, "WhatFailed?", comment="Will it pass, is it a bug, was it the last try?")
-        .when(last, _give_up(scope, steps, sent=sent, deferred=deferred))
+        .when(last, _give_up(scope, steps, sent=sent, failed=failed, deferred=deferred))
         .when(bug, failed)
         .otherwise(deferred)
     )
 
 
 def _give_up(
-    scope: Construct, steps: Steps, *, sent: sfn.IChainable, deferred: sfn.IChainable
+    scope: Construct,
+    steps: Steps,
+    *,
+    sent: sfn.IChainable,
+    failed: sfn.IChainable,
+    deferred: sfn.IChainable,
 ) -> sfn.IChainable:
     """Record the end, unless SES turns out to have the mail."""
     gave_up = _fail(
@@ -197,8 +202,8 @@ def _give_up(
         result_path="$.recorded",
     )
     _retry(give_up)
-    # A bug in the record step cannot be recorded either; what passes is worth coming back for.
-    give_up.add_catch(gave_up, errors=[UnexpectedError.__name__], result_path="$.error")
+    # An end that is not recorded is none: the dispatcher counts it, where the message cannot come back.
+    give_up.add_catch(failed, errors=[UnexpectedError.__name__], result_path="$.error")
     give_up.add_catch(deferred, errors=["States.ALL"], result_path="$.error")
     settled = sfn.Condition.boolean_equals("$.recorded.settled", True)  # noqa: FBT003 - CDK's signature
     return give_up.next(

@@ -154,7 +154,8 @@ def dispose(execution: OrderExecution, *, receives: int, attempt: int) -> Dispos
         return Done()
     if execution.end is FailureEnd.GAVE_UP:
         return DeadLetter(execution.error, execution.arn, counted=True)
-    if is_last(receives) or (execution.broke and attempt >= limits.UNEXPECTED_MAX_ATTEMPTS):
+    bug = execution.broke or execution.end is FailureEnd.FAILED
+    if is_last(receives) or (bug and attempt >= limits.UNEXPECTED_MAX_ATTEMPTS):
         return DeadLetter(execution.error, execution.arn)
     return Later(limits.retry_delay(receives), execution.error)
 

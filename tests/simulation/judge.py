@@ -115,9 +115,14 @@ def _true(life: Life, record: Record) -> Iterator[tuple[str, str]]:
     status = str(record.get("status", ""))
     if status in ("CLAIMED", "SENDING") and not _excused(life):
         yield "no record stays claimed", f"{status} for ever"
-    if status in ACCEPTED and not life.mails:
+    superseded = record.get("superseded", ())
+    for mail in life.mails:
+        if mail.message_id in superseded and _fold(iter(mail.events)) != "UNDELIVERED":
+            yield "only what SES gave up on is sent in its place", f"{mail.message_id} is not"
+    last = [mail for mail in life.mails if mail.message_id not in superseded]
+    if status in ACCEPTED and not last:
         yield "the status is true", f"{status}, and SES accepted nothing"
-    expected = _expected(life.mails)
+    expected = _expected(last)
     if expected and status not in expected:
         yield "the status is true", f"{status}, and SES reported {'/'.join(sorted(expected))}"
     if not expected and status in ("DELIVERED", "BOUNCED", "COMPLAINED", "DELAYED", "UNDELIVERED"):
@@ -127,7 +132,7 @@ def _true(life: Life, record: Record) -> Iterator[tuple[str, str]]:
     reason = record.get("reason")
     if status in ("SENT", "DELIVERED") and reason:
         yield "the reason is true", f"{status} for the reason {reason}"
-    said = {e.detail for mail in life.mails for e in mail.arrived if e.status == status}
+    said = {e.detail for mail in last for e in mail.arrived if e.status == status}
     if said and status in ACCEPTED and status not in ("SENT", "DELIVERED") and reason not in said:
         yield "the reason is true", f"{status} for the reason {reason}, SES said {sorted(said)}"
 

@@ -300,7 +300,7 @@ SCENARIOS = [
         attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
         throws=failing("Render", "UnexpectedError", 1)
         | failing("RecordFailed", "UnexpectedError", 1),
-        path=(*CLAIM, "Render", "Release", "WhatFailed?", "RecordFailed", "GaveUp"),
+        path=(*CLAIM, "Render", "Release", "WhatFailed?", "RecordFailed", "Failed"),
         error="UnexpectedError",
         record={"status": "CLAIMED"},
     ),

@@ -73,7 +73,8 @@ def later(receives: int, reason: str) -> Later:
         (failed("Deferred", "SendThrottled"), 4, later(4, "SendThrottled")),
         (failed("Deferred", "SendingPaused"), LAST - 1, later(LAST - 1, "SendingPaused")),
         (failed("InDoubt", "Lambda.Unknown"), 1, later(1, "Lambda.Unknown")),
-        (failed("Failed", "UnexpectedError"), 4, later(4, "UnexpectedError")),
+        # The workflow met a bug where it was to record that it gave up.
+        (failed("Failed", "UnexpectedError"), 4, DeadLetter("UnexpectedError", "arn")),
         (
             failed("GaveUp", "UnexpectedError"),
             5,
@@ -102,11 +103,13 @@ def test_a_message_leaves_waits_or_becomes_a_dead_letter(
         (LAST, 1, DeadLetter("States.Runtime", "arn")),
     ],
 )
-def test_a_workflow_that_breaks_is_given_up_by_its_attempts_not_by_its_receives(
+def test_a_bug_is_given_up_by_its_attempts_not_by_its_receives(
     receives: int, attempt: int, expected: Disposition
 ) -> None:
     execution = failed("States.Runtime")
     assert dispose(execution, receives=receives, attempt=attempt) == expected
+    as_our_own = replace(execution, end=FailureEnd.FAILED)
+    assert dispose(as_our_own, receives=receives, attempt=attempt) == expected
 
 
 @pytest.mark.parametrize("cause", ["", "{", '{"Error":"Un', "[]", "{}"])

@@ -141,12 +141,10 @@ def test_giving_up_depends_on_the_attempt_and_the_error(
     [
         ("LedgerUnavailable", "Deferred"),
         ("Lambda.Unknown", "Deferred"),
-        ("UnexpectedError", "GaveUp"),
+        ("UnexpectedError", "Failed"),
     ],
 )
-def test_giving_up_is_tried_again_where_it_was_not_recorded_and_ends_at_a_bug(
-    error: str, following: str
-) -> None:
+def test_giving_up_is_no_end_where_it_was_not_recorded(error: str, following: str) -> None:
     assert after_failure("RecordFailed", {}, error)[0] == following
 
 
