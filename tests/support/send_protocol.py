@@ -131,6 +131,7 @@ class SlowMotion:
         self.stale = False
         self.fault: str | None = None
         self.fault_at = ""
+        self.refusals_land_late = False
         self.table = FaultyTable("tracking", slow_motion=self)
         self.ses = FaultySes(**vars(SES), slow_motion=self)
 
@@ -379,7 +380,8 @@ class FaultyTable(TableInMemory):
         if fault == "bug":
             raise errors.UnexpectedError("as asked")
         record = super().write(request)
-        if fault == "lands late":
+        refusal = isinstance(request, rules.Update) and "sendingAt" in request.remove
+        if fault == "lands late" or (refusal and self.slow_motion.refusals_land_late):
             self.slow_motion.late.append(request)
         if fault == "dies after":
             raise Died

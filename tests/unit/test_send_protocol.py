@@ -91,6 +91,10 @@ class Protocol(RuleBasedStateMachine):
     def lose(self, data: st.DataObject) -> None:
         self.slow_motion.lose(data.draw(st.sampled_from(self.slow_motion.unpublished())))
 
+    @rule(late=st.booleans())
+    def let_refusals_land_late(self, *, late: bool) -> None:
+        self.slow_motion.refusals_land_late = late
+
     @rule(stale=st.booleans())
     def let_freshness_pass(self, *, stale: bool) -> None:
         self.slow_motion.stale = stale
