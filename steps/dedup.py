@@ -42,7 +42,7 @@ def claim(
     Raises:
         LedgerUnavailable: the table did not answer, or changed under us each time.
     """
-    put = _put(state, owner, now)
+    put, started = _put(state, owner, now), state["startedAt"]
     request: rules.Put | rules.Update = put
     in_doubt = False
     for _ in range(limits.CLAIM_WRITES):
@@ -52,7 +52,7 @@ def claim(
         if not record:  # Deleted between our write and its answer.
             request, in_doubt = put, False
             continue
-        match rules.judge(record, owner=owner, now=now, grace=grace):
+        match rules.judge(record, owner=owner, started=started, now=now, grace=grace):
             case rules.New(in_doubt):
                 return _new(in_doubt=in_doubt)
             case rules.Duplicate(status):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
@@ -49,7 +50,7 @@ class FeedbackSettings(FunctionSettings):
     tracking_table: str
 
 
-def apply_event(message: str, *, table: LedgerTable, by: str) -> None:
+def apply_event(message: str, *, table: LedgerTable, by: str, now: float) -> None:
     """Fold one event into its record; a repetition changes nothing and counts nothing.
 
     `by` names the invocation. Lambda repeats a failed one under the same name, which then counts what the
@@ -71,7 +72,7 @@ def apply_event(message: str, *, table: LedgerTable, by: str) -> None:
         if not record:
             raise RecordNotFound(f"no record {notification_id}")
         logger.append_keys(order_id=record["orderId"], message_id=event.message_id)
-        update = rules.learn(record, event, by=by)
+        update = rules.learn(record, event, by=by, now=now)
         if update is None:
             if rules.is_own(record, event, by=by):
                 _report(event, first=record.get("promotedBy") == by)
@@ -105,6 +106,6 @@ def handler(event: SnsEvent, context: LambdaContext) -> None:
     table = LedgerTable(FeedbackSettings.from_env().tracking_table)
     for record in event["Records"]:
         try:
-            apply_event(record["Sns"]["Message"], table=table, by=by)
+            apply_event(record["Sns"]["Message"], table=table, by=by, now=time.time())
         finally:
             logger.remove_keys(["order_id", "message_id"])

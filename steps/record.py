@@ -58,7 +58,7 @@ def record_sent(state: State, owner: str, *, table: LedgerTable, now: float) -> 
         if not record:
             logger.error("the record of an accepted mail is gone", message_id=event.message_id)
             request = _restored(state, owner, now)
-        elif (learned := rules.learn(record, event, by=RECEIPT)) is None:
+        elif (learned := rules.learn(record, event, by=RECEIPT, now=now)) is None:
             if record.get("promotedBy", RECEIPT) == RECEIPT:
                 count(Metric.SENT)  # Our own write; its answer was lost.
             return _recorded(record)
@@ -133,12 +133,11 @@ def _ended(state: State, owner: str, status: Status, now: float) -> rules.Update
 
 def _written(in_the_way: Record | None, owner: str, end: Status, metric: Metric) -> Recorded:
     """Count an end where it is one; say what the record is after our write."""
-    ours = in_the_way and in_the_way.get("owner") == owner and in_the_way["status"] == end
-    if (
-        not in_the_way or ours
-    ):  # Written; or no record, which the end does not need; or written before.
+    if not in_the_way:  # Written; or there is no record, which the end does not need.
         count(metric)
         return {"status": end, "settled": False}
+    if in_the_way.get("owner") == owner and not rules.is_settled(in_the_way):
+        count(metric)  # Written before; or it has ended already, by word of another copy.
     return _recorded(in_the_way)
 
 

@@ -31,6 +31,7 @@ def validate(state: State, now: datetime) -> State:
     return {
         "attempt": state["attempt"],
         "lastReceive": state["lastReceive"],
+        "startedAt": int(now.timestamp()),
         "orderId": order.order_id,
         "notificationId": rules.notification_id(
             order.order_id, order.event_type, order.customer_email

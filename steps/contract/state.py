@@ -100,11 +100,13 @@ class State(TypedDict):
 
     attempt: 1, and one more for each earlier execution that failed by a bug.
     lastReceive: the queue lets the message go after this execution.
+    startedAt: when its first step ran (epoch seconds).
     """
 
     attempt: int
     lastReceive: bool
     message: NotRequired[str]
+    startedAt: NotRequired[int]
     notificationId: NotRequired[str]
     rejection: NotRequired[Rejection]
     order: NotRequired[dict[str, Any]]

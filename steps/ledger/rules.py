@@ -15,6 +15,7 @@ Record (DynamoDB item; epoch seconds where a number is a time):
     messageId       SES's message id, once it accepted the mail
     promotedBy      the invocation that learned of the acceptance from an event of SES's
     resends         how often the mail went to SES again after a call that SES took or may have taken
+    endedAt         when a mail was given up, refused or written off: what may be claimed anew
     secondMessageIds  ids of further mails that SES accepted: the one proof that a mail went out twice
     superseded      ids of mails that SES gave up on, before this one was sent in their place
     events          what SES reported: a set of `<type>|<subtypes>|<time>#<invocation>`, see
@@ -183,20 +184,28 @@ def claim(
     )
 
 
-def judge(record: Record, *, owner: str, now: float, grace: int = limits.IN_DOUBT_GRACE) -> Verdict:
+def judge(
+    record: Record,
+    *,
+    owner: str,
+    started: int,
+    now: float,
+    grace: int = limits.IN_DOUBT_GRACE,
+) -> Verdict:
     """Decide what a record that stood in the way of our claim means for `owner` at time `now`.
 
+    `started`: when the execution `owner` began. What ended since is not its to begin anew.
     `grace`: seconds that a mail in doubt waits for SES's own event before it is sent again. In doubt is
     every mail that SES was called with and neither refused nor is known to have accepted.
     """
     status = Status(record["status"])
-    own = record.get("owner") == owner
-    if own and status is Status.CLAIMED:
+    if status is Status.CLAIMED and record["owner"] == owner:
         return New(in_doubt=record.get("inDoubt", False))  # Our own write; its answer was lost.
     if is_settled(record) and status is not Status.UNDELIVERED:
         return Duplicate(status)
-    if own and status is not Status.SENDING:
-        return Duplicate(status)  # The execution is over: Lambda ran this invocation late.
+    if int(record.get("endedAt", 0)) >= started:
+        # Most likely it is this execution that is over, and Lambda runs its invocation late.
+        return InProgress(limits.RETRY_DELAY_MIN)
     in_doubt = "sendingAt" in record and not is_settled(record)
     if (wait := _busy_until(record, grace) - int(now)) > 0:
         return InProgress(wait)
@@ -214,7 +223,7 @@ def _busy_until(record: Record, grace: int) -> int:
 
 _OF_THE_MAIL_BEFORE = (
     *("reason", "reasons", "handoverId", "sendingAt"),
-    *("messageId", "secondMessageIds", "promotedBy", "events"),
+    *("messageId", "secondMessageIds", "promotedBy", "events", "endedAt"),
 )
 """What a claim that is taken over forgets: word of the mail before must not pass for word of the next."""
 
@@ -342,7 +351,7 @@ def ended(*, notification_id: str, owner: str, status: Status, reason: str, now:
     """
     return Update(
         notification_id=notification_id,
-        set={"status": status, "timestamp": iso(now), "reason": reason},
+        set={"status": status, "timestamp": iso(now), "endedAt": int(now), "reason": reason},
         remove=("sendingAt",) if status is Status.REJECTED else (),
         condition="#owner = :owner AND #status IN (:claimed, :sending)",
         values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING},
@@ -379,6 +388,7 @@ def abandoned(*, notification_id: str, rejection: Mapping[str, Any], now: float)
         set={
             "status": Status.REJECTED,
             "timestamp": iso(now),
+            "endedAt": int(now),
             "reason": INVALID_EVENT,
             "reasons": _reasons(rejection),
         },
@@ -417,7 +427,7 @@ def is_second(record: Record, event: SesEvent) -> bool:
     return is_settled(record) and event.message_id not in others | {record.get("messageId")}
 
 
-def learn(record: Record, event: SesEvent, *, by: str) -> Update | None:
+def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | None:
     """Fold what SES says of its mail into a record that was read.
 
     Conditional on what was read: of two events at once, one is folded again on top of the other. Whoever
@@ -428,6 +438,7 @@ def learn(record: Record, event: SesEvent, *, by: str) -> Update | None:
         record: as read.
         event: an event of SES's, or its receipt.
         by: names the invocation.
+        now: epoch seconds.
 
     Returns:
         None where the record knows it all already.
@@ -447,6 +458,8 @@ def learn(record: Record, event: SesEvent, *, by: str) -> Update | None:
         attributes["reason"] = reason
     else:
         forgotten += ("reason",)
+    if status is Status.UNDELIVERED:
+        attributes["endedAt"] = int(now)
     if status is Status.DELAYED and event.gives_up_at:
         attributes |= {"overdue": status, "overdueAt": event.gives_up_at + OVERDUE_GRACE}
     elif status is not Status.DELAYED:
@@ -515,7 +528,7 @@ def overdue(*, notification_id: str, now: float) -> Update:
     """
     return Update(
         notification_id=notification_id,
-        set={"status": Status.UNDELIVERED, "reason": NO_REPORT},
+        set={"status": Status.UNDELIVERED, "reason": NO_REPORT, "endedAt": int(now)},
         remove=("overdue", "overdueAt"),
         condition="#status = :delayed AND overdueAt <= :now",
         values={"delayed": Status.DELAYED, "now": int(now)},

@@ -280,7 +280,7 @@ class World:
     def _fold(self, life: Life, event: Event, by: str) -> bool:
         invocation = running().invocation
         try:
-            feedback.apply_event(event.text, table=self.table, by=by)
+            feedback.apply_event(event.text, table=self.table, by=by, now=self.time.now)
         except Died:
             return False
         except Exception as error:

@@ -124,6 +124,7 @@ def table_items() -> list[dict[str, Any]]:
 STATE: State = {
     "attempt": 1,
     "lastReceive": False,
+    "startedAt": int(NOW),
     "notificationId": NOTIFICATION_ID,
     "orderId": "ORDER1",
     "order": {"eventType": "order.confirmed", "customerEmail": "customer@example.com"},

@@ -157,6 +157,7 @@ class SlowMotion:
             **(INVALID if self.stale else STATE),
             "attempt": message.attempts + 1,
             "lastReceive": dispatch.is_last(message.receives),
+            "startedAt": int(self.now),
             "email": {"to": "customer@example.com", "subject": "", "html": "", "text": ""},
         }
         state = "RecordRejected" if self.stale else "Dedup"
@@ -187,7 +188,9 @@ class SlowMotion:
         event.invocation = event.invocation or f"{next(self.numbers)}"
         try:
             with self._counting():
-                feedback.apply_event(event.text, table=self.table, by=event.invocation)
+                feedback.apply_event(
+                    event.text, table=self.table, by=event.invocation, now=self.now
+                )
         except (Died, errors.OrderMailError):
             pass  # Lambda tries the same invocation again.
         else:

@@ -208,7 +208,7 @@ def test_an_event_of_another_mail_is_the_proof_of_a_second_one(
 
 def test_word_of_a_mail_that_ses_gave_up_on_is_no_word_of_the_next() -> None:
     put_record(status="UNDELIVERED", messageId=MESSAGE_ID, events={"Send|x"})
-    verdict = rules.judge(table_items()[0], owner="again", now=NOW)
+    verdict = rules.judge(table_items()[0], owner="again", started=int(NOW) + 1, now=NOW)
     assert isinstance(verdict, rules.TakeOver)
     assert not verdict.in_doubt
     assert TABLE.write(verdict.update) is None

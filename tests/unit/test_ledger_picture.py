@@ -118,15 +118,15 @@ def writes(state: str | None) -> Iterator[tuple[str, Put | Update]]:
             ),
         )
         return
-    verdict = rules.judge(record(state), owner="you", now=NOW)
+    verdict = rules.judge(record(state), owner="you", started=int(NOW), now=NOW)
     if isinstance(verdict, rules.TakeOver):
         yield "dedup", verdict.update
     for event in map(ses_events.parse, EVERY_KIND):
-        if event and (update := rules.learn(record(state), event, by="x")):
+        if event and (update := rules.learn(record(state), event, by="x", now=NOW)):
             yield "feedback", update
     yield "overdue", rules.overdue(notification_id=NOTIFICATION_ID, now=NOW)
     receipt = ses_events.receipt("another message", "s")
-    if update := rules.learn(record(state), receipt, by="x"):
+    if update := rules.learn(record(state), receipt, by="x", now=NOW):
         yield "record", update
 
 

@@ -52,6 +52,7 @@ def test_an_overdue_mail_is_undelivered_and_in_the_index_no_more() -> None:
         ("overdue", "DELAYED"),
         ("overdueAt", NOW),
     }
+    assert after.pop("endedAt") == int(NOW)
     assert after.items() <= before.items(), "the time of sending and the rest stay"
     assert overdue.settle_overdue(table=TABLE, clock=Clock()) == 0
 
@@ -88,7 +89,7 @@ def test_a_record_that_expired_is_not_made_anew() -> None:
 def test_a_later_event_of_ses_still_changes_the_record(event: str, status: Status) -> None:
     delayed(NOW)
     overdue.settle_overdue(table=TABLE, clock=Clock())
-    feedback.apply_event(event, table=TABLE, by="x")
+    feedback.apply_event(event, table=TABLE, by="x", now=NOW)
     assert TABLE.read(NOTIFICATION_ID)["status"] == status
 
 

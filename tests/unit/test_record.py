@@ -137,7 +137,9 @@ def test_a_record_that_is_gone_is_restored_so_that_no_copy_sends_again(
     (item,) = table_items()
     assert {"status": "SENT", "orderId": "ORDER1", "messageId": "m"}.items() <= item.items()
     assert item["customerEmail"] == RECEIVED["email"]["to"]
-    assert rules.judge(item, owner="other", now=NOW) == rules.Duplicate(Status.SENT)
+    assert rules.judge(item, owner="other", started=int(NOW) + 1, now=NOW) == rules.Duplicate(
+        Status.SENT
+    )
     assert "EmailSent" in counted(capsys)
 
 
@@ -173,7 +175,9 @@ def test_a_mail_given_up_in_doubt_stays_in_doubt(
     assert recorded == {"status": "FAILED", "settled": False}
     (item,) = table_items()
     assert (item["status"], item["reason"]) == ("FAILED", "SendOutcomeUnknown")
-    assert isinstance(rules.judge(item, owner="redriven", now=NOW), rules.InProgress)
+    assert isinstance(
+        rules.judge(item, owner="redriven", started=int(NOW) + 1, now=NOW), rules.InProgress
+    )
     assert counted(capsys) == ["EmailFailed"]
 
 
@@ -208,7 +212,7 @@ def test_what_ses_refuses_may_be_claimed_anew_at_once(capsys: pytest.CaptureFixt
     record.record_rejected(REFUSED, "me", table=TABLE, now=NOW)
     (item,) = table_items()
     assert (item["status"], item["reason"]) == ("REJECTED", "SendRejected")
-    verdict = rules.judge(item, owner="mended", now=NOW)
+    verdict = rules.judge(item, owner="mended", started=int(NOW) + 1, now=NOW)
     assert isinstance(verdict, rules.TakeOver)
     assert not verdict.in_doubt
     assert counted(capsys) == ["EmailRejected"]
@@ -250,9 +254,13 @@ def test_an_event_that_is_not_valid_any_more_ends_its_own_claim(
 def test_a_claim_is_released_for_anyone_to_take_at_once() -> None:
     put()
     record.release(STATE, "another", table=TABLE, now=NOW)
-    assert isinstance(rules.judge(table_items()[0], owner="b", now=NOW), rules.InProgress)
+    assert isinstance(
+        rules.judge(table_items()[0], owner="b", started=int(NOW) + 1, now=NOW), rules.InProgress
+    )
     assert record.release(STATE, "me", table=TABLE, now=NOW)["status"] == "CLAIMED"
-    assert isinstance(rules.judge(table_items()[0], owner="b", now=NOW), rules.TakeOver)
+    assert isinstance(
+        rules.judge(table_items()[0], owner="b", started=int(NOW) + 1, now=NOW), rules.TakeOver
+    )
 
 
 def test_a_call_of_ses_is_not_released() -> None:

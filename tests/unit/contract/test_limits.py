@@ -146,7 +146,7 @@ def test_record_has_time_for_its_writes(record_outcome: Callable[..., Recorded])
 def test_feedback_has_time_for_an_event_that_is_folded_again_and_again() -> None:
     clock = Clock()
     with pytest.raises(errors.LedgerUnavailable):
-        feedback.apply_event(LEGACY_BOUNCE, table=slow_table(clock, EXPIRED), by="x")
+        feedback.apply_event(LEGACY_BOUNCE, table=slow_table(clock, EXPIRED), by="x", now=NOW)
     assert clock.elapsed == limits.FEEDBACK_TIMEOUT - limits.OWN_TIME
 
 

@@ -51,7 +51,13 @@ if TYPE_CHECKING:
             InProgress(limits.IN_DOUBT_GRACE - 10),
         ),
         *(
-            (claimed_record("first", status=status, **extra), "first", Duplicate(Status(status)))
+            (
+                claimed_record("first", status=status, endedAt=int(NOW) + 1, **extra),
+                owner,
+                InProgress(limits.RETRY_DELAY_MIN),
+            )
+            # What ended since this execution began is not its to begin anew.
+            for owner in ("first", "second")
             for status, extra in (
                 ("FAILED", {}),
                 ("REJECTED", {}),
@@ -72,7 +78,7 @@ if TYPE_CHECKING:
 def test_an_existing_record_is_judged_by_its_status_and_its_owner(
     existing: Record, owner: str, verdict: rules.Verdict
 ) -> None:
-    assert rules.judge(existing, owner=owner, now=NOW) == verdict
+    assert rules.judge(existing, owner=owner, started=int(NOW) + 1, now=NOW) == verdict
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,7 @@ def test_an_existing_record_is_judged_by_its_status_and_its_owner(
 def test_an_expired_failed_or_doubtful_record_is_taken_over(
     existing: Record, resends: int, *, in_doubt: bool
 ) -> None:
-    verdict = rules.judge(existing, owner="second", now=NOW)
+    verdict = rules.judge(existing, owner="second", started=int(NOW) + 1, now=NOW)
     assert isinstance(verdict, TakeOver)
     assert verdict.in_doubt is in_doubt
     assert verdict.update.set["resends"] == resends
@@ -179,7 +185,9 @@ def test_an_update_of_a_record_that_does_not_exist_creates_none() -> None:
 def test_of_two_executions_that_take_over_one_gets_the_claim() -> None:
     expired = claimed_record("first", leaseUntil=int(NOW) - 1)
     tracking_table().put_item(Item=expired)
-    verdicts = [rules.judge(expired, owner=owner, now=NOW) for owner in ("a", "b")]
+    verdicts = [
+        rules.judge(expired, owner=owner, started=int(NOW) + 1, now=NOW) for owner in ("a", "b")
+    ]
     answers = [TABLE.write(v.update) for v in verdicts if isinstance(v, TakeOver)]
     assert answers[0] is None
     assert answers[1] is not None
