@@ -27,6 +27,10 @@ RECEIPT = "receipt"
 """Who learned that SES accepted the mail, where that was this step."""
 
 
+IN_PROGRESS = frozenset({Status.CLAIMED, Status.SENDING})
+"""The statuses of a record that another execution is at, if it is not ours."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordSettings(FunctionSettings):
     """Where records are kept."""
@@ -110,6 +114,9 @@ def record_failed(state: State, owner: str, *, table: LedgerTable, now: float) -
     if "notificationId" not in state:
         return _written({}, owner, Status.FAILED, Metric.FAILED)
     record = table.write(_ended(state, owner, Status.FAILED, now))
+    if record and not rules.is_settled(record) and record["status"] not in IN_PROGRESS:
+        count(Metric.FAILED)  # It has ended before: by us, or by what became of another copy.
+        return _recorded(record)
     return _written(record, owner, Status.FAILED, Metric.FAILED)
 
 

@@ -48,6 +48,9 @@ FUNCTIONS = {
 }
 """The step that each task calls."""
 
+LATE = "a late request"
+"""Who makes a write that the network delivers after its repetition, or after its process gave up."""
+
 GRACE = limits.IN_DOUBT_GRACE
 """The grace period as it is promised, in seconds."""
 
@@ -90,6 +93,7 @@ class Table(TableInMemory):
 
     def _observe(self, life: Life, old: Record, new: Record, who: str) -> None:
         before, after = old.get("status"), new.get("status")
+        life.claimed_late |= after == "CLAIMED" and who == LATE
         if before != after:
             if after in SENTLIKE and before not in SENTLIKE:
                 life.turns["EmailSent"] += 1
@@ -131,7 +135,7 @@ class Table(TableInMemory):
         if fault == "killed-before":
             raise world.killed()
         if writes and fault in ("lands-again-late", "lands-late"):
-            world.time.at(world.time.now + dice.long(0.5, 240), lambda: effect("a late request"))
+            world.time.at(world.time.now + dice.long(0.5, 240), lambda: effect(LATE))
         if fault in ("unavailable", "lands-late", "bug"):
             world.travel(dice.share() * limits.LEDGER_CALL)
             raise LedgerUnavailable(fault)

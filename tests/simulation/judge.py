@@ -139,7 +139,8 @@ def _true(life: Life, record: Record) -> Iterator[tuple[str, str]]:
 
 def _excused(life: Life) -> bool:
     """Whether the last thing that happened to its messages was itself struck down."""
-    return any(letter.disturbed for letter in life.dead_letters if not letter.redriven)
+    letters = (letter.disturbed for letter in life.dead_letters if not letter.redriven)
+    return life.claimed_late or any(letters)
 
 
 def _expected(mails: list[Mail]) -> set[str]:

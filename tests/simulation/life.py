@@ -84,6 +84,8 @@ class Life:
     batch_deaths: int = 0
     unread: int = 0
     """How often an event of SES's ended among the dead letters: its next invocation has another name."""
+    claimed_late: bool = False
+    """A claim landed when its message was gone: nobody goes on with it, and it expires with its record."""
     vanished: bool = False
     hasty: bool = False
     published: int = 0

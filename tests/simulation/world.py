@@ -203,8 +203,14 @@ class World:
         """Publish what an invocation counted that came to its end."""
         for name, value in invocation.counts:
             counter = self.metrics if life is None else life.metrics
-            if life is None and name == "EmailFailed" and invocation.dead_letters:
-                counter = invocation.dead_letters.pop(0).metrics
+            if life is None and name == "EmailFailed":
+                # The workflow has counted the others of the batch itself.
+                uncounted = (
+                    dead
+                    for dead in invocation.dead_letters
+                    if dead.metrics[name] < len(dead.dead_letters)
+                )
+                counter = next((dead.metrics for dead in uncounted), self.metrics)
             counter[name] += int(value)
         invocation.counts.clear()
 

@@ -186,6 +186,7 @@ def test_a_mail_given_up_in_doubt_stays_in_doubt(
     [
         ({"status": "DELIVERED", "messageId": "m"}, True),
         ({"status": "SENDING", "owner": "another", "sendingAt": 1}, False),
+        ({"status": "CLAIMED", "owner": "another"}, False),
     ],
 )
 def test_giving_up_is_not_counted_where_nothing_is_given_up(
@@ -195,6 +196,17 @@ def test_giving_up_is_not_counted_where_nothing_is_given_up(
     recorded = record.record_failed(FAILED, "me", table=TABLE, now=NOW)
     assert recorded == {"status": changes["status"], "settled": settled}
     assert counted(capsys) == []
+
+
+@pytest.mark.parametrize("owner", ["me", "another"])
+@pytest.mark.parametrize("status", ["FAILED", "REJECTED"])
+def test_giving_up_what_another_copy_has_ended_is_counted_for_its_dead_letter(
+    status: str, owner: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(status=status, owner=owner, reason="x")
+    recorded = record.record_failed(FAILED, "me", table=TABLE, now=NOW)
+    assert recorded == {"status": status, "settled": False}
+    assert counted(capsys) == ["EmailFailed"]
 
 
 @pytest.mark.parametrize("state", [FAILED, {"attempt": 5, "lastReceive": False}])

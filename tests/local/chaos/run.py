@@ -6,7 +6,6 @@ import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -72,7 +71,7 @@ class Run:
         self.killer = faults.Killer(plan, self.dice)
         self.deployments: list[faults.BadDeployment] = []
         self.operator = faults.Operator(self.stack)
-        self.start, self.since = time.monotonic(), datetime.now(UTC)
+        self.start = time.monotonic()
         self.most_memory = (0, 0)
 
     @property
@@ -186,7 +185,7 @@ class Run:
             left=[facts.dead_letter(letter) for letter in self.operator.left],
             letters=letters,
             unread=frozenset(facts.unread_events(self.stack)),
-            counted=facts.metrics(self.stack, self.since),
+            counted=facts.metrics(self.stack),
             deaths=self.deaths,
             lost_answers=faults.lost_answers(self.plan),
             broken_batches=facts.broken_batches(self.stack),
