@@ -119,7 +119,7 @@ class Run:
         return ""
 
     def _until_quiet(self) -> str:
-        patience = time.monotonic() + 300 + 2 * len(self.orders)
+        patience = time.monotonic() + 2 * STALLED + 2 * len(self.orders)
         changed = moved = told = time.monotonic()
         calls, least = -1, len(self.published) + 1
         taken = 0
@@ -127,6 +127,8 @@ class Run:
             now, clock = facts.look(self.stack), time.monotonic()
             self._measure_memory()
             self._interfere(now.taken / len(self.valid))
+            if now.taken >= len(self.valid):
+                self.killer.stop()  # What is left settles; nobody learns from another dispatcher's death.
             if now.calls != calls or not now.idle:
                 calls, moved = now.calls, clock
             if now.taken > taken or now.waiting < least:
