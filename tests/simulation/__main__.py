@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from infra import mail
 from tests.simulation.faults import FAULTS, KINDS, Plan
 from tests.simulation.judge import Violation, violations
 from tests.simulation.shrink import Shrinker
@@ -132,4 +133,5 @@ def _tell(found: list[tuple[Plan, Violation]], options: argparse.Namespace) -> N
 
 
 if __name__ == "__main__":
+    mail.build()
     sys.exit(main())
