@@ -11,8 +11,8 @@ Alarms: MiniStack evaluates them over all metrics of a name, whatever their dime
 
 SNS: MiniStack tries a Lambda subscriber once and forgets the message if that fails. AWS invokes it
 asynchronously: two retries, then the function's dead-letter queue (Lambda Developer Guide, "Using AWS
-Lambda with Amazon SNS"); MiniStack does that for other event sources. And its CloudFormation leaves a
-function's dead-letter queue out.
+Lambda with Amazon SNS"); MiniStack does that for other event sources, but gives each retry a request id of
+its own, where AWS keeps the first one's. And its CloudFormation leaves a function's dead-letter queue out.
 
 Lambda: when one environment dies while it starts, MiniStack kills all others of the function with it, in
 the middle of their work; those that start again meet the same fate.
@@ -28,6 +28,7 @@ import os
 import select
 import sys
 import threading
+import uuid
 from contextvars import ContextVar
 from email.utils import parseaddr
 from importlib.metadata import version
@@ -44,6 +45,7 @@ CHECKS = {
     "alarms": "tests/local/test_emulator.py::test_an_alarm_minds_its_dimensions",
     "SNS": "tests/local/test_simulator.py"
     "::test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters",
+    "retries": "tests/local/test_emulator.py::test_a_retry_has_the_request_id_of_the_first_try",
     "Lambda": "tests/local/test_emulator.py"
     "::test_an_environment_that_dies_at_its_start_takes_no_other_along",
     "logs": "tests/local/test_emulator.py::test_each_invocation_has_its_own_lines",
@@ -190,10 +192,29 @@ def _create_with_dead_letters(logical_id: str, props: dict[str, Any], stack_name
     return name, attributes
 
 
+_asynchronous_request: ContextVar[str] = ContextVar("asynchronous request", default="")
+_execute_function_dispatch = lambda_svc._execute_function_dispatch
+
+
+def _execute_as_one_request(
+    func: Any, config: Any, event: Any, request_id: str, started: float
+) -> Any:
+    request_id = _asynchronous_request.get() or request_id
+    return _execute_function_dispatch(func, config, event, request_id, started)
+
+
+def _invoke_asynchronously(func: Any, event: Any) -> None:
+    request = _asynchronous_request.set(str(uuid.uuid4()))
+    try:
+        lambda_svc.invoke_async_with_retry(func, event)  # in a thread, with this context
+    finally:
+        _asynchronous_request.reset(request)
+
+
 class _AsynchronousLambda:
     """MiniStack's Lambda as its SNS sees it."""
 
-    _execute_function_with_config_scope = staticmethod(lambda_svc.invoke_async_with_retry)
+    _execute_function_with_config_scope = staticmethod(_invoke_asynchronously)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(lambda_svc, name)
@@ -201,6 +222,7 @@ class _AsynchronousLambda:
 
 cloudwatch._evaluate_alarm = _evaluate_alarm
 sns._lambda_svc = _AsynchronousLambda()
+lambda_svc._execute_function_dispatch = _execute_as_one_request
 lambda_runtime.ProvidedWorker.invoke = _invoke_alone
 lambda_runtime.ProvidedWorker.output = None
 lambda_runtime.ProvidedWorker._pump_output = _pump_output

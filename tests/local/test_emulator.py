@@ -176,3 +176,39 @@ def test_each_invocation_has_its_own_lines(emulator: Plan) -> None:
             lines.setdefault(event["logStreamName"], []).append(event["message"].rstrip("x "))
     told = sorted(lines.values(), key=lambda each: int(each[0].split()[0]))
     assert told == [[f"{number} {line}" for line in range(50)] for number in range(80)]
+
+
+def test_a_retry_has_the_request_id_of_the_first_try(emulator: Plan) -> None:
+    functions, iam, logs, sns = (
+        client(name, emulator.settings.aws_url) for name in ("lambda", "iam", "logs", "sns")
+    )
+    role = iam.create_role(RoleName="failing", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    source = (
+        "def handler(event, context):\n"
+        "    print('request', context.aws_request_id, flush=True)\n"
+        "    raise ValueError\n"
+    )
+    function = functions.create_function(
+        FunctionName="fails",
+        Runtime="provided.al2023",
+        Handler="code.handler",
+        Role=role,
+        Timeout=20,
+        Code={
+            "ZipFile": lambda_asset(source, (emulator.lambda_dir / "bootstrap").read_text()),
+        },
+    )["FunctionArn"]
+    logs.create_log_group(logGroupName="/aws/lambda/fails")
+    topic = sns.create_topic(Name="failing")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)
+    sns.publish(TopicArn=topic, Message="x")
+
+    def tries() -> list[str] | None:
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName="/aws/lambda/fails", filterPattern="request"
+        )
+        lines = [event["message"] for page in pages for event in page["events"]]
+        told = [line.split()[1] for line in lines if line.startswith("request ")]
+        return told if len(told) == 3 else None
+
+    assert len(set(until(tries, seconds=30))) == 1
