@@ -42,7 +42,7 @@ def claim(
     Raises:
         LedgerUnavailable: the table did not answer, or changed under us each time.
     """
-    put, started = _put(state, owner, now), state["startedAt"]
+    put, started = _put(state, owner, now), state.get("startedAt", int(now))
     request: rules.Put | rules.Update = put
     in_doubt = False
     for _ in range(limits.CLAIM_WRITES):

@@ -49,7 +49,7 @@ def record_sent(state: State, owner: str, *, table: LedgerTable, now: float) -> 
     request: rules.Put | rules.Update = rules.sent(
         notification_id=state["notificationId"],
         owner=owner,
-        handover_id=receipt["handoverId"],
+        handover_id=receipt.get("handoverId", ""),  # absent while a deployment goes on
         message_id=receipt["messageId"],
         sent_at=receipt["sentAt"],
     )

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from steps.aws.ledger_table import LedgerTable
 from steps.aws.ses import Ses
 from steps.contract import limits
-from steps.contract.errors import ClaimLost, LedgerUnavailable, OrderMailError, SendDeferred
+from steps.contract.errors import (
+    ClaimLost,
+    LedgerUnavailable,
+    OrderMailError,
+    SendDeferred,
+    SendRejected,
+)
 from steps.contract.handler import logger, step_handler
 from steps.contract.settings import FunctionSettings
 from steps.ledger import rules
@@ -55,7 +61,7 @@ def send(
     _say_so(notification_id, owner, table=table, handover_id=handover_id, now=clock())
     try:
         message_id = ses.send(state["email"], tags={NOTIFICATION_TAG: notification_id})
-    except SendDeferred:
+    except (SendDeferred, SendRejected):
         try:
             table.write(
                 rules.refused(

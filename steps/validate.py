@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 UNKNOWN_ORDER = "UNKNOWN"
 """The order id under which an event is kept that names none, so that `OrderIdIndex` finds it."""
 
-KEPT_CHARACTERS = 64 * 1024
+KEPT_BYTES = 64 * 1024
 """How much of a rejected message is kept: an item of the table holds 400 KB, an execution 256 KiB."""
+
+REASONS, REASON_LENGTH = 100, 300
+"""How many reasons are kept, and how much of each."""
 
 
 def validate(state: State, now: datetime) -> State:
@@ -30,7 +33,7 @@ def validate(state: State, now: datetime) -> State:
         return _rejected(state, invalid)
     return {
         "attempt": state["attempt"],
-        "lastReceive": state["lastReceive"],
+        "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on
         "startedAt": int(now.timestamp()),
         "orderId": order.order_id,
         "notificationId": rules.notification_id(
@@ -49,14 +52,17 @@ def _rejected(state: State, invalid: InvalidEvent) -> State:
         if isinstance(order_id, str) and order_id
         else UNKNOWN_ORDER,
         "customerEmail": printable(recipient[:320]) if isinstance(recipient, str) else "",
-        "event": printable(message[:KEPT_CHARACTERS]),
-        "reasons": invalid.reasons[:100],
+        "event": printable(message).encode()[:KEPT_BYTES].decode(errors="ignore"),
+        "reasons": [
+            {"path": r["path"][:REASON_LENGTH], "reason": r["reason"][:REASON_LENGTH]}
+            for r in invalid.reasons[:REASONS]
+        ],
     }
     if identity := identify(fields):
         rejection["claimed"] = rules.notification_id(*identity)
     return {
         "attempt": state["attempt"],
-        "lastReceive": state["lastReceive"],
+        "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on
         "notificationId": rules.rejected_id(printable(message)),
         "rejection": rejection,
     }

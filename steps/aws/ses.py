@@ -129,10 +129,14 @@ class Ses:
 
 
 def _refusal(error: ClientError) -> type[OrderMailError]:
-    code = error_code(error)
-    if code == "MessageRejected" and "not verified" in error.response["Error"]["Message"]:
-        # SES's answer to an unverified sender (in the sandbox: recipient), which can be mended.
-        return SenderNotReady
+    code, text = error_code(error), error.response["Error"]["Message"].lower()
+    if code == "MessageRejected":
+        # What is about the account and not about the mail, and can be mended: an unverified sender (in the
+        # sandbox: recipient), or paused sending ("Amazon SES email sending errors", SES Developer Guide).
+        if "not verified" in text:
+            return SenderNotReady
+        if "paused" in text or "suspended" in text:
+            return SendingPaused
     if refusal := _REFUSALS.get(code):
         return refusal
     # Any other 4xx is a request that SES did not act on: credentials, permissions, a quota of the API.

@@ -147,9 +147,9 @@ QUEUE_RETENTION = 14 * DAY
 QUEUE_MAX_RECEIVES = 200
 """About four days at `RETRY_DELAY_MAX`: an outage of a weekend passes. Then the order workflow gives up, and
 the dead letter that the dispatcher sends starts anew with two weeks."""
-QUEUE_REDRIVE_RECEIVES = 1000
-"""When SQS itself moves a message, without a reason: its highest `maxReceiveCount`. Only a dispatcher that
-dies again and again lets it come to that."""
+QUEUE_REDRIVE_RECEIVES = 300
+"""When SQS itself moves a message, without a reason. Only a dispatcher that dies again and again lets it come
+to that: within five days, since a dead letter that SQS moves keeps its age."""
 
 UNEXPECTED_MAX_ATTEMPTS = 5
 """A bug does not heal by waiting: after so many executions that failed by one the message goes to the dead

@@ -201,8 +201,8 @@ def judge(
     status = Status(record["status"])
     if status is Status.CLAIMED and record["owner"] == owner:
         return New(in_doubt=record.get("inDoubt", False))  # Our own write; its answer was lost.
-    if is_settled(record) and status is not Status.UNDELIVERED:
-        return Duplicate(status)
+    if is_settled(record) and (status is not Status.UNDELIVERED or "secondMessageIds" in record):
+        return Duplicate(status)  # Of two mails that SES has, one may arrive yet.
     if int(record.get("endedAt", 0)) >= started:
         # Most likely it is this execution that is over, and Lambda runs its invocation late.
         return InProgress(limits.RETRY_DELAY_MIN)
@@ -223,15 +223,13 @@ def _busy_until(record: Record, grace: int) -> int:
 
 _OF_THE_MAIL_BEFORE = (
     *("reason", "reasons", "handoverId", "sendingAt"),
-    *("messageId", "secondMessageIds", "promotedBy", "events", "endedAt"),
+    *("messageId", "promotedBy", "events", "endedAt"),
 )
 """What a claim that is taken over forgets: word of the mail before must not pass for word of the next."""
 
 
 def _take_over(record: Record, owner: str, now: float, *, in_doubt: bool) -> Update:
-    given_up_on = record.get("secondMessageIds", frozenset()) | (
-        frozenset({record["messageId"]}) if "messageId" in record else frozenset()
-    )
+    given_up_on = frozenset({record["messageId"]} if "messageId" in record else ())
     return Update(
         notification_id=record["notificationId"],
         set={
@@ -239,6 +237,8 @@ def _take_over(record: Record, owner: str, now: float, *, in_doubt: bool) -> Upd
             "timestamp": iso(now),
             "owner": owner,
             "leaseUntil": int(now) + limits.CLAIM_LEASE,
+            # The mail that may follow is as young as any other's.
+            "ttl": int(now) + limits.RECORD_TTL,
             "resends": resends(record) + (in_doubt or is_settled(record)),
         }
         | ({"inDoubt": True} if in_doubt else {}),

@@ -94,12 +94,14 @@ _STATUSES = {
 
 
 def _status(type_: str, subtypes: str) -> Status | None:
-    if subtypes == NOT_SPAM:
-        return None
-    if subtypes == AUTOMATIC_REPLY:
-        return Status.DELIVERED
-    if type_ == "Bounce" and subtypes.startswith("Transient/"):
-        return Status.UNDELIVERED
+    # A complaint's subtype is a word of the recipient's provider.
+    match type_, subtypes:
+        case "Complaint", _ if subtypes == NOT_SPAM:
+            return None
+        case "Bounce", _ if subtypes == AUTOMATIC_REPLY:
+            return Status.DELIVERED
+        case "Bounce", _ if subtypes.startswith("Transient/"):
+            return Status.UNDELIVERED
     return _STATUSES[type_]
 
 

@@ -108,13 +108,17 @@ def test_a_mail_is_handed_to_ses_field_by_field(ses_client: FakeSesClient) -> No
         (refusal("NotFoundException", 404), errors.SenderNotReady, "CLAIMED"),
         (refusal("AccessDeniedException", 403), errors.SenderNotReady, "CLAIMED"),
         (refusal("ExpiredTokenException", 403), errors.SenderNotReady, "CLAIMED"),
-        (refusal("MessageRejected", 400), errors.SendRejected, "SENDING"),
+        (refusal("MessageRejected", 400), errors.SendRejected, "CLAIMED"),
+        *(
+            (refusal("MessageRejected", 400, text), errors.SendingPaused, "CLAIMED")
+            for text in ("Account is paused.", "Sending suspended for this account.")
+        ),
         (
             refusal("MessageRejected", 400, "Email address is not verified. The following ..."),
             errors.SenderNotReady,
             "CLAIMED",
         ),
-        (refusal("BadRequestException", 400), errors.SendRejected, "SENDING"),
+        (refusal("BadRequestException", 400), errors.SendRejected, "CLAIMED"),
         (refusal("InternalFailure", 500), errors.SendOutcomeUnknown, "SENDING"),
         (refusal("ServiceUnavailable", 503), errors.SendOutcomeUnknown, "SENDING"),
         (
@@ -136,7 +140,7 @@ def test_a_mail_is_handed_to_ses_field_by_field(ses_client: FakeSesClient) -> No
             errors.SesUnreachable,
             "CLAIMED",
         ),
-        (ParamValidationError(report="x"), errors.SendRejected, "SENDING"),
+        (ParamValidationError(report="x"), errors.SendRejected, "CLAIMED"),
     ],
 )
 def test_after_an_error_of_ses_the_record_says_whether_ses_may_have_the_mail(

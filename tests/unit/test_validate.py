@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steps.contract import limits
 from steps.ledger import rules
 from steps.validate import UNKNOWN_ORDER, validate
 from tests.conftest import load_event
@@ -33,6 +34,22 @@ def test_a_rejection_keeps_the_event_and_what_is_known_of_its_order() -> None:
     assert state["rejection"]["event"] == message
     assert state["notificationId"] == validated(message, 9)["notificationId"]
     assert validated("nonsense")["rejection"]["orderId"] == UNKNOWN_ORDER
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        json.dumps({"x" * 64_000: "\ud800", "orderId": "\ud800" * 60_000}),
+        json.dumps(ORDER | {"orderItems": [{"name" + "x" * 2_000: 1}] * 40}),
+        json.dumps(ORDER | {"customerEmail": "".join(map(chr, range(200, 29_000)))}),
+        "\U0001f600" * 64_000,
+    ],
+    ids=["surrogates", "items", "address", "emoji"],
+)
+def test_a_rejection_is_small_whatever_is_rejected(message: str) -> None:
+    state = validated(message)
+    assert state["rejection"]["reasons"]
+    assert len(json.dumps(state).encode()) < limits.STATE_MAX_BYTES
 
 
 def test_what_the_queue_said_of_the_message_goes_on() -> None:

@@ -277,6 +277,15 @@ def test_a_task_waits_for_its_function_s_own_report() -> None:
         assert asl.STATES[step.capitalize()]["TimeoutSeconds"] > seconds
 
 
+def test_a_message_that_kills_its_dispatcher_becomes_a_dead_letter_before_it_expires() -> None:
+    assert limits.QUEUE_REDRIVE_RECEIVES * limits.QUEUE_VISIBILITY < (
+        limits.QUEUE_RETENTION - 7 * limits.DAY
+    )
+    # A living dispatcher gives up long before; what is in doubt is settled within its grace.
+    in_doubt = limits.IN_DOUBT_GRACE_MAX // limits.RETRY_DELAY_MAX
+    assert limits.QUEUE_MAX_RECEIVES + 2 * in_doubt < limits.QUEUE_REDRIVE_RECEIVES
+
+
 def test_a_message_stays_hidden_while_its_dispatcher_may_run() -> None:
     assert limits.WORKFLOW_READ_TIMEOUT > limits.MACHINE_TIMEOUT
     assert limits.DISPATCHER_TIMEOUT <= 15 * 60

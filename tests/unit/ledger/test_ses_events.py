@@ -46,6 +46,12 @@ from tests.support.ses_events import (
         (ses_event("Complaint"), "COMPLAINED", "EmailComplaint"),
         (ses_event("Complaint", complaintSubType="OnAccountSuppressionList"), "COMPLAINED", None),
         (NOT_SPAM, None, None),
+        # The provider's own word, whatever it is.
+        (
+            ses_event("Complaint", complaintFeedbackType="AutomaticReply"),
+            "COMPLAINED",
+            "EmailComplaint",
+        ),
         (REJECT, "REJECTED", "EmailRejected"),
         (RENDERING_FAILURE, "REJECTED", "EmailRejected"),
         (LEGACY_BOUNCE, "BOUNCED", "EmailBounced"),
