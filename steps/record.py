@@ -103,7 +103,12 @@ def record_rejected(state: State, owner: str, *, table: LedgerTable, now: float)
             notification_id=state["notificationId"], rejection=rejection, owner=owner, now=now
         )
     else:
-        request = _ended(state, owner, Status.REJECTED, now)
+        request = rules.refused_as_it_is(
+            notification_id=state["notificationId"],
+            owner=owner,
+            reason=state["error"]["Error"],
+            now=now,
+        )
     return _written(table.write(request), owner, Status.REJECTED, Metric.REJECTED)
 
 
@@ -113,7 +118,14 @@ def record_failed(state: State, owner: str, *, table: LedgerTable, now: float) -
         return record_sent(state, owner, table=table, now=now)
     if "notificationId" not in state:
         return _written({}, owner, Status.FAILED, Metric.FAILED)
-    record = table.write(_ended(state, owner, Status.FAILED, now))
+    record = table.write(
+        rules.given_up(
+            notification_id=state["notificationId"],
+            owner=owner,
+            reason=state["error"]["Error"],
+            now=now,
+        )
+    )
     if record and not rules.is_settled(record) and record["status"] not in IN_PROGRESS:
         count(Metric.FAILED)  # It has ended before: by us, or by what became of another copy.
         return _recorded(record)
@@ -126,16 +138,6 @@ def release(state: State, owner: str, *, table: LedgerTable, now: float) -> Reco
         rules.released(notification_id=state["notificationId"], owner=owner, now=now)
     )
     return _recorded(record or {"status": Status.CLAIMED})
-
-
-def _ended(state: State, owner: str, status: Status, now: float) -> rules.Update:
-    return rules.ended(
-        notification_id=state["notificationId"],
-        owner=owner,
-        status=status,
-        reason=state["error"]["Error"],
-        now=now,
-    )
 
 
 def _written(in_the_way: Record | None, owner: str, end: Status, metric: Metric) -> Recorded:

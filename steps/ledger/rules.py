@@ -343,19 +343,44 @@ def released(*, notification_id: str, owner: str, now: float) -> Update:
     )
 
 
-def ended(*, notification_id: str, owner: str, status: Status, reason: str, now: float) -> Update:
-    """Record that a mail is refused by SES (REJECTED) or given up (FAILED) by the claim's owner.
+_OF_THIS_CLAIM = "#owner = :owner AND #status IN (:claimed, :sending)"
 
-    Neither is the last word: the event may be published again, mended, or redriven. A mail in doubt
-    (SENDING) that is given up stays in doubt; a refused one is not.
+
+def refused_as_it_is(*, notification_id: str, owner: str, reason: str, now: float) -> Update:
+    """Record that SES refuses a mail. The event may be mended and published again."""
+    return Update(
+        notification_id=notification_id,
+        set=_end(Status.REJECTED, reason, now),
+        remove=("sendingAt",),
+        condition=_OF_THIS_CLAIM,
+        values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING},
+    )
+
+
+def given_up(*, notification_id: str, owner: str, reason: str, now: float) -> Update:
+    """Record that a mail is given up: by the claim's owner, or where that one is over.
+
+    Its event may be redriven. A mail in doubt (SENDING) that is given up stays in doubt.
     """
     return Update(
         notification_id=notification_id,
-        set={"status": status, "timestamp": iso(now), "endedAt": int(now), "reason": reason},
-        remove=("sendingAt",) if status is Status.REJECTED else (),
-        condition="#owner = :owner AND #status IN (:claimed, :sending)",
-        values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING},
+        set=_end(Status.FAILED, reason, now),
+        condition=(
+            f"({_OF_THIS_CLAIM}) OR (#status = :claimed AND leaseUntil <= :now)"
+            " OR (#status = :sending AND sendingAt <= :over)"
+        ),
+        values={
+            "owner": owner,
+            "claimed": Status.CLAIMED,
+            "sending": Status.SENDING,
+            "now": int(now),
+            "over": int(now) - limits.CLAIM_LEASE,
+        },
     )
+
+
+def _end(status: Status, reason: str, now: float) -> dict[str, Any]:
+    return {"status": status, "timestamp": iso(now), "endedAt": int(now), "reason": reason}
 
 
 def rejected(*, notification_id: str, rejection: Mapping[str, Any], owner: str, now: float) -> Put:

@@ -1,8 +1,10 @@
 """Mutation testing: break the code in one place after another and see whether a test notices.
 
-`make mutants` does it with mutmut, for the files of `[tool.mutmut]` in `pyproject.toml`; FILES="steps/send.py"
-takes some of them. mutmut's mutants live inside functions, all in one process. What it passes over, constants,
-tables and decorated functions, is mutated here by the same operators, and each such mutant is imported anew.
+`make mutants` does it for the files of `[tool.mutants.tests]` in `pyproject.toml`, with the tests that are
+named there; FILES="steps/send.py" takes some of them. Where and how to break it is mutmut's: its operators.
+The tests are collected once; each mutant then has a process of its own, forked from there, and runs those that
+call the function that it breaks, the fastest first. A mutant of what is outside of functions, constants and
+tables, imports all of ours anew.
 
 A mutant that survives is a missing test, or it is equivalent: no caller can tell it from the code. The
 equivalent ones are explained in `tests/mutants.toml`.
@@ -12,55 +14,53 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
-import multiprocessing
+import gc
+import inspect
 import os
-import shutil
+import resource
 import signal
-import subprocess
 import sys
+import threading
+import time
 import tomllib
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
-from importlib import import_module
+from functools import _lru_cache_wrapper, cached_property
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, TypedDict
 
 import libcst as cst
 import pytest
 from mutmut.mutation.file_mutation import MutationVisitor, deep_replace
 from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import get_ignored_lines
-from mutmut.mutation.trampoline_templates import mangle_function_name
-from mutmut.stats import status_by_exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import CodeType
+    from types import FrameType
 
 EXPLAINED = Path("tests/mutants.toml")
-WORK = Path(".local/mutants")
-"""mutmut works in the folder `mutants` of its current one."""
 
 KILLED_AT_LEAST = 0.95
 CORES = 2
-IMPORT_TIME = 60
-"""Seconds that a mutant outside of functions may take besides its tests."""
+PATIENCE = 10
+"""Seconds of CPU time that a mutant may take besides its tests, which may take ten times as long as before."""
 
-Config = dict[str, Any]
+Identity = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one file. `key`: its name at mutmut, which has those inside functions alone."""
+    """One change of one file."""
 
     file: str
     place: str
-    key: str | None
     module: cst.Module
     before: cst.CSTNode
     after: cst.CSTNode
@@ -88,7 +88,7 @@ class Mutant:
         return changes[0][1] + 1, was, becomes
 
     @property
-    def identity(self) -> tuple[str, str, str, str]:
+    def identity(self) -> Identity:
         """What `tests/mutants.toml` knows it by: line numbers and counters move."""
         _, was, becomes = self.diff
         return self.file, self.place, was, becomes
@@ -101,17 +101,11 @@ class Mutant:
         return "\n    ".join([f"{self.file}:{line} {self.place}", *shown])
 
 
-def _has_trampoline(function: cst.FunctionDef) -> bool:
-    """Say whether mutmut mutates a function itself: one that is decorated it leaves alone."""
-    names = [cst.Module([]).code_for_node(d.decorator) for d in function.decorators]
-    return not names or names in (["staticmethod"], ["classmethod"])
-
-
 class _EveryFunction(MutationVisitor):
     """Goes where mutmut does, and into decorated functions."""
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, cst.FunctionDef) and not _has_trampoline(node):
+        if isinstance(node, cst.FunctionDef) and node.decorators:
             return False
         return super()._skip_node_and_children(node)
 
@@ -139,71 +133,92 @@ def mutants_of(file: str) -> list[Mutant]:
     visitor = _EveryFunction(mutation_operators, get_ignored_lines(file, source, wrapper))
     module = wrapper.visit(visitor)
     places = _places(module)
-    numbers: Counter[str] = Counter()
     mutants = []
     for mutation in visitor.mutations:
         owner = mutation.contained_by_top_level_function
-        class_name, function = places.get(owner, (None, "")) if owner else (None, "")
-        key = None
-        if isinstance(owner, cst.FunctionDef) and _has_trampoline(owner):
-            mangled = mangle_function_name(name=function, class_name=class_name)
-            numbers[mangled] += 1
-            key = f"{module_name(file)}.{mangled}__mutmut_{numbers[mangled]}"
-        place = ".".join(name for name in (class_name, function) if name) or "module"
-        mutants.append(
-            Mutant(file, place, key, module, mutation.original_node, mutation.mutated_node)
-        )
+        names = places.get(owner, ()) if owner else ()
+        place = ".".join(name for name in names if name) or "module"
+        mutants.append(Mutant(file, place, module, mutation.original_node, mutation.mutated_node))
     return mutants
 
 
-def module_name(file: str) -> str:
-    """Name the module of a file."""
-    return file.removesuffix(".py").replace("/", ".")
+# --- what a mutant changes ------------------------------------------------------------------------
 
 
-# --- inside functions: mutmut ---------------------------------------------------------------------
+@dataclass(frozen=True)
+class Compiled:
+    """A file's functions by their qualified names, and the rest of it in a form that can be compared."""
+
+    functions: dict[str, CodeType]
+    rest: object
+
+    @classmethod
+    def of(cls, file: str, source: str) -> Compiled:
+        """Compile a file."""
+        functions: dict[str, CodeType] = {}
+        code = compile(source, str(Path(file).resolve()), "exec", dont_inherit=True)
+        return cls(functions, _without_lines(code, functions))
+
+    def changes_to(self, other: Compiled) -> dict[str, CodeType] | None:
+        """Return the functions that `other` has in another form; None where more than functions changes."""
+        if self.rest != other.rest:
+            return None
+        return {
+            name: code
+            for name, code in other.functions.items()
+            if _without_lines(code) != _without_lines(self.functions[name])
+        }
 
 
-def run_mutmut(files: Iterable[str]) -> dict[str, str]:
-    """Run mutmut on a copy of the code; return each of its mutants' status."""
-    shutil.rmtree(WORK, ignore_errors=True)
-    for name in ("steps", "statemachines", "infra", "tests", "pyproject.toml"):
-        if Path(name).is_file():
-            shutil.copy2(name, WORK / name)
+def _without_lines(code: CodeType, functions: dict[str, CodeType] | None = None) -> object:
+    """Return all of a code object but its line numbers; put the functions in it into `functions`, if given."""
+    constants: list[object] = []
+    for constant in code.co_consts:
+        if not isinstance(constant, CodeType):
+            constants.append((type(constant), repr(constant)))
+        elif functions is None or constant.co_name.startswith("<"):
+            constants.append(_without_lines(constant))
+        elif constant.co_flags & inspect.CO_OPTIMIZED:
+            assert constant.co_qualname not in functions, "two functions of one name"
+            functions[constant.co_qualname] = constant
+            constants.append(constant.co_qualname)
         else:
-            skip = shutil.ignore_patterns("node_modules", "__pycache__", "built")
-            shutil.copytree(name, WORK / name, ignore=skip)
-    mutmut = Path(sys.executable).with_name("mutmut")
-    patterns = [f"{module_name(file)}.*" for file in files]
-    subprocess.run([mutmut, "run", "--max-children", str(CORES), *patterns], cwd=WORK, check=True)
-    codes: dict[str, int | None] = {}
-    for file in files:
-        codes |= json.loads((WORK / "mutants" / f"{file}.meta").read_text())["exit_code_by_key"]
-    return {key: status_by_exit_code[code] for key, code in codes.items()}
+            constants.append(_without_lines(constant, functions))
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_flags, constants
 
 
-def tests_of(file: str) -> tuple[list[str], int]:
-    """List the tests that call a file's functions, the quick ones after those named after the file.
+@dataclass(frozen=True)
+class Imported:
+    """What the imported modules hold of a file's functions, and of ours what is cached."""
 
-    Returns:
-        The tests, and the seconds after which they hang: a busy machine is five times as slow.
-    """
-    stats = json.loads((WORK / "mutants/mutmut-stats.json").read_text())
-    seconds: dict[str, float] = stats["duration_by_test"]
-    path = Path(file).relative_to("steps")
-    own = Path("tests/unit", path.parent, f"test_{path.name}")
-    named = {test for test in seconds if test.startswith(f"{own}::")}
-    calling = {
-        test
-        for function, tests in stats["tests_by_mangled_function_name"].items()
-        if function.rpartition(".")[0] == module_name(file)
-        for test in tests
-    }
-    tests = sorted(named | calling, key=lambda test: (test not in named, seconds[test]))
-    return tests, round(IMPORT_TIME + 5 * sum(seconds[test] for test in tests))
+    functions: list[FunctionType]
+    caches: list[_lru_cache_wrapper[object]]
+
+    @classmethod
+    def of(cls, file: str) -> Imported:
+        """Find the functions, whoever holds them."""
+        path, ours = str(Path(file).resolve()), _ours()
+        objects = gc.get_objects()
+        return cls(
+            [o for o in objects if type(o) is FunctionType and o.__code__.co_filename == path],
+            [
+                o
+                for o in objects
+                if type(o) is _lru_cache_wrapper and o.__module__.partition(".")[0] in ours
+            ],
+        )
+
+    def change(self, codes: dict[str, CodeType]) -> None:
+        """Give functions other code, and forget what the old one said."""
+        for function in self.functions:
+            function.__code__ = codes.get(function.__code__.co_qualname, function.__code__)
+        for cache in self.caches:
+            cache.cache_clear()
 
 
-# --- outside of functions: one import each --------------------------------------------------------
+def _ours() -> set[str]:
+    """Return the names of the packages and modules of the project."""
+    return {path.stem for path in Path().iterdir()}
 
 
 class _Loader(SourceFileLoader):
@@ -221,70 +236,182 @@ class _Finder(MetaPathFinder):
     source: str
 
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
-        if fullname != module_name(self.file):
+        if fullname != self.file.removesuffix(".py").replace("/", "."):
             return None
         loader = _Loader(fullname, str(Path(self.file).resolve()))
         loader.source = self.source
         return spec_from_file_location(fullname, loader.path, loader=loader)
 
 
-class _TimeOut(BaseException):
-    pass
+# --- the run of one file --------------------------------------------------------------------------
 
 
-def _time_out(*_: object) -> None:
-    raise _TimeOut
+class Config(TypedDict):
+    """`[tool.mutants]` of `pyproject.toml`: pytest's arguments, and by each file its tests."""
+
+    pytest: list[str]
+    tests: dict[str, list[str]]
 
 
-def _run_tests(job: tuple[int, str, str, list[str], int, list[str]]) -> tuple[int, str]:
-    """Run tests on a mutant, in a process of its own; return its number and status."""
-    number, file, source, tests, seconds, arguments = job
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 1)
-    os.dup2(devnull, 2)
-    os.chdir(WORK)
-    sys.path.insert(0, str(Path.cwd()))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]
-    sys.meta_path.insert(0, _Finder(file, source))
-    signal.signal(signal.SIGALRM, _time_out)
-    signal.alarm(seconds)
-    try:
-        code = pytest.main(["-x", "-q", *arguments, *tests])
-    except _TimeOut:
-        return number, "timeout"
-    except Exception:  # A mutant may break whatever imports it.
-        return number, "killed"
-    return number, "survived" if code in (0, 5) else "killed"
+class Run:
+    """A plugin of pytest that, instead of the tests, runs them on each mutant of a file."""
+
+    def __init__(
+        self, file: str, tests: list[str], arguments: list[str], mutants: list[Mutant]
+    ) -> None:
+        """Prepare to run `tests` on the `mutants` of `file`; `arguments` are pytest's."""
+        self.file, self.tests, self.arguments, self.mutants = file, tests, arguments, mutants
+        self.seconds: dict[str, float] = {}
+        self.called: dict[str, set[str]] = defaultdict(set)
+        """By each function's qualified name, the tests that call it."""
+        self.failed: list[str] = []
+        self.statuses: dict[int, str] = {}
+        self._running: dict[int, int] = {}
+        self._imported = Imported([], [])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note which tests fail, and how long they take."""
+        if report.failed:
+            self.failed.append(report.nodeid)
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the tests once on the code as it is, then on each mutant."""
+        source = Path(self.file).read_text()
+        self._watch(session.items)
+        items = sorted(session.items, key=lambda item: self.seconds[item.nodeid])
+        unchanged = Mutant(self.file, "", cst.parse_module(source), cst.Pass(), cst.Pass())
+        original = Compiled.of(self.file, source)
+        self._imported = Imported.of(self.file)
+        gc.freeze()  # so that no process looks at, and so copies, all that was there before it
+        for number, codes in ((-1, None), (-2, original.functions)):
+            self._start(number, unchanged, codes, items)
+            self._wait()
+        if self.failed or any(self.statuses.pop(n) != "survived" for n in (-1, -2)):
+            raise pytest.UsageError(f"the tests fail on the code as it is: {self.failed}")
+        try:
+            for number, mutant in enumerate(self.mutants):
+                codes = original.changes_to(Compiled.of(self.file, mutant.source))
+                calling = set().union(*(self.called[name] for name in codes or ()))
+                if not calling:  # called by an import, if at all
+                    codes = None
+                self._start(number, mutant, codes, [i for i in items if i.nodeid in calling])
+            while self._running:
+                self._wait()
+        finally:
+            for pid in self._running:
+                os.kill(pid, signal.SIGKILL)
+        return True
+
+    def _watch(self, items: list[pytest.Item]) -> None:
+        """Run the tests and see which functions of the file each calls."""
+        path = str(Path(self.file).resolve())
+
+        def profile(frame: FrameType, event: str, _: object) -> None:
+            if event == "call" and frame.f_code.co_filename == path:
+                self.called[frame.f_code.co_qualname].add(running)
+
+        threading.setprofile(profile)
+        sys.setprofile(profile)
+        for item, following in zip_longest(items, items[1:]):
+            running = item.nodeid
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+    def _start(
+        self,
+        number: int,
+        mutant: Mutant,
+        codes: dict[str, CodeType] | None,
+        items: list[pytest.Item],
+    ) -> None:
+        """Fork a process for a mutant, once there is room for it."""
+        while len(self._running) >= CORES:
+            self._wait()
+        if pid := os.fork():
+            self._running[pid] = number
+            return
+        self._running.clear()
+        tests = [i.nodeid for i in items] if codes is not None else list(self.seconds)
+        _limit(PATIENCE + 10 * sum(self.seconds[test] for test in tests))
+        noticed = True
+        # Whatever a mutant raises, where it is imported above all, somebody has noticed it.
+        with suppress(BaseException):
+            if codes is None:
+                noticed = self._fails_anew(mutant)
+            else:
+                self._imported.change(codes)
+                noticed = self._fails(items)
+        os._exit(noticed)
+
+    def _fails(self, items: list[pytest.Item]) -> bool:
+        for item, following in zip_longest(items, items[1:]):
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                return True
+        return False
+
+    def _fails_anew(self, mutant: Mutant) -> bool:
+        """Import all of ours anew, and the mutant in its place; run the tests, the first file first."""
+        ours = _ours()
+        for name in [name for name in sys.modules if name.partition(".")[0] in ours]:
+            del sys.modules[name]
+        sys.meta_path.insert(0, _Finder(self.file, mutant.source))
+        first, *others = self.tests
+        return any(
+            pytest.main([*self.arguments, "-x", *tests]) != pytest.ExitCode.OK
+            for tests in ([first], others)
+            if tests
+        )
+
+    def _wait(self) -> None:
+        """Wait for a process to end."""
+        pid, status = os.wait()
+        number = self._running.pop(pid)
+        code = os.waitstatus_to_exitcode(status)
+        named = {0: "survived", 1: "killed"} | dict.fromkeys(TIME_OUTS, "timed out")
+        self.statuses[number] = named.get(code, "killed")  # A signal: it broke the interpreter.
 
 
-def run_outside(mutants: list[Mutant], config: Config) -> Iterator[tuple[Mutant, str]]:
-    """Yield each mutant's status, printing how far it is."""
-    # Imported once, for all processes that are forked from here. None of it is ours.
-    for name in ("aws_lambda_powertools", "boto3", "moto", "pydantic"):
-        import_module(name)
-    tests = {file: tests_of(file) for file in {m.file for m in mutants}}
-    arguments = config["pytest_add_cli_args"]
-    unchanged = [(n, file, Path(file).read_text()) for n, file in enumerate(tests)]
-    changed = [(n, m.file, m.source) for n, m in enumerate(mutants)]
-    with multiprocessing.get_context("fork").Pool(CORES, maxtasksperchild=1) as pool:
+TIME_OUTS = (-signal.SIGPROF, -signal.SIGALRM)
+"""How a process ends that worked, or waited, too long."""
 
-        def run(sources: list[tuple[int, str, str]]) -> Iterator[tuple[int, str]]:
-            jobs = ((n, file, source, *tests[file], arguments) for n, file, source in sources)
-            return pool.imap_unordered(_run_tests, jobs)
 
-        if any(status != "survived" for _, status in run(unchanged)):
-            sys.exit("The tests fail on the code as it is.")
-        for done, (number, status) in enumerate(run(changed), 1):
-            yield mutants[number], status
-            if done % 20 == 0 or done == len(mutants):
-                print(f"outside of functions: {done}/{len(mutants)}", flush=True)
+def _limit(seconds: float) -> None:
+    """End this process after so much CPU time, or ten times as long: a busy machine is no hanging mutant."""
+    for timer, number, limit in (
+        (signal.ITIMER_PROF, signal.SIGPROF, seconds),
+        (signal.ITIMER_REAL, signal.SIGALRM, 10 * seconds),
+    ):
+        signal.signal(number, signal.SIG_DFL)
+        signal.setitimer(timer, limit)
+
+
+def run(file: str, tests: list[str], arguments: list[str]) -> list[tuple[Mutant, str]]:
+    """Run tests on each mutant of a file; return what became of it."""
+    mutants = mutants_of(file)
+    run = Run(file, tests, arguments, mutants)
+    sys.stdout.flush()
+    with Path(os.devnull).open("w") as nowhere:
+        stdout, stderr = os.dup(1), os.dup(2)
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            code = pytest.main([*arguments, *tests], plugins=[run])
+        finally:
+            sys.stdout.flush()
+            os.dup2(stdout, 1)
+            os.dup2(stderr, 2)
+    if len(run.statuses) != len(mutants):
+        sys.exit(f"{file}: pytest ended with {code!r}, {run.failed} fail on the code as it is.")
+    return [(mutant, run.statuses[number]) for number, mutant in enumerate(mutants)]
 
 
 # --- the report -----------------------------------------------------------------------------------
 
 
-def explained(files: Iterable[str]) -> dict[tuple[str, str, str, str], str]:
+def explained(files: Iterable[str]) -> dict[Identity, str]:
     """Return the identity of each explained mutant of `files`, and why it is equivalent."""
     entries = tomllib.loads(EXPLAINED.read_text()).get("equivalent", [])
     return {
@@ -294,43 +421,55 @@ def explained(files: Iterable[str]) -> dict[tuple[str, str, str, str], str]:
     }
 
 
-def report(
-    statuses: list[tuple[Mutant, str]], reasons: dict[tuple[str, str, str, str], str]
-) -> bool:
-    """Print the figures and the survivors; return whether they are good enough."""
-    counts = Counter(status for _, status in statuses)
-    survivors = [m for m, status in statuses if status not in ("killed", "timeout")]
-    known = {m.identity for m in survivors} & reasons.keys()
-    unexplained = [m for m in survivors if m.identity not in known]
-    killed = 1 - len(survivors) / len(statuses)
+def figures(statuses: list[tuple[Mutant, str]], reasons: dict[Identity, str]) -> Iterator[str]:
+    """Yield a line for each file, and one for all."""
     by_file: dict[str, Counter[str]] = defaultdict(Counter)
     for mutant, status in statuses:
-        by_file[mutant.file][status] += 1
-    for file, figures in sorted(by_file.items()):
-        print(f"{file:28}", *(f"{n} {status}" for status, n in sorted(figures.items())), sep="  ")
+        for name in (mutant.file, "all"):
+            by_file[name][status] += 1
+            by_file[name]["explained"] += status == "survived" and mutant.identity in reasons
+    for file, count in by_file.items():
+        total = count["killed"] + count["timed out"] + count["survived"]
+        noticed = 1 - count["survived"] / total
+        yield (
+            f"{file:28} {total:5} mutants: {count['killed']:4} killed,"
+            f" {count['timed out']:2} timed out, {count['survived']:3} survived,"
+            f" of them {count['explained']:3} explained. {noticed:6.1%} noticed."
+        )
+
+
+def report(statuses: list[tuple[Mutant, str]], reasons: dict[Identity, str]) -> bool:
+    """Print the survivors and the figures; return whether they are good enough."""
+    survivors = [mutant for mutant, status in statuses if status == "survived"]
+    known = {mutant.identity for mutant in survivors} & reasons.keys()
     for mutant in survivors:
-        why = reasons.get(mutant.identity, "NOT EXPLAINED")
-        print(f"\n{mutant}\n    {why}")
+        print(f"{mutant}\n    {reasons.get(mutant.identity, 'NOT EXPLAINED')}\n")
     for identity in reasons.keys() - known:
-        print("\nexplained, but not among the survivors:", *identity, sep="\n    ")
-    print(
-        f"\n{len(statuses)} mutants: {counts['killed']} killed, {counts['timeout']} timed out, "
-        f"{len(survivors)} survived, of them {len(unexplained)} not explained. {killed:.1%} noticed."
-    )
-    return killed >= KILLED_AT_LEAST and not unexplained and reasons.keys() == known
+        print("explained, but not among the survivors:", *identity, sep="\n    ")
+    print(*figures(statuses, reasons), sep="\n")
+    noticed = 1 - len(survivors) / len(statuses)
+    every_survivor_is_explained = all(mutant.identity in known for mutant in survivors)
+    return noticed >= KILLED_AT_LEAST and every_survivor_is_explained and reasons.keys() == known
 
 
 def main() -> None:
     """Run all mutants of all files, or of those that are named."""
-    config: Config = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["mutmut"]
+    config: Config = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["mutants"]
+    tests = config["tests"]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="*", default=config["only_mutate"])
+    parser.add_argument("files", nargs="*", default=list(tests))
     files: list[str] = parser.parse_args().files
-    mutants = [mutant for file in files for mutant in mutants_of(file)]
-    status = run_mutmut(files)
-    statuses = [(m, status[m.key]) for m in mutants if m.key]
-    statuses += run_outside([m for m in mutants if not m.key], config)
-    sys.exit(not report(statuses, explained(files)))
+    statuses = []
+    for file in files:
+        started = time.monotonic()
+        statuses += run(file, tests[file], config["pytest"])
+        print(f"{file}: {time.monotonic() - started:.0f} s", flush=True)
+    good = report(statuses, explained(files))
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"{(time.process_time() + children.ru_utime + children.ru_stime) / 60:.1f} minutes of CPU time"
+    )
+    sys.exit(not good)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"\s*(<=|>=|<>|[=<>(),]|[#:]?\w+)")
 _MISSING = object()
+_ALWAYS = "attribute_not_exists(never)"
 _COMPARATORS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<>": operator.ne,
@@ -72,10 +73,22 @@ class TableInMemory(LedgerTable):
             key for key, item in self.items.items() if item.get("overdueAt", now + 1) <= now
         ]
 
+    def put(self, record: Record) -> None:
+        """Put a record there, whatever there was."""
+        self.write(Put(record=record, condition=_ALWAYS, values={}))
+
+    def records(self) -> list[Record]:
+        """Return all records."""
+        return list(self.items.values())
+
     def expire(self, now: float) -> None:
         """Delete the records whose `ttl` has passed, as DynamoDB does some day."""
         for key in [k for k, item in self.items.items() if item.get("ttl", now + 1) <= now]:
             del self.items[key]
+
+
+MEMORY = TableInMemory("tracking")
+"""The table of the tests that take the fixture `ledger_in_memory`."""
 
 
 def written(old: Record, key: str, request: Put | Update) -> Record:

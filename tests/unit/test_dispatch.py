@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -12,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steps import dispatch
 from steps.aws.ledger_table import LedgerTable
 from steps.aws.queue import OrderQueue
 from steps.aws.ses import SendingAccount
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
-from steps.contract.handler import metrics
+from steps.contract.handler import logger, metrics
 from steps.contract.state import FailureEnd
 from steps.dispatch import (
     DeadLetter,
@@ -32,7 +34,9 @@ from steps.dispatch import (
 )
 from steps.ledger import rules
 from tests.support.asl import STATES
+from tests.support.clock import Clock
 from tests.support.in_memory_aws import set_environment
+from tests.support.lambda_context import lambda_context
 from tests.support.order_queue import sqs_record
 from tests.support.pace_in_memory import PaceInMemory, PaceItem
 
@@ -426,3 +430,213 @@ def test_half_a_character_in_an_order_id_reaches_the_workflow_like_any_other(ord
     working, workflow, _ = dispatcher(succeeded())
     assert working.run_batch([sqs_record(json.dumps({"orderId": order_id}))]) == []
     assert len(workflow.started) == 1
+
+
+# --- exactly what is asked, waited for and counted ------------------------------------------------
+
+STOPPED = SendingAccount(rate=14, quota_left=100, enabled=False)
+
+
+@pytest.mark.parametrize(
+    ("order_id", "shown"),
+    [
+        ("john@example.com", hashlib.sha256(b"john@example.com").hexdigest()[:16]),
+        ("Größe", hashlib.sha256("Größe".encode()).hexdigest()[:16]),
+        ("\ud800", hashlib.sha256(rb"\ud800").hexdigest()[:16]),
+    ],
+)
+def test_an_order_id_that_may_be_personal_is_hashed(order_id: str, shown: str) -> None:
+    name = execution_name(json.dumps({"orderId": order_id}), "0123456789", 3)
+    assert name == f"{shown}-01234567-3"
+
+
+def test_an_execution_gets_the_message_as_it_came() -> None:
+    texts: list[tuple[str, str]] = []
+
+    @dataclass(frozen=True, kw_only=True)
+    class Listens(FakeWorkflow):
+        def run(self, *, name: str, request: str) -> OrderExecution:
+            texts.append((name, request))
+            return super().run(name=name, request=request)
+
+    working = replace(dispatcher(succeeded())[0], workflow=Listens(answer=succeeded()))
+    working.run_batch([sqs_record('{"orderId":"Ä"}', message_id="0123456789", receives=3)])
+    working.run_batch([sqs_record('{"orderId":"A"}', message_id="0123456789", receives=LAST)])
+    shown = hashlib.sha256("Ä".encode()).hexdigest()[:16]
+    assert texts == [
+        (
+            f"{shown}-01234567-3",
+            r'{"message": "{\"orderId\":\"Ä\"}", "attempt": 1, "lastReceive": false}',
+        ),
+        (
+            f"A-01234567-{LAST}",
+            r'{"message": "{\"orderId\":\"A\"}", "attempt": 1, "lastReceive": true}',
+        ),
+    ]
+
+
+@pytest.mark.parametrize("character", ["x", "é", "\ud800"])
+def test_a_message_is_too_large_from_the_first_byte_beyond_the_limit(character: str) -> None:
+    envelope = len(json.dumps({"message": "", "attempt": 1, "lastReceive": False}))
+    size = len(character.encode("utf-8", "backslashreplace"))
+    rest = limits.MESSAGE_MAX_BYTES - envelope - 3 * size
+    for padding, started in ((rest, 1), (rest + 1, 0)):
+        working, workflow, queue = dispatcher(succeeded())
+        assert working.run_batch([sqs_record(3 * character + padding * "x")]) == []
+        assert len(workflow.started) == started
+        assert len(queue.dead_letters) == 1 - started
+
+
+@pytest.mark.parametrize(
+    ("account", "full", "reason"),
+    [
+        (STOPPED, False, "SendingPaused"),
+        (SendingAccount(rate=14, quota_left=0, enabled=True), False, "QuotaExceeded"),
+        (SENDS, True, "Paced"),
+    ],
+)
+def test_what_is_put_off_has_its_reason(
+    account: SendingAccount, reason: str, *, full: bool
+) -> None:
+    stopped, _, _ = dispatcher(succeeded(), account=account, line_is_full=full)
+    records = [sqs_record(receives=3), sqs_record()]
+    assert stopped._dispositions(records) == [later(3, reason), later(1, reason)]
+
+
+def test_what_no_execution_could_be_started_for_has_its_reason() -> None:
+    without_workflow, _, _ = dispatcher(errors.WorkflowUnavailable("x"))
+    assert without_workflow._dispositions([sqs_record()]) == [later(1, "WorkflowUnavailable")]
+    broken, _, _ = dispatcher(KeyError("x"))
+    assert broken._dispositions([sqs_record(receives=2)]) == [later(2, "UnexpectedError")]
+    assert broken._dispositions([sqs_record(receives=LAST)]) == [DeadLetter("UnexpectedError")]
+    unknown, _, _ = dispatcher(succeeded())
+
+    def account() -> SendingAccount:
+        raise errors.SesUnavailable("as asked")
+
+    unknown.pace.account = account  # type: ignore[method-assign]
+    assert unknown._dispositions([sqs_record()]) == [later(1, "SesUnavailable")]
+
+
+def test_the_last_mail_of_the_quota_is_sent() -> None:
+    last = SendingAccount(rate=14, quota_left=1, enabled=True)
+    working, workflow, _ = dispatcher(succeeded(), account=last)
+    assert working.run_batch([sqs_record()]) == []
+    assert len(workflow.started) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "account", "counted"),
+    [
+        (succeeded(), SENDS, {}),
+        (succeeded(), STOPPED, {"EmailSent": [0.0]}),
+        (failed("Deferred", "SendThrottled"), SENDS, {"EmailSent": [0.0]}),
+        (succeeded(claim={"result": "IN_PROGRESS", "retryAfter": 1}), SENDS, {}),
+    ],
+)
+def test_a_period_with_orders_and_no_mail_has_the_value_zero(
+    answer: OrderExecution, account: SendingAccount, counted: dict[str, list[float]]
+) -> None:
+    dispatcher(answer, account=account)[0].run_batch([sqs_record()])
+    assert {name: metric["Value"] for name, metric in metrics.metric_set.items()} == counted
+
+
+def test_each_message_waits_for_its_own_slot() -> None:
+    clock = Clock()
+    naps: list[float] = []
+    working, _, _ = dispatcher(succeeded())
+    slots = [clock.now - 7, clock.now, clock.now + 2.5]
+    working.pace.reserve = lambda mails, rate: slots[:mails] if rate == SENDS.rate else None  # type: ignore[method-assign]
+    patient = replace(
+        working,
+        clock=clock,
+        sleep=naps.append,
+        each=lambda run, *arguments: list(map(run, *arguments)),
+    )
+    assert patient.run_batch([sqs_record(), sqs_record(), sqs_record()]) == []
+    assert naps == [0, 0, 2.5]
+
+
+def test_an_attempt_that_failed_is_written_under_its_execution() -> None:
+    table = Writes("tracking")
+    working, _, _ = dispatcher(failed("States.Runtime"), table=table)
+    stumbling, _, _ = dispatcher(KeyError("x"), table=table)
+    clock = Clock()
+    for each in (working, stumbling):
+        replace(each, clock=clock).run_batch([sqs_record(message_id="a", receives=2)])
+    assert table.requests == [
+        rules.attempted(message_id="a", execution=execution, now=clock.now)
+        for execution in ("arn", "dispatcher-2")
+    ]
+
+
+@dataclass(frozen=True)
+class Writes(FakeTable):
+    """Keeps what it is asked to write."""
+
+    requests: list[rules.Put | rules.Update] = field(default_factory=list)
+
+    def write(self, request: rules.Put | rules.Update) -> rules.Record | None:
+        self.requests.append(request)
+        return super().write(request)
+
+
+@pytest.mark.parametrize(("receives", "attempt"), [(1, 1), (2, 4)])
+def test_a_message_that_comes_for_the_first_time_has_no_attempts_to_look_up(
+    receives: int, attempt: int
+) -> None:
+    table = FakeTable("tracking", executions={"attempts-a": {"1", "2", "3"}})
+    working, workflow, _ = dispatcher(succeeded(), table=table)
+    working.run_batch([sqs_record(message_id="a", receives=receives)])
+    assert workflow.requests[0]["attempt"] == attempt
+
+
+def test_an_execution_that_broke_too_often_makes_a_dead_letter() -> None:
+    table = FakeTable("tracking", executions={"attempts-a": {"1", "2", "3"}})
+    for number, stays in ((4, ["a"]), (5, [])):
+        breaks, _, _ = dispatcher(replace(failed("States.Runtime"), arn=str(number)), table=table)
+        assert breaks.run_batch([sqs_record(message_id="a", receives=9)]) == stays
+
+
+def test_a_message_stays_where_nothing_is_known_of_its_dead_letter() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Confused(FakeQueue):
+        def dead_letter(self, body: str, *, reason: str, execution: str) -> None:
+            raise KeyError(body, reason, execution)
+
+    giving_up, _, _ = dispatcher(failed("GaveUp", "SendingPaused"))
+    confused = replace(giving_up, queue=Confused())
+    assert confused.run_batch([sqs_record(message_id="a")]) == ["a"]
+
+
+def test_the_function_answers_with_the_messages_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, _, _ = dispatcher(failed("Deferred", "SendThrottled"))
+    monkeypatch.setattr(dispatch, "_dispatcher", lambda: waits)
+    batch: dispatch.SqsEvent = {"Records": [sqs_record(message_id="a"), sqs_record(message_id="b")]}
+    assert dispatch.handler(batch, lambda_context()) == {
+        "batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]
+    }
+
+
+def test_what_is_done_with_a_message_is_logged_under_its_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logged: list[tuple[str, object]] = []
+
+    def log(text: str, **keys: object) -> None:
+        logged.append((text, keys["message_id"]))
+
+    for level in ("info", "warning", "error"):
+        monkeypatch.setattr(logger, level, log)
+    for answer, answers in (
+        (failed("Deferred", "SendThrottled"), True),
+        (failed("GaveUp", "SendingPaused"), True),
+        (failed("Deferred", "SendThrottled"), False),
+    ):
+        dispatcher(answer, sqs_answers=answers)[0].run_batch([sqs_record(message_id="a")])
+    assert logged == [
+        ("later", "a"),
+        ("dead letter", "a"),
+        ("later", "a"),
+        ("message stays on the queue", "a"),
+    ]

@@ -12,10 +12,10 @@ import pytest
 
 from steps import feedback
 from steps.aws.ledger_table import LedgerTable
-from steps.contract import errors
+from steps.contract import errors, limits
 from steps.ledger import rules
 from tests.support.clock import NOW
-from tests.support.in_memory_aws import TABLE, claimed_record, table_items, tracking_table
+from tests.support.in_memory_aws import TABLE, claimed_record
 from tests.support.lambda_context import lambda_context
 from tests.support.sample_mails import NOTIFICATION_ID
 from tests.support.ses_events import (
@@ -32,12 +32,13 @@ from tests.support.ses_events import (
     SEND,
     ses_event,
 )
+from tests.support.table_in_memory import MEMORY
 
-pytestmark = pytest.mark.usefixtures("in_memory_aws")
+pytestmark = pytest.mark.usefixtures("ledger_in_memory")
 
 
 def put_record(**changes: object) -> None:
-    tracking_table().put_item(Item=claimed_record(**changes))
+    MEMORY.put(claimed_record(**changes))
 
 
 def counted_metrics(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -58,7 +59,7 @@ def test_each_distinct_event_is_counted_once(capsys: pytest.CaptureFixture[str])
     put_record(status="SENT", messageId=MESSAGE_ID)
     for message in (DELIVERY, SEND, DELIVERY, BOUNCE, BOUNCE, DELIVERY):
         handle(message)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert item["status"] == "BOUNCED"
     assert item["reason"] == "Permanent/General"
     assert {identity.partition("#")[0] for identity in item["events"]} == {
@@ -73,7 +74,7 @@ def test_the_order_of_the_events_makes_no_difference_to_the_record() -> None:
     for events in [*rotations, *(list(reversed(rotation)) for rotation in rotations)]:
         put_record(status="SENDING", sendingAt=1)
         handle(*events)
-        (item,) = table_items()
+        (item,) = MEMORY.records()
         assert (item["status"], item["reason"]) == ("COMPLAINED", "abuse")
         assert item["messageId"] == "message-1"
 
@@ -81,7 +82,7 @@ def test_the_order_of_the_events_makes_no_difference_to_the_record() -> None:
 def test_an_event_settles_a_mail_in_doubt(capsys: pytest.CaptureFixture[str]) -> None:
     put_record(status="SENDING", sendingAt=1)
     handle(SEND)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["status"], item["messageId"]) == ("SENT", "message-1")
     assert item["timestamp"] == "2026-11-24T07:59:58Z"
     assert counted_metrics(capsys) == ["EmailSent"]
@@ -102,18 +103,18 @@ def test_a_send_event_of_a_recorded_mail_writes_nothing(monkeypatch: pytest.Monk
 
 
 def test_an_event_without_a_record_is_tried_again() -> None:
-    with pytest.raises(errors.RecordNotFound):
+    with pytest.raises(errors.RecordNotFound, match=f"^no record {NOTIFICATION_ID}$"):
         handle(DELIVERY)
-    assert table_items() == []
+    assert MEMORY.records() == []
 
 
 def test_a_legacy_notification_finds_its_record_by_the_message_id() -> None:
     put_record(status="SENDING", sendingAt=1)
-    with pytest.raises(errors.RecordNotFound):
+    with pytest.raises(errors.RecordNotFound, match=r"^no record of message message-1$"):
         handle(LEGACY_BOUNCE)
     put_record(status="SENT", messageId=MESSAGE_ID)
     handle(LEGACY_BOUNCE)
-    assert table_items()[0]["status"] == "BOUNCED"
+    assert MEMORY.records()[0]["status"] == "BOUNCED"
 
 
 def test_a_record_that_changes_meanwhile_is_folded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,15 +130,39 @@ def test_a_record_that_changes_meanwhile_is_folded_anew(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(LedgerTable, "read", read_then_change)
     handle(DELIVERY)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert item["status"] == "COMPLAINED"
     assert len(item["events"]) == 2
+
+
+def test_a_record_that_changes_each_time_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    writes = []
+
+    def too_late(_: LedgerTable, request: rules.Update) -> rules.Record:
+        writes.append(request)
+        return MEMORY.records()[0]
+
+    monkeypatch.setattr(LedgerTable, "write", too_late)
+    with pytest.raises(
+        errors.LedgerUnavailable, match=r"^the record kept changing under the event"
+    ):
+        handle(DELIVERY)
+    assert len(writes) == limits.FOLD_ATTEMPTS
+
+
+def test_an_invocation_signs_with_eight_digits_of_its_request_id() -> None:
+    put_record(status="SENDING", sendingAt=1)
+    handle(SEND, request_id="01234567-89ab")
+    (item,) = MEMORY.records()
+    assert item["promotedBy"] == "01234567"
+    assert item["events"] == {"Send|2026-11-24T07:59:58.000Z#01234567"}
 
 
 def test_a_transient_bounce_ends_a_mail_and_an_automatic_reply_proves_that_it_arrived() -> None:
     put_record(status="SENT", messageId=MESSAGE_ID)
     handle(DELAY)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["status"], item["reason"], item["overdue"]) == (
         "DELAYED",
         "MailboxFull",
@@ -146,14 +171,14 @@ def test_a_transient_bounce_ends_a_mail_and_an_automatic_reply_proves_that_it_ar
     limit = datetime(2026, 11, 24, 21, 59, 58, tzinfo=UTC).timestamp()
     assert item["overdueAt"] == limit + rules.OVERDUE_GRACE
     handle(MAILBOX_FULL)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["status"], item["reason"]) == ("UNDELIVERED", "Transient/MailboxFull")
     assert not item.keys() & {"overdue", "overdueAt"}
     handle(AUTOMATIC_REPLY)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["status"], item.get("reason")) == ("DELIVERED", None)
     handle(DELAY, MAILBOX_FULL)
-    assert table_items()[0]["status"] == "DELIVERED"
+    assert MEMORY.records()[0]["status"] == "DELIVERED"
 
 
 def test_the_order_of_the_events_makes_no_difference_to_the_reason() -> None:
@@ -161,10 +186,10 @@ def test_the_order_of_the_events_makes_no_difference_to_the_reason() -> None:
     for events in permutations([SEND, DELAY, later]):
         put_record(status="SENDING", sendingAt=1)
         handle(*events)
-        (item,) = table_items()
+        (item,) = MEMORY.records()
         assert (item["status"], item["reason"]) == ("DELAYED", "SpamDetected")
     handle(DELIVERY)
-    assert "reason" not in table_items()[0]
+    assert "reason" not in MEMORY.records()[0]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +205,7 @@ def test_what_was_refused_or_given_up_after_a_doubt_is_true_once_ses_has_spoken(
 ) -> None:
     put_record(**changes)
     handle(DELIVERY)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert item["status"] == "DELIVERED"
     assert not item.keys() & {"reason", "reasons"}
 
@@ -188,7 +213,7 @@ def test_what_was_refused_or_given_up_after_a_doubt_is_true_once_ses_has_spoken(
 def test_what_ses_itself_rejected_stays_rejected() -> None:
     put_record(status="SENT", messageId=MESSAGE_ID)
     handle(REJECT, DELIVERY)
-    assert table_items()[0]["status"] == "REJECTED"
+    assert MEMORY.records()[0]["status"] == "REJECTED"
 
 
 @pytest.mark.parametrize(("resends", "counts"), [(0, ["EmailInDoubt"]), (1, [])])
@@ -197,23 +222,23 @@ def test_an_event_of_another_mail_is_the_proof_of_a_second_one(
 ) -> None:
     put_record(status="SENT", messageId="another", resends=resends)
     handle(SEND, SEND)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert item["secondMessageIds"] == {MESSAGE_ID}
     assert item["messageId"] == "another"
     assert counted_metrics(capsys) == counts
     handle(DELIVERY)
-    assert table_items()[0]["status"] == "DELIVERED"
+    assert MEMORY.records()[0]["status"] == "DELIVERED"
     assert counted_metrics(capsys) == ["EmailDelivered"]
 
 
 def test_word_of_a_mail_that_ses_gave_up_on_is_no_word_of_the_next() -> None:
     put_record(status="UNDELIVERED", messageId=MESSAGE_ID, events={"Send|x"})
-    verdict = rules.judge(table_items()[0], owner="again", started=int(NOW) + 1, now=NOW)
+    verdict = rules.judge(MEMORY.records()[0], owner="again", started=int(NOW) + 1, now=NOW)
     assert isinstance(verdict, rules.TakeOver)
     assert not verdict.in_doubt
     assert TABLE.write(verdict.update) is None
     handle(SEND, MAILBOX_FULL, DELIVERY)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["status"], item["resends"]) == ("CLAIMED", 1)
     assert item["superseded"] == {MESSAGE_ID}
     assert "events" not in item

@@ -89,13 +89,8 @@ def writes(state: str | None) -> Iterator[tuple[str, Put | Update]]:
     yield "send", rules.refused(**of_this_call, now=NOW)
     yield "record", rules.sent(**of_this_call, message_id="m", sent_at="s")
     yield "record", rules.released(**mine, now=NOW)
-    for end in (Status.REJECTED, Status.FAILED):
-        yield (
-            "record",
-            rules.ended(
-                notification_id=NOTIFICATION_ID, owner="me", status=end, reason="x", now=NOW
-            ),
-        )
+    yield "record", rules.refused_as_it_is(**mine, reason="x", now=NOW)
+    yield "record", rules.given_up(**mine, reason="x", now=NOW)
     rejection = {"orderId": "ORDER1", "customerEmail": "", "reasons": [], "event": ""}
     yield (
         "record",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +11,20 @@ import pytest
 
 from steps import record
 from steps.aws.ledger_table import LedgerTable
-from steps.contract import errors
+from steps.contract import errors, limits
 from steps.contract.handler import metrics
 from steps.ledger import rules
 from steps.ledger.status import Status
 from tests.support.clock import NOW
-from tests.support.in_memory_aws import STATE, TABLE, claimed_record, table_items, tracking_table
+from tests.support.in_memory_aws import STATE, TABLE, claimed_record
+from tests.support.lambda_context import lambda_context
 from tests.support.sample_mails import NOTIFICATION_ID, email
+from tests.support.table_in_memory import MEMORY
 
 if TYPE_CHECKING:
     from steps.contract.state import Recorded, State
 
-pytestmark = pytest.mark.usefixtures("in_memory_aws")
+pytestmark = pytest.mark.usefixtures("ledger_in_memory")
 
 RECEIVED: State = {
     **STATE,
@@ -57,7 +60,7 @@ class LosesAnswers(LedgerTable):
 
 
 def put(**changes: object) -> None:
-    tracking_table().put_item(Item=claimed_record(**changes))
+    MEMORY.put(claimed_record(**changes))
 
 
 def put_called(**changes: object) -> None:
@@ -81,7 +84,7 @@ def test_an_acceptance_is_recorded_and_counted(
 ) -> None:
     put_called()
     assert record_sent(table) == {"status": "SENT", "settled": True}
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["status"], item["messageId"]) == ("SENT", "m")
     assert counted(capsys) == ["EmailSent"]
 
@@ -103,7 +106,7 @@ def test_a_receipt_is_proof_over_whatever_is_not_settled(
 ) -> None:
     put_called(**changes)
     assert record_sent(LosesAnswers(TABLE.name) if loses_answers else TABLE)["settled"]
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["status"], item["messageId"]) == ("SENT", "m")
     assert not item.keys() & {"reason", "reasons"}
     assert counted(capsys) == ["EmailSent"]
@@ -123,18 +126,18 @@ def test_a_receipt_for_another_mail_than_the_recorded_one_is_the_proof_of_a_seco
 ) -> None:
     put(status="SENT", messageId="another", resends=resends)
     assert record_sent()["settled"]
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["messageId"], item["secondMessageIds"]) == ("another", {"m"})
     assert counted(capsys) == counts
     assert record_sent()["settled"], "a repetition changes nothing"
-    assert table_items() == [item]
+    assert MEMORY.records() == [item]
 
 
 def test_a_record_that_is_gone_is_restored_so_that_no_copy_sends_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert record_sent()["settled"]
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert {"status": "SENT", "orderId": "ORDER1", "messageId": "m"}.items() <= item.items()
     assert item["customerEmail"] == RECEIVED["email"]["to"]
     assert rules.judge(item, owner="other", started=int(NOW) + 1, now=NOW) == rules.Duplicate(
@@ -149,7 +152,9 @@ def test_a_record_that_keeps_changing_is_unavailable() -> None:
         def write(self, _request: object) -> rules.Record:
             return claimed_record("someone else")
 
-    with pytest.raises(errors.LedgerUnavailable):
+    with pytest.raises(
+        errors.LedgerUnavailable, match=r"^the record changed under the receipt each"
+    ):
         record_sent(Contended(TABLE.name))
 
 
@@ -173,7 +178,7 @@ def test_a_mail_given_up_in_doubt_stays_in_doubt(
     put_called()
     recorded = record.record_failed(FAILED, "me", table=table, now=NOW)
     assert recorded == {"status": "FAILED", "settled": False}
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["status"], item["reason"]) == ("FAILED", "SendOutcomeUnknown")
     assert isinstance(
         rules.judge(item, owner="redriven", started=int(NOW) + 1, now=NOW), rules.InProgress
@@ -185,7 +190,7 @@ def test_a_mail_given_up_in_doubt_stays_in_doubt(
     ("changes", "settled"),
     [
         ({"status": "DELIVERED", "messageId": "m"}, True),
-        ({"status": "SENDING", "owner": "another", "sendingAt": 1}, False),
+        ({"status": "SENDING", "owner": "another", "sendingAt": int(NOW)}, False),
         ({"status": "CLAIMED", "owner": "another"}, False),
     ],
 )
@@ -196,6 +201,24 @@ def test_giving_up_is_not_counted_where_nothing_is_given_up(
     recorded = record.record_failed(FAILED, "me", table=TABLE, now=NOW)
     assert recorded == {"status": changes["status"], "settled": settled}
     assert counted(capsys) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "CLAIMED", "leaseUntil": int(NOW)},
+        {"status": "SENDING", "sendingAt": int(NOW) - limits.CLAIM_LEASE},
+    ],
+)
+def test_giving_up_ends_what_an_execution_left_that_is_over(
+    changes: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(owner="another", **changes)
+    recorded = record.record_failed(FAILED, "me", table=MEMORY, now=NOW)
+    assert recorded == {"status": "FAILED", "settled": False}
+    item = MEMORY.read(NOTIFICATION_ID)
+    assert (item["status"], item.get("sendingAt")) == ("FAILED", changes.get("sendingAt"))
+    assert counted(capsys) == ["EmailFailed"]
 
 
 @pytest.mark.parametrize("owner", ["me", "another"])
@@ -215,14 +238,14 @@ def test_giving_up_what_has_no_record_is_counted_for_its_dead_letter(
 ) -> None:
     recorded = record.record_failed(state, "me", table=TABLE, now=NOW)
     assert recorded == {"status": "FAILED", "settled": False}
-    assert table_items() == []
+    assert MEMORY.records() == []
     assert counted(capsys) == ["EmailFailed"]
 
 
 def test_what_ses_refuses_may_be_claimed_anew_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     put_called()
     record.record_rejected(REFUSED, "me", table=TABLE, now=NOW)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert (item["status"], item["reason"]) == ("REJECTED", "SendRejected")
     verdict = rules.judge(item, owner="mended", started=int(NOW) + 1, now=NOW)
     assert isinstance(verdict, rules.TakeOver)
@@ -235,7 +258,7 @@ def test_an_invalid_event_is_kept_and_counted_once(
     table: LedgerTable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record.record_rejected(INVALID, "me", table=table, now=NOW)
-    (item,) = table_items()
+    (item,) = MEMORY.records()
     assert item["reasons"] == ["eventTimestamp: is too long ago"]
     assert counted(capsys) == ["EmailRejected"]
     record.record_rejected(INVALID, "published again", table=TABLE, now=NOW)
@@ -267,15 +290,157 @@ def test_a_claim_is_released_for_anyone_to_take_at_once() -> None:
     put()
     record.release(STATE, "another", table=TABLE, now=NOW)
     assert isinstance(
-        rules.judge(table_items()[0], owner="b", started=int(NOW) + 1, now=NOW), rules.InProgress
+        rules.judge(MEMORY.records()[0], owner="b", started=int(NOW) + 1, now=NOW), rules.InProgress
     )
     assert record.release(STATE, "me", table=TABLE, now=NOW)["status"] == "CLAIMED"
     assert isinstance(
-        rules.judge(table_items()[0], owner="b", started=int(NOW) + 1, now=NOW), rules.TakeOver
+        rules.judge(MEMORY.records()[0], owner="b", started=int(NOW) + 1, now=NOW), rules.TakeOver
     )
 
 
 def test_a_call_of_ses_is_not_released() -> None:
     put_called()
     assert record.release(STATE, "me", table=TABLE, now=NOW)["status"] == "SENDING"
-    assert table_items()[0]["sendingAt"] == int(NOW)
+    assert MEMORY.records()[0]["sendingAt"] == int(NOW)
+
+
+# --- the function ---------------------------------------------------------------------------------
+
+SENT = rules.sent(
+    notification_id=NOTIFICATION_ID,
+    owner="me",
+    handover_id="this call",
+    message_id="m",
+    sent_at=rules.iso(NOW),
+)
+RESTORED = rules.restored(
+    notification_id=NOTIFICATION_ID,
+    order_id="ORDER1",
+    recipient=RECEIVED["email"]["to"],
+    owner="me",
+    message_id="m",
+    sent_at=rules.iso(NOW),
+    now=NOW,
+)
+
+
+def refused(reason: str) -> rules.Update:
+    return rules.refused_as_it_is(
+        notification_id=NOTIFICATION_ID, owner="me", reason=reason, now=NOW
+    )
+
+
+def given_up(reason: str) -> rules.Update:
+    return rules.given_up(notification_id=NOTIFICATION_ID, owner="me", reason=reason, now=NOW)
+
+
+CALLED = claimed_record(status="SENDING", sendingAt=int(NOW), handoverId="this call")
+WITHOUT_CLAIM: Any = {
+    **INVALID,
+    "rejection": {k: v for k, v in INVALID["rejection"].items() if k != "claimed"},
+}
+
+
+def kept(state: State) -> rules.Put:
+    return rules.rejected(
+        notification_id="rejected-1", rejection=state["rejection"], owner="me", now=NOW
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "before", "writes", "answer"),
+    [
+        ("SENT", RECEIVED, CALLED, [SENT], ("SENT", True)),
+        ("SENT", RECEIVED, {}, [SENT, RESTORED], ("SENT", True)),
+        ("FAILED", RECEIVED, CALLED, [SENT], ("SENT", True)),
+        (
+            "FAILED",
+            FAILED,
+            CALLED,
+            [given_up("SendOutcomeUnknown")],
+            ("FAILED", False),
+        ),
+        (
+            "REJECTED",
+            REFUSED,
+            CALLED,
+            [refused("SendRejected")],
+            ("REJECTED", False),
+        ),
+        (
+            "REJECTED",
+            INVALID,
+            CALLED,
+            [
+                rules.abandoned(
+                    notification_id=NOTIFICATION_ID, rejection=INVALID["rejection"], now=NOW
+                ),
+                kept(INVALID),
+            ],
+            ("REJECTED", False),
+        ),
+        ("REJECTED", WITHOUT_CLAIM, CALLED, [kept(WITHOUT_CLAIM)], ("REJECTED", False)),
+        (
+            "RELEASED",
+            STATE,
+            claimed_record(),
+            [rules.released(notification_id=NOTIFICATION_ID, owner="me", now=NOW)],
+            ("CLAIMED", False),
+        ),
+        (
+            "RELEASED",
+            STATE,
+            claimed_record("another", status="SENT", messageId="m"),
+            [rules.released(notification_id=NOTIFICATION_ID, owner="me", now=NOW)],
+            ("SENT", True),
+        ),
+    ],
+)
+def test_the_function_writes_what_the_outcome_says_and_answers_what_the_record_is(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    outcome: str,
+    state: State,
+    before: rules.Record,
+    writes: list[rules.Put | rules.Update],
+    answer: tuple[str, bool],
+) -> None:
+    if before:
+        MEMORY.put(before)
+    written: list[rules.Put | rules.Update] = []
+
+    def write(table: LedgerTable, request: rules.Put | rules.Update) -> rules.Record | None:
+        assert table.name == TABLE.name
+        written.append(request)
+        return MEMORY.write(request)
+
+    monkeypatch.setattr(LedgerTable, "write", write)
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    event: Any = {"execution": "me", "outcome": outcome, "state": state}
+    recorded = record.handler(event, lambda_context())
+    assert written == writes
+    assert (recorded["status"], recorded["settled"]) == answer
+
+
+def test_a_second_mail_is_named_in_the_answer_by_what_the_record_is_already() -> None:
+    put(status="DELIVERED", messageId="another", resends=1)
+    assert record_sent() == {"status": "DELIVERED", "settled": True}
+
+
+def test_an_acceptance_that_this_step_itself_wrote_is_counted_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for promoted_by, counts in (({"promotedBy": "receipt"}, ["EmailSent"]), ({}, ["EmailSent"])):
+        put(status="SENT", messageId="m", **promoted_by)
+        record_sent()
+        assert counted(capsys) == counts
+        metrics.clear_metrics()
+    put_called(owner="another")
+    record_sent()
+    assert MEMORY.records()[0]["promotedBy"] == "receipt"
+
+
+def test_a_record_that_changes_once_is_written_over() -> None:
+    put_called(owner="another", status="DELIVERED", messageId="another")
+    assert record_sent()["settled"]
+    assert MEMORY.records()[0]["secondMessageIds"] == {"m"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,25 +21,26 @@ from botocore.exceptions import (
 
 from steps.aws import ses
 from steps.aws.ledger_table import LedgerTable
-from steps.contract import errors
+from steps.contract import errors, limits
 from steps.ledger import rules
 from steps.record import record_sent
-from steps.send import send
+from steps.send import handler, send
+from tests.support.clock import NOW
 from tests.support.in_memory_aws import (
     SES,
     STATE,
     TABLE,
     claim,
     claimed_record,
-    table_items,
-    tracking_table,
 )
+from tests.support.lambda_context import lambda_context
 from tests.support.sample_mails import NOTIFICATION_ID, email
+from tests.support.table_in_memory import MEMORY
 
 if TYPE_CHECKING:
     from steps.contract.state import Receipt, State
 
-pytestmark = pytest.mark.usefixtures("in_memory_aws")
+pytestmark = pytest.mark.usefixtures("ledger_in_memory")
 
 
 @dataclass
@@ -93,7 +95,7 @@ def test_a_mail_is_handed_to_ses_field_by_field(ses_client: FakeSesClient) -> No
     assert request["ConfigurationSetName"] == "mails"
     assert {"Name": "notificationId", "Value": NOTIFICATION_ID} in request["EmailTags"]
     assert "Raw" not in request["Content"]
-    assert table_items()[0]["status"] == "SENDING"
+    assert MEMORY.records()[0]["status"] == "SENDING"
 
 
 @pytest.mark.parametrize(
@@ -152,14 +154,14 @@ def test_after_an_error_of_ses_the_record_says_whether_ses_may_have_the_mail(
         hand_over(state)
     assert type(raised.value) is error
     assert len(ses_client.requests) == 1
-    assert table_items()[0]["status"] == status
+    assert MEMORY.records()[0]["status"] == status
 
 
 def test_without_the_claim_nothing_is_sent(ses_client: FakeSesClient) -> None:
     state = claimed_state()
     with pytest.raises(errors.ClaimLost):
         hand_over(state, "someone else")
-    tracking_table().delete_item(Key={"notificationId": NOTIFICATION_ID})
+    MEMORY.items.clear()
     with pytest.raises(errors.ClaimLost):
         hand_over(state)
     assert ses_client.requests == []
@@ -169,23 +171,132 @@ def test_after_a_call_that_was_not_taken_back_the_next_one_has_its_own_name(
     ses_client: FakeSesClient,
 ) -> None:
     state = claimed_state()
-    tracking_table().put_item(
-        Item=claimed_record(status="SENDING", sendingAt=1, handoverId="the call before")
-    )
+    MEMORY.put(claimed_record(status="SENDING", sendingAt=1, handoverId="the call before"))
     hand_over(state)
     assert len(ses_client.requests) == 1
-    assert table_items()[0]["handoverId"] == "this call"
+    assert MEMORY.records()[0]["handoverId"] == "this call"
 
 
 def test_a_call_whose_mark_was_written_without_an_answer_goes_on(
     ses_client: FakeSesClient,
 ) -> None:
     state = claimed_state()
-    tracking_table().put_item(
-        Item=claimed_record(status="SENDING", sendingAt=1, handoverId="this call")
-    )
+    MEMORY.put(claimed_record(status="SENDING", sendingAt=1, handoverId="this call"))
     hand_over(state)
     assert len(ses_client.requests) == 1
+
+
+@dataclass(frozen=True)
+class Answers(LedgerTable):
+    """Has these records in the way of as many writes, one after the other, then takes any."""
+
+    records: list[rules.Record] = field(default_factory=list)
+    writes: list[rules.Put | rules.Update] = field(default_factory=list)
+
+    def write(self, request: rules.Put | rules.Update) -> rules.Record | None:
+        self.writes.append(request)
+        return self.records.pop(0) if self.records else None
+
+
+def sending(previous: str | None) -> rules.Update:
+    return rules.sending(
+        notification_id=NOTIFICATION_ID,
+        owner="me",
+        handover_id="this call",
+        previous=previous,
+        now=NOW,
+    )
+
+
+def send_at_now(table: LedgerTable) -> Receipt:
+    state: State = {**STATE, "email": email("order.confirmed")}
+    return send(state, "me", table=table, ses=SES, handover_id="this call", clock=lambda: NOW)
+
+
+@pytest.mark.parametrize("status", ["CLAIMED", "SENDING"])
+def test_a_call_names_the_one_before_it(ses_client: FakeSesClient, status: str) -> None:
+    table = Answers(TABLE.name, [claimed_record(status=status, handoverId="before")])
+    receipt = send_at_now(table)
+    assert receipt == {
+        "messageId": "message-1",
+        "sentAt": rules.iso(NOW),
+        "handoverId": "this call",
+    }
+    assert table.writes == [sending(None), sending("before")]
+    assert len(ses_client.requests) == 1
+
+
+def test_a_call_whose_mark_keeps_being_outrun_is_not_made(ses_client: FakeSesClient) -> None:
+    calls = [claimed_record(handoverId=f"call-{number}") for number in range(9)]
+    table = Answers(TABLE.name, calls)
+    with pytest.raises(
+        errors.LedgerUnavailable, match=r"^an earlier call's writes came in between"
+    ):
+        send_at_now(table)
+    assert len(table.writes) == limits.SENDING_WRITES
+    assert ses_client.requests == []
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        claimed_record("another", handoverId="this call"),
+        *(claimed_record(status=s, handoverId="this call") for s in ("FAILED", "SENT")),
+    ],
+)
+def test_a_record_that_is_not_this_execution_s_claim_stops_the_call(
+    ses_client: FakeSesClient, record: rules.Record
+) -> None:
+    with pytest.raises(errors.ClaimLost, match=r"^another execution owns the notification$"):
+        send_at_now(Answers(TABLE.name, [record]))
+    assert ses_client.requests == []
+
+
+def test_a_refusal_is_taken_back_by_its_own_name(ses_client: FakeSesClient) -> None:
+    ses_client.error = refusal("TooManyRequestsException", 429)
+    table = Answers(TABLE.name)
+    with pytest.raises(errors.SendThrottled):
+        send_at_now(table)
+    taken_back = rules.refused(
+        notification_id=NOTIFICATION_ID, owner="me", handover_id="this call", now=NOW
+    )
+    assert table.writes == [sending(None), taken_back]
+
+
+@dataclass(frozen=True)
+class SilentAfterwards(LedgerTable):
+    """Answers the first write alone."""
+
+    writes: list[rules.Put | rules.Update] = field(default_factory=list)
+
+    def write(self, request: rules.Put | rules.Update) -> None:
+        self.writes.append(request)
+        if len(self.writes) > 1:
+            raise errors.LedgerUnavailable("as asked")
+
+
+def test_a_refusal_that_cannot_be_taken_back_is_a_refusal_still(ses_client: FakeSesClient) -> None:
+    ses_client.error = refusal("TooManyRequestsException", 429)
+    with pytest.raises(errors.SendThrottled):
+        send_at_now(SilentAfterwards(TABLE.name))
+
+
+def test_the_function_takes_its_settings_and_names_each_of_its_calls(
+    ses_client: FakeSesClient,
+) -> None:
+    state = claimed_state()
+    event: Any = {"execution": "me", "state": state}
+    receipts = []
+    for _ in range(2):
+        receipts.append(handler(event, lambda_context()))
+        MEMORY.put(claimed_record())
+    assert [receipt["messageId"] for receipt in receipts] == ["message-1"] * 2
+    names = {receipt["handoverId"] for receipt in receipts}
+    assert len(names) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
+    assert ses_client.requests[0]["FromEmailAddress"].endswith("<orders@example.com>")
+    assert ses_client.requests[0]["ConfigurationSetName"] == "mails"
 
 
 @dataclass(frozen=True)
@@ -212,4 +323,4 @@ def test_a_refusal_that_is_delivered_late_does_not_free_the_claim_of_the_next_ca
     (late,) = table.late
     TABLE.write(late)
     assert record_sent({**state, "receipt": receipt}, "me", table=TABLE, now=0)["settled"]
-    assert table_items()[0]["status"] == "SENT"
+    assert MEMORY.records()[0]["status"] == "SENT"

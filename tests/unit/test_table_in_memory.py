@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from steps.ledger.rules import Put, Update
@@ -117,7 +117,11 @@ def test_random_writes_end_as_in_the_real_table(requests: list[Put | Update]) ->
     for request in requests:
         if not request.values and isinstance(request, Put):
             continue  # LedgerTable would send an empty map, which none of the rules makes it do.
-        assert simulated.write(request) == TABLE.write(request), request
+        try:
+            written = TABLE.write(request)
+        except TypeError:
+            reject()  # moto does not order values of different types; DynamoDB does not match them.
+        assert simulated.write(request) == written, request
         for key in IDS:
             assert simulated.read(key) == TABLE.read(key)
     assert sorted(simulated.items.values(), key=str) == sorted(table_items(), key=str)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.aws.pace import MARGIN, Pace
+import steps.aws.pace
+from steps.aws.pace import MARGIN, Answer, Inside, Outside, Pace
 from steps.aws.ses import SendingAccount
 from steps.contract import errors, limits
 from tests.support.clock import NOW, Clock
@@ -21,7 +25,6 @@ from tests.support.pace_in_memory import PaceInMemory, PaceItem
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from steps.aws.pace import Answer, Outside
 
 ACCOUNT = SendingAccount(rate=14, quota_left=5, enabled=True)
 TICK = 0.002
@@ -382,3 +385,268 @@ def test_a_moment_to_ask_that_no_honest_clock_can_have_told_is_no_reason_to_wait
     pace.item.attributes["askFrom"] = round((NOW + honest) * 1000) + 1
     assert pace.account() == ACCOUNT
     assert ses.asked == [NOW]
+
+
+@pytest.mark.parametrize(
+    ("known", "ahead", "corrected"),
+    [
+        *((0, ahead, 0) for ahead in (-3, 3)),
+        *((0, ahead, ahead) for ahead in (-3.5, 3.5)),
+        *((known, 3, 0) for known in (-120, 120)),
+        *((120, ahead, 120) for ahead in (117, 123)),
+        *((120, ahead, ahead) for ahead in (116.5, 123.5)),
+    ],
+)
+def test_a_clock_is_corrected_where_the_table_s_seconds_surely_contradict_it(
+    known: float, ahead: float, corrected: float
+) -> None:
+    pace = PaceInMemory("", Clock(NOW + ahead))
+    pace._clock_ahead = known
+    pace._compare_clocks(NOW - 0.5)
+    assert pace._clock_ahead == corrected
+
+
+# --- every write, in full -------------------------------------------------------------------------
+
+MOMENT = 1_800_000_000_000
+"""`NOW` in milliseconds."""
+POSSIBLE = MOMENT + 63_000
+
+Write = tuple[dict[str, object], "Outside | None", dict[str, int]]
+
+
+def listen(pace: PaceInMemory) -> list[Write]:
+    """Return a list to which each of its writes is added."""
+    writes: list[Write] = []
+    update = pace.update
+
+    def listening(
+        changes: Mapping[str, object], when: Outside | None, moved: Mapping[str, int]
+    ) -> Answer:
+        writes.append((dict(changes), when, dict(moved)))
+        return update(changes, when, moved)
+
+    pace.update = listening  # type: ignore[method-assign]
+    return writes
+
+
+@pytest.mark.parametrize(
+    ("account", "quota_left", "valid"),
+    [
+        (ACCOUNT, Decimal(5), 60_000),
+        (replace(ACCOUNT, quota_left=float("inf")), None, 60_000),
+        (replace(ACCOUNT, quota_left=0), Decimal(0), 6_000),
+    ],
+)
+def test_a_question_takes_its_turn_and_its_answer_is_kept(
+    account: SendingAccount, quota_left: Decimal | None, valid: int
+) -> None:
+    clock = Clock()
+    (pace,) = dispatchers(clock, Ses(clock, account), 1)
+    writes = listen(pace)
+    assert pace.account() == account
+    kept = {"rate": Decimal(14), "quotaLeft": quota_left, "enabled": True}
+    assert writes == [
+        ({"askFrom": MOMENT + 1_000}, Outside("askFrom", MOMENT, POSSIBLE), {}),
+        ({"account": kept, "askFrom": MOMENT + valid}, None, {}),
+    ]
+    clock.sleep(valid / 1000)
+    pace.account()
+    later = MOMENT + valid
+    assert writes[2] == (
+        {"askFrom": later + 6_000},
+        Outside("askFrom", later, POSSIBLE + valid),
+        {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("account", "sends"),
+    [
+        (ACCOUNT, True),
+        (replace(ACCOUNT, enabled=False), False),
+    ],
+)
+def test_what_another_was_told_is_read_as_it_was_said(
+    account: SendingAccount, *, sends: bool
+) -> None:
+    clock = Clock()
+    asking, listening = dispatchers(clock, Ses(clock, account), 2)
+    asking.account()
+    assert listening.account() == account
+    assert listening.account().sends is sends
+
+
+def test_a_warm_line_is_moved_by_one_write_and_a_busy_one_by_two() -> None:
+    clock = Clock()
+    (pace,) = dispatchers(clock, Ses(clock), 1)
+    pace.account()
+    writes = listen(pace)
+    assert pace.reserve(10, 10 / MARGIN) == pytest.approx([NOW + n / 10 for n in range(10)])
+    warm: Write = ({"freeFrom": MOMENT + 1_000}, Outside("freeFrom", MOMENT - 500, POSSIBLE), {})
+    assert writes == [warm]
+    assert pace.reserve(10, 10 / MARGIN) == pytest.approx([NOW + 1 + n / 10 for n in range(10)])
+    busy: Write = ({}, Inside("freeFrom", MOMENT - 500, MOMENT + 59_000), {"freeFrom": 1_000})
+    assert writes == [warm, warm, busy]
+
+
+@pytest.mark.parametrize(("rate", "alone"), [(1, 4_000), (10, 1_000)])
+def test_a_cold_line_is_moved_behind_the_first_mail_and_its_cold_start(
+    rate: int, alone: int
+) -> None:
+    clock = Clock()
+    pace = PaceInMemory("", clock)
+    writes = listen(pace)
+    pace.reserve(10, rate / MARGIN)
+    behind = MOMENT + alone + 10_000 // rate
+    assert writes == [({"freeFrom": behind}, Outside("freeFrom", MOMENT - 300_000, POSSIBLE), {})]
+
+
+@pytest.mark.parametrize("ahead", [0, 120])
+def test_without_the_table_a_batch_is_spaced_by_itself(ahead: float) -> None:
+    pace = NoTable(clock=Clock())
+    pace._clock_ahead = ahead
+    assert pace.reserve(3, 10 / MARGIN) == pytest.approx([NOW, NOW + 0.1, NOW + 0.2], abs=TICK)
+
+
+def test_a_dispatcher_that_knows_nothing_looks_again_after_a_moment_each_time() -> None:
+    naps: list[float] = []
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        clock.sleep(seconds)
+
+    with pytest.raises(errors.SesUnavailable, match=r"^the account's send rate is not known yet$"):
+        NoTable("", clock, Ses(clock), sleep).account()
+    least, most = limits.ACCOUNT_POLL
+    assert all(least <= nap <= most for nap in naps)
+    assert sum(naps[:-1]) < limits.ACCOUNT_WAIT <= sum(naps)
+
+
+def test_the_wait_for_an_answer_ends_at_its_very_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ACCOUNT_POLL", (limits.ACCOUNT_WAIT, limits.ACCOUNT_WAIT))
+    clock = Clock()
+    with pytest.raises(errors.SesUnavailable):
+        NoTable("", clock, Ses(clock), clock.sleep).account()
+    assert clock.elapsed == limits.ACCOUNT_WAIT
+
+
+# --- the request to DynamoDB ----------------------------------------------------------------------
+
+
+class Refused(ClientError):
+    """What the condition of a write is answered with where it does not hold."""
+
+
+class Client:
+    """Stands in for boto3's client: takes a write, or refuses it."""
+
+    exceptions = SimpleNamespace(ConditionalCheckFailedException=Refused)
+
+    def __init__(self, *, takes: bool, date: str | None) -> None:
+        self.requests: list[dict[str, Any]] = []
+        item = {"freeFrom": {"N": "7"}}
+        self.answer: Any = {
+            "Attributes" if takes else "Item": item,
+            "ResponseMetadata": {"HTTPHeaders": {"date": date} if date else {}},
+        }
+        self.takes = takes
+
+    def update_item(self, **request: Any) -> Any:
+        self.requests.append(request)
+        if self.takes:
+            return self.answer
+        raise Refused(self.answer, "UpdateItem")
+
+
+@pytest.mark.parametrize("takes", [True, False])
+@pytest.mark.parametrize(
+    ("date", "at"), [("Fri, 15 Jan 2027 08:00:00 GMT", 1_800_000_000.0), (None, None)]
+)
+def test_an_answer_tells_the_item_and_the_table_s_time(
+    monkeypatch: pytest.MonkeyPatch, date: str | None, at: float | None, *, takes: bool
+) -> None:
+    client = Client(takes=takes, date=date)
+    monkeypatch.setattr(steps.aws.pace, "dynamodb", lambda: client)
+    answer = Pace("t").update({}, None, {"freeFrom": 1})
+    assert answer == Answer(made=takes, item={"freeFrom": Decimal(7)}, at=at)
+
+
+def test_an_item_that_is_not_there_yet_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(takes=False, date=None)
+    del client.answer["Item"]
+    monkeypatch.setattr(steps.aws.pace, "dynamodb", lambda: client)
+    assert Pace("t").update({}, Inside("freeFrom", 1, 2), {"freeFrom": 1}).item == {}
+
+
+OUTSIDE = "attribute_not_exists(#moment) OR #moment <= :after OR #moment > :until"
+INSIDE = "#moment > :after AND #moment <= :until"
+
+
+@pytest.mark.parametrize(
+    ("changes", "when", "moved", "expressions"),
+    [
+        (
+            {"a": 1, "b": True},
+            None,
+            {},
+            {
+                "UpdateExpression": "SET #a = :a, #b = :b",
+                "ExpressionAttributeNames": {"#a": "a", "#b": "b"},
+                "ExpressionAttributeValues": {":a": {"N": "1"}, ":b": {"BOOL": True}},
+            },
+        ),
+        (
+            {"a": 1},
+            Outside("m", 2, 3),
+            {},
+            {
+                "UpdateExpression": "SET #a = :a",
+                "ConditionExpression": OUTSIDE,
+                "ExpressionAttributeNames": {"#a": "a", "#moment": "m"},
+                "ExpressionAttributeValues": {
+                    ":a": {"N": "1"},
+                    ":after": {"N": "2"},
+                    ":until": {"N": "3"},
+                },
+            },
+        ),
+        (
+            {"a": 1},
+            Inside("m", 2, 3),
+            {"c": 4, "d": 5},
+            {
+                "UpdateExpression": "SET #a = :a ADD #c :c, #d :d",
+                "ConditionExpression": INSIDE,
+                "ExpressionAttributeNames": {"#a": "a", "#c": "c", "#d": "d", "#moment": "m"},
+                "ExpressionAttributeValues": {
+                    ":a": {"N": "1"},
+                    ":c": {"N": "4"},
+                    ":d": {"N": "5"},
+                    ":after": {"N": "2"},
+                    ":until": {"N": "3"},
+                },
+            },
+        ),
+    ],
+)
+def test_a_write_is_asked_for_in_full(
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, object],
+    when: Outside | None,
+    moved: dict[str, int],
+    expressions: dict[str, Any],
+) -> None:
+    client = Client(takes=True, date=None)
+    monkeypatch.setattr(steps.aws.pace, "dynamodb", lambda: client)
+    Pace("t").update(changes, when, moved)
+    assert client.requests == [
+        {
+            "TableName": "t",
+            "Key": {"notificationId": {"S": "pace"}},
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **expressions,
+        }
+    ]

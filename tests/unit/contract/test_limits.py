@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -308,68 +307,6 @@ def test_a_mail_can_wait_for_days_and_becomes_a_dead_letter_before_it_expires() 
     assert sum(delays) + executions < limits.QUEUE_RETENTION - 7 * limits.DAY
 
 
-DECIDED = {
-    # Seconds that one call may take: what AWS answers in hundredths of a second, but for SES.
-    "LEDGER_CONNECT_TIMEOUT": 1,
-    "LEDGER_READ_TIMEOUT": 1,
-    "LEDGER_ATTEMPTS": 2,
-    "SES_CONNECT_TIMEOUT": 2,
-    "SES_READ_TIMEOUT": 6,
-    "QUEUE_CONNECT_TIMEOUT": 1,
-    "QUEUE_READ_TIMEOUT": 3,
-    "QUEUE_ATTEMPTS": 2,
-    "WORKFLOW_CONNECT_TIMEOUT": 2,
-    "REPORT_CONNECT_TIMEOUT": 3,
-    "REPORT_READ_TIMEOUT": 20,
-    "REPORT_ATTEMPTS": 2,
-    "SDK_BACKOFF": 1,
-    # What a function does besides, and how long is waited for its report.
-    "OWN_TIME": 4,
-    "PURE_STEP_TIMEOUT": 12,
-    "TASK_MARGIN": 3,
-    "ALERT_TIMEOUT": 30,
-    # How often something is tried, and after how long again.
-    "CLAIM_WRITES": 3,
-    "FOLD_ATTEMPTS": 5,
-    "STEP_RETRIES": 2,
-    "STEP_RETRY_INTERVAL": 1,
-    "STEP_RETRY_BACKOFF": 2,
-    "SEND_RETRIES": 3,
-    "SEND_RETRY_INTERVAL": 1,
-    "SEND_RETRY_BACKOFF": 2,
-    "REPORT_SOURCES": 4,
-    "REPORT_RETRIES": 2,
-    "REPORT_RETRY_INTERVAL": 5,
-    "REPORT_RETRY_BACKOFF": 3,
-    "UNEXPECTED_MAX_ATTEMPTS": 5,
-    "QUEUE_MAX_RECEIVES": 200,
-    "DISPATCHER_BATCH": 10,
-    # How long something waits, counts or is kept.
-    "PACING_BUDGET": 60,
-    "ACCOUNT_CACHE": 60,
-    "ACCOUNT_RETRY": 6,
-    "IN_DOUBT_GRACE": timedelta(minutes=5),
-    "IN_DOUBT_GRACE_MAX": timedelta(hours=12),
-    "RETRY_DELAY_MIN": 5,
-    "RETRY_DELAY_MAX": timedelta(minutes=30),
-    "DAY": timedelta(days=1),
-    "QUEUE_RETENTION": timedelta(days=14),
-    "RECORD_TTL": timedelta(days=90),
-    "COST_REPORT_TTL": timedelta(days=400),
-    "REPUTATION_REPORT_TTL": timedelta(days=90),
-    # Step Functions' quota, and the room of the execution's ARN in it.
-    "STATE_MAX_BYTES": 262_144,
-    "TASK_ENVELOPE_BYTES": 512,
-}
-"""What is decided and not computed. Whoever changes a figure changes it here, too, on purpose."""
-
-
-@pytest.mark.parametrize(("name", "decided"), DECIDED.items())
-def test_a_figure_that_was_decided_stays(name: str, decided: float | timedelta) -> None:
-    seconds = decided.total_seconds() if isinstance(decided, timedelta) else decided
-    assert getattr(limits, name) == seconds
-
-
 def test_what_outlives_another_does_so_by_its_margin() -> None:
     assert limits.CLAIM_LEASE - limits.MACHINE_TIMEOUT == 15
     assert limits.IN_DOUBT_GRACE_MIN - limits.CLAIM_LEASE == 1
@@ -377,10 +314,3 @@ def test_what_outlives_another_does_so_by_its_margin() -> None:
     assert limits.WORKFLOW_READ_TIMEOUT - limits.MACHINE_TIMEOUT == 5
     assert limits.QUEUE_VISIBILITY == 6 * limits.DISPATCHER_TIMEOUT
     assert limits.STATE_MAX_BYTES - limits.MESSAGE_MAX_BYTES == limits.TASK_ENVELOPE_BYTES
-
-
-def test_a_delay_doubles_from_the_first_receive_to_the_longest() -> None:
-    delays = [limits.retry_delay(receives) for receives in range(1, 11)]
-    assert delays == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800]
-    assert {limits.retry_delay(receives) for receives in (11, 18, 200, 10_000)} == {1800}
-    assert all(isinstance(delay, int) for delay in delays)

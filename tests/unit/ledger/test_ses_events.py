@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from steps.contract import errors
 from steps.ledger import ses_events
+from tests.support.sample_mails import NOTIFICATION_ID
 from tests.support.ses_events import (
     AUTOMATIC_REPLY,
     BOUNCE,
@@ -22,6 +24,7 @@ from tests.support.ses_events import (
     REJECT,
     RENDERING_FAILURE,
     SEND,
+    SENT_AT,
     SUPPRESSED,
     ses_event,
 )
@@ -109,3 +112,164 @@ def test_an_event_is_recalled_from_its_identity() -> None:
     assert word.moment == "2026-11-24T08:00:00.000Z"
     assert ses_events.recall("Bounce|AutomaticReply|x").reason is None
     assert ses_events.recall("Delivery|x").reason is None
+
+
+AT = "2026-11-24T08:00:00.000Z"
+NOBODY_TOLD = ses_event("Bounce", bounceType="Transient", bounceSubType="General")
+PARTLY_FAILED = ses_event(
+    "Bounce",
+    bounceType="Transient",
+    bounceSubType="General",
+    bouncedRecipients=[{"emailAddress": "a", "status": "4.0.0"}, {"emailAddress": "b"}],
+)
+BY_ACTION = ses_event(
+    "Bounce",
+    bounceType="Transient",
+    bounceSubType="General",
+    bouncedRecipients=[{"emailAddress": "a", "action": "failed"}],
+)
+PERMANENT_WITHOUT_STATUS = ses_event(
+    "Bounce",
+    bounceType="Permanent",
+    bounceSubType="General",
+    bouncedRecipients=[{"emailAddress": "a"}],
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "identity", "status", "reason", "metric"),
+    [
+        (SEND, f"Send|{SENT_AT}", "SENT", None, None),
+        (
+            DELIVERY,
+            "Delivery|2026-11-24T08:00:01.000Z",
+            "DELIVERED",
+            None,
+            "EmailDelivered",
+        ),
+        (DELAY, f"DeliveryDelay|MailboxFull|{AT}", "DELAYED", "MailboxFull", None),
+        (
+            BOUNCE,
+            f"Bounce|Permanent/General|{AT}",
+            "BOUNCED",
+            "Permanent/General",
+            "EmailBounced",
+        ),
+        (
+            LEGACY_BOUNCE,
+            f"Bounce|Permanent/General|{AT}",
+            "BOUNCED",
+            "Permanent/General",
+            "EmailBounced",
+        ),
+        (
+            PERMANENT_WITHOUT_STATUS,
+            f"Bounce|Permanent/General|{AT}",
+            "BOUNCED",
+            "Permanent/General",
+            "EmailBounced",
+        ),
+        (
+            ses_event("Bounce", bounceType="Permanent", bounceSubType="Suppressed"),
+            f"Bounce|Permanent/Suppressed|{AT}",
+            "BOUNCED",
+            "Permanent/Suppressed",
+            None,
+        ),
+        (
+            SUPPRESSED,
+            f"Bounce|Permanent/OnAccountSuppressionList|{AT}",
+            "BOUNCED",
+            "Permanent/OnAccountSuppressionList",
+            None,
+        ),
+        *(
+            (
+                transient,
+                f"Bounce|Transient/General|{AT}",
+                "UNDELIVERED",
+                "Transient/General",
+                None,
+            )
+            for transient in (NOBODY_TOLD, BY_ACTION)
+        ),
+        *(
+            (reply, f"Bounce|AutomaticReply|{AT}", "DELIVERED", None, None)
+            for reply in (AUTOMATIC_REPLY, PARTLY_FAILED)
+        ),
+        (COMPLAINT, f"Complaint|abuse|{AT}", "COMPLAINED", "abuse", "EmailComplaint"),
+        (NOT_SPAM, f"Complaint|not-spam|{AT}", None, "not-spam", None),
+        (ses_event("Complaint"), f"Complaint|{AT}", "COMPLAINED", None, "EmailComplaint"),
+        (
+            ses_event("Complaint", complaintSubType="OnAccountSuppressionList"),
+            f"Complaint|OnAccountSuppressionList|{AT}",
+            "COMPLAINED",
+            "OnAccountSuppressionList",
+            None,
+        ),
+        (REJECT, f"Reject|Reject|{SENT_AT}", "REJECTED", "Reject", "EmailRejected"),
+        (
+            RENDERING_FAILURE,
+            f"Rendering Failure|RenderingFailure|{SENT_AT}",
+            "REJECTED",
+            "RenderingFailure",
+            "EmailRejected",
+        ),
+    ],
+)
+def test_an_event_is_read_in_full(
+    message: str, identity: str, status: str | None, reason: str | None, metric: str | None
+) -> None:
+    event = ses_events.parse(message)
+    assert event is not None
+    assert (event.identity, event.status, event.metric) == (identity, status, metric)
+    assert (event.message_id, event.sent_at) == ("message-1", "2026-11-24T07:59:58Z")
+    assert event.notification_id == (None if message == LEGACY_BOUNCE else NOTIFICATION_ID)
+    assert (event.gives_up_at is None) is (message != DELAY)
+    assert ses_events.recall(identity).reason == reason
+
+
+def test_an_event_without_our_tag_is_of_no_notification_that_it_knows() -> None:
+    untagged = json.loads(SEND)
+    del untagged["mail"]["tags"]["notificationId"]
+    event = ses_events.parse(json.dumps(untagged))
+    assert event is not None
+    assert event.notification_id is None
+    assert ses_events.NOTIFICATION_TAG == "notificationId"
+
+
+def test_a_receipt_says_what_a_send_event_does() -> None:
+    receipt = ses_events.receipt("m", "then")
+    assert receipt == ses_events.SesEvent(
+        identity="", message_id="m", notification_id=None, sent_at="then"
+    )
+    assert receipt.status == "SENT"
+
+
+def test_what_is_between_an_identity_s_type_and_time_are_the_subtypes() -> None:
+    assert ses_events.recall("Complaint|a|b|then") == ses_events.Word("COMPLAINED", "then", "a|b")  # type: ignore[arg-type]
+    assert ses_events.recall("Send|then") == ses_events.Word("SENT", "then", "")  # type: ignore[arg-type]
+
+
+def test_the_time_limit_is_counted_from_the_mail_s_own_time() -> None:
+    delay = ses_event("DeliveryDelay", delayType="x", sent_at="2026-01-01T00:00:00.000Z")
+    event = ses_events.parse(delay)
+    assert event is not None
+    assert event.gives_up_at == datetime.fromisoformat("2026-01-01T14:00:00+00:00").timestamp()
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ("", "JSONDecodeError"),
+        ("{}", "KeyError"),
+        ("[]", "AttributeError"),
+        ("5", "AttributeError"),
+    ],
+)
+def test_what_is_no_event_is_named_by_what_is_wrong_not_by_what_it_says(
+    message: str, error: str
+) -> None:
+    with pytest.raises(errors.InvalidSesEvent) as raised:
+        ses_events.parse(message)
+    assert str(raised.value) == f"not an event of SES's ({error})"

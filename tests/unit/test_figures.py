@@ -1,0 +1,117 @@
+"""The figures themselves: what is decided, and what it comes to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from steps.contract import limits
+
+DECIDED = {
+    # Seconds that one call may take: what AWS answers in hundredths of a second, but for SES.
+    "LEDGER_CONNECT_TIMEOUT": 1,
+    "LEDGER_READ_TIMEOUT": 1,
+    "LEDGER_ATTEMPTS": 2,
+    "SES_CONNECT_TIMEOUT": 2,
+    "SES_READ_TIMEOUT": 6,
+    "QUEUE_CONNECT_TIMEOUT": 1,
+    "QUEUE_READ_TIMEOUT": 3,
+    "QUEUE_ATTEMPTS": 2,
+    "WORKFLOW_CONNECT_TIMEOUT": 2,
+    "REPORT_CONNECT_TIMEOUT": 3,
+    "REPORT_READ_TIMEOUT": 20,
+    "REPORT_ATTEMPTS": 2,
+    "SDK_BACKOFF": 1,
+    # What a function does besides, and how long is waited for its report.
+    "OWN_TIME": 4,
+    "PURE_STEP_TIMEOUT": 12,
+    "TASK_MARGIN": 3,
+    "ALERT_TIMEOUT": 30,
+    # How often something is tried, and after how long again.
+    "CLAIM_WRITES": 3,
+    "FOLD_ATTEMPTS": 5,
+    "STEP_RETRIES": 2,
+    "STEP_RETRY_INTERVAL": 1,
+    "STEP_RETRY_BACKOFF": 2,
+    "SEND_RETRIES": 3,
+    "SEND_RETRY_INTERVAL": 1,
+    "SEND_RETRY_BACKOFF": 2,
+    "REPORT_SOURCES": 4,
+    "REPORT_RETRIES": 2,
+    "REPORT_RETRY_INTERVAL": 5,
+    "REPORT_RETRY_BACKOFF": 3,
+    "UNEXPECTED_MAX_ATTEMPTS": 5,
+    "QUEUE_MAX_RECEIVES": 200,
+    "DISPATCHER_BATCH": 10,
+    "SENDING_WRITES": 2,
+    "RECORD_WRITES": 2,
+    "QUEUE_REDRIVE_RECEIVES": 300,
+    "OVERDUE_PAGE": 100,
+    # How long something waits, counts or is kept.
+    "PACING_BURST": 0.5,
+    "PACING_IDLE": timedelta(minutes=5),
+    "PACING_COLD_START": 4,
+    "CLOCK_TOLERANCE": 3,
+    "ACCOUNT_TURN": 1,
+    "ACCOUNT_POLL": (0.1, 0.4),
+    "ACCOUNT_WAIT": 5,
+    "OVERDUE_BUDGET": 60,
+    "PACING_BUDGET": 60,
+    "ACCOUNT_CACHE": 60,
+    "ACCOUNT_RETRY": 6,
+    "IN_DOUBT_GRACE": timedelta(minutes=5),
+    "IN_DOUBT_GRACE_MAX": timedelta(hours=12),
+    "RETRY_DELAY_MIN": 5,
+    "RETRY_DELAY_MAX": timedelta(minutes=30),
+    "DAY": timedelta(days=1),
+    "QUEUE_RETENTION": timedelta(days=14),
+    "RECORD_TTL": timedelta(days=90),
+    "COST_REPORT_TTL": timedelta(days=400),
+    "REPUTATION_REPORT_TTL": timedelta(days=90),
+    # Step Functions' quota, and the room of the execution's ARN in it.
+    "STATE_MAX_BYTES": 262_144,
+    "TASK_ENVELOPE_BYTES": 512,
+}
+"""What is decided and not computed. Whoever changes a figure changes it here, too, on purpose."""
+
+
+COMPUTED = {
+    "LEDGER_CALL": 5,
+    "SES_CALL": 8,
+    "QUEUE_CALL": 9,
+    "WORKFLOW_CALL": 123,
+    "REPORT_CALL": 47,
+    # Functions and machines.
+    "DEDUP_TIMEOUT": 19,
+    "SEND_TIMEOUT": 27,
+    "RECORD_TIMEOUT": 14,
+    "FEEDBACK_TIMEOUT": 59,
+    "OVERDUE_TIMEOUT": 74,
+    "REPORT_FUNCTION_TIMEOUT": 192,
+    "REPORT_TASK_TIMEOUT": 195,
+    "REPORT_MACHINE_TIMEOUT": timedelta(minutes=44),
+    "MACHINE_TIMEOUT": 116,
+    "WORKFLOW_READ_TIMEOUT": 121,
+    "DISPATCHER_TIMEOUT": 229,
+    # The claim and the queue.
+    "CLAIM_LEASE": 131,
+    "IN_DOUBT_GRACE_MIN": 132,
+    "IN_DOUBT_GRACE_LOCAL_MIN": 30,
+    "QUEUE_VISIBILITY": 1374,
+    "MESSAGE_MAX_BYTES": 261_632,
+}
+"""What the decided figures come to, in seconds but for the bytes: `test_limits.py` says why that is enough."""
+
+
+@pytest.mark.parametrize(("name", "decided"), (DECIDED | COMPUTED).items())
+def test_a_figure_stays(name: str, decided: object) -> None:
+    seconds = decided.total_seconds() if isinstance(decided, timedelta) else decided
+    assert getattr(limits, name) == seconds
+
+
+def test_a_delay_doubles_from_the_first_receive_to_the_longest() -> None:
+    delays = [limits.retry_delay(receives) for receives in range(1, 11)]
+    assert delays == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800]
+    assert {limits.retry_delay(receives) for receives in (11, 18, 200, 10_000)} == {1800}
+    assert all(isinstance(delay, int) for delay in delays)
