@@ -32,6 +32,7 @@ RUN_BY_OTHERS = {
     r"make down && make up": "tests/local/test_stack_lifecycle.py",
     r"BRAND_NAME=Acme make up": "tests/infra/test_brand_settings.py",
     r"make chaos.*|LOCAL_FAULTS=true make up|faults=.*": "tests/local/test_chaos.py",
+    r"make simulation.*": "tests/unit/test_simulation.py",
     r"make preview.*": "tests/browser/test_preview.py",
     r"make \.local/browser\.done": "tests/browser/test_chromium.py",
     r"python -m tests\.browser\.workflow_picture": "tests/browser/test_console.py",
@@ -47,6 +48,7 @@ NOT_RUN = {
     r".*cdk (bootstrap|deploy|import|destroy).*": "likewise",
     r"make costs COUNT=100": "sends a hundred orders to write down what they used",
     r"pre-commit install": "changes the repository's hooks",
+    r"make mutants.*": "takes minutes on a quiet machine; tests/unit/test_mutants.py tests the tool",
     r"python -m tests\.browser\.contact_sheet": "draws all mails; the browser tests look at each of them",
     r"aws sqs start-message-move-task .*": "MiniStack does not move messages",
 }
