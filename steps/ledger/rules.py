@@ -117,7 +117,7 @@ class Update:
     values: Mapping[str, Any]
     add: Mapping[str, frozenset[str]] = field(default_factory=dict)
     remove: tuple[str, ...] = ()
-    set: Mapping[str, Any] = field(default_factory=dict)
+    set: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class TakeOver:
     """The claim is free to take: make `update`. `in_doubt`: SES may have the mail already."""
 
     update: Update
-    in_doubt: bool = False
+    in_doubt: bool
 
 
 Verdict = New | Duplicate | InProgress | TakeOver

@@ -404,7 +404,7 @@ def run(file: str, tests: list[str], arguments: list[str]) -> list[tuple[Mutant,
             os.dup2(stdout, 1)
             os.dup2(stderr, 2)
     if len(run.statuses) != len(mutants):
-        sys.exit(f"{file}: pytest ended with {code!r}, {run.failed} fail on the code as it is.")
+        sys.exit(f"{file}: no end ({code!r}). Tests that fail on the code as it is: {run.failed}")
     return [(mutant, run.statuses[number]) for number, mutant in enumerate(mutants)]
 
 

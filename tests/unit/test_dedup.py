@@ -72,6 +72,13 @@ def _int(value: object) -> object:
     return int(value) if isinstance(value, float) else value
 
 
+def test_an_execution_takes_over_only_what_ended_before_it_began() -> None:
+    MEMORY.put(claimed_record("another", status="FAILED", endedAt=int(LATER) - 1))
+    assert claim() == {"result": "IN_PROGRESS", "retryAfter": limits.RETRY_DELAY_MIN}
+    of_the_version_before: Any = {k: v for k, v in STATE.items() if k != "startedAt"}
+    assert dedup.claim(of_the_version_before, "me", table=TABLE, now=LATER) == NEW
+
+
 def test_how_long_a_mail_in_doubt_waits_is_the_function_s_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -115,3 +115,14 @@ def test_a_delay_doubles_from_the_first_receive_to_the_longest() -> None:
     assert delays == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1800]
     assert {limits.retry_delay(receives) for receives in (11, 18, 200, 10_000)} == {1800}
     assert all(isinstance(delay, int) for delay in delays)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CLAIM_LEASE", "RECORD_TTL", "QUEUE_RETENTION", "PACING_BUDGET", "PACING_IDLE"),
+        *("CLOCK_TOLERANCE", "ACCOUNT_CACHE", "ACCOUNT_RETRY", "ACCOUNT_TURN"),
+    ],
+)
+def test_what_the_table_keeps_is_whole(name: str) -> None:
+    assert isinstance(getattr(limits, name), int), "the SDK refuses a float"

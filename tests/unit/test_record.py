@@ -78,12 +78,12 @@ def record_sent(table: LedgerTable = TABLE) -> Recorded:
     return record.record_sent(RECEIVED, "me", table=table, now=NOW)
 
 
-@pytest.mark.parametrize("table", [TABLE, LosesAnswers(TABLE.name)], ids=["answers", "loses"])
+@pytest.mark.parametrize("kind", [LedgerTable, LosesAnswers])
 def test_an_acceptance_is_recorded_and_counted(
-    table: LedgerTable, capsys: pytest.CaptureFixture[str]
+    kind: type[LedgerTable], capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_called()
-    assert record_sent(table) == {"status": "SENT", "settled": True}
+    assert record_sent(kind(TABLE.name)) == {"status": "SENT", "settled": True}
     (item,) = MEMORY.records()
     assert (item["status"], item["messageId"]) == ("SENT", "m")
     assert counted(capsys) == ["EmailSent"]
@@ -108,6 +108,7 @@ def test_a_receipt_is_proof_over_whatever_is_not_settled(
     assert record_sent(LosesAnswers(TABLE.name) if loses_answers else TABLE)["settled"]
     (item,) = MEMORY.records()
     assert (item["status"], item["messageId"]) == ("SENT", "m")
+    assert item["timestamp"] == rules.iso(NOW)
     assert not item.keys() & {"reason", "reasons"}
     assert counted(capsys) == ["EmailSent"]
 
@@ -171,12 +172,12 @@ def test_giving_up_with_the_receipt_in_hand_records_that_the_mail_is_sent(
 FAILED: State = {**STATE, "error": {"Error": "SendOutcomeUnknown"}}
 
 
-@pytest.mark.parametrize("table", [TABLE, LosesAnswers(TABLE.name)], ids=["answers", "loses"])
+@pytest.mark.parametrize("kind", [LedgerTable, LosesAnswers])
 def test_a_mail_given_up_in_doubt_stays_in_doubt(
-    table: LedgerTable, capsys: pytest.CaptureFixture[str]
+    kind: type[LedgerTable], capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_called()
-    recorded = record.record_failed(FAILED, "me", table=table, now=NOW)
+    recorded = record.record_failed(FAILED, "me", table=kind(TABLE.name), now=NOW)
     assert recorded == {"status": "FAILED", "settled": False}
     (item,) = MEMORY.records()
     assert (item["status"], item["reason"]) == ("FAILED", "SendOutcomeUnknown")
@@ -242,9 +243,12 @@ def test_giving_up_what_has_no_record_is_counted_for_its_dead_letter(
     assert counted(capsys) == ["EmailFailed"]
 
 
-def test_what_ses_refuses_may_be_claimed_anew_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kind", [LedgerTable, LosesAnswers])
+def test_what_ses_refuses_may_be_claimed_anew_at_once(
+    kind: type[LedgerTable], capsys: pytest.CaptureFixture[str]
+) -> None:
     put_called()
-    record.record_rejected(REFUSED, "me", table=TABLE, now=NOW)
+    record.record_rejected(REFUSED, "me", table=kind(TABLE.name), now=NOW)
     (item,) = MEMORY.records()
     assert (item["status"], item["reason"]) == ("REJECTED", "SendRejected")
     verdict = rules.judge(item, owner="mended", started=int(NOW) + 1, now=NOW)
@@ -253,11 +257,11 @@ def test_what_ses_refuses_may_be_claimed_anew_at_once(capsys: pytest.CaptureFixt
     assert counted(capsys) == ["EmailRejected"]
 
 
-@pytest.mark.parametrize("table", [TABLE, LosesAnswers(TABLE.name)], ids=["answers", "loses"])
+@pytest.mark.parametrize("kind", [LedgerTable, LosesAnswers])
 def test_an_invalid_event_is_kept_and_counted_once(
-    table: LedgerTable, capsys: pytest.CaptureFixture[str]
+    kind: type[LedgerTable], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record.record_rejected(INVALID, "me", table=table, now=NOW)
+    record.record_rejected(INVALID, "me", table=kind(TABLE.name), now=NOW)
     (item,) = MEMORY.records()
     assert item["reasons"] == ["eventTimestamp: is too long ago"]
     assert counted(capsys) == ["EmailRejected"]
@@ -353,6 +357,7 @@ def kept(state: State) -> rules.Put:
         ("SENT", RECEIVED, CALLED, [SENT], ("SENT", True)),
         ("SENT", RECEIVED, {}, [SENT, RESTORED], ("SENT", True)),
         ("FAILED", RECEIVED, CALLED, [SENT], ("SENT", True)),
+        ("FAILED", RECEIVED, {}, [SENT, RESTORED], ("SENT", True)),
         (
             "FAILED",
             FAILED,
@@ -425,6 +430,30 @@ def test_the_function_writes_what_the_outcome_says_and_answers_what_the_record_i
 def test_a_second_mail_is_named_in_the_answer_by_what_the_record_is_already() -> None:
     put(status="DELIVERED", messageId="another", resends=1)
     assert record_sent() == {"status": "DELIVERED", "settled": True}
+
+
+def test_a_receipt_of_the_version_before_is_proof_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(status="SENDING", sendingAt=int(NOW))
+    receipt: Any = {k: v for k, v in RECEIVED["receipt"].items() if k != "handoverId"}
+    written: list[rules.Put | rules.Update] = []
+
+    def write(_: LedgerTable, request: rules.Put | rules.Update) -> rules.Record | None:
+        written.append(request)
+        return MEMORY.write(request)
+
+    monkeypatch.setattr(LedgerTable, "write", write)
+    state: State = {**RECEIVED, "receipt": receipt}
+    assert record.record_sent(state, "me", table=TABLE, now=NOW)["settled"]
+    assert written[0].values["handover"] == "", "the name of no call"
+    assert MEMORY.records()[0]["status"] == "SENT"
+
+
+def test_a_second_mail_is_told_from_one_that_ended_undelivered() -> None:
+    bounce = "Bounce|Transient/MailboxFull|2026-11-24T08:00:00.000Z#x"
+    put(status="UNDELIVERED", messageId="another", resends=1, events={bounce})
+    assert record_sent() == {"status": "UNDELIVERED", "settled": True}
+    (item,) = MEMORY.records()
+    assert (item["secondMessageIds"], item["endedAt"]) == ({"m"}, int(NOW))
 
 
 def test_an_acceptance_that_this_step_itself_wrote_is_counted_again(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from itertools import pairwise
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import steps.aws.pace
 from steps.aws.pace import MARGIN, Answer, Inside, Outside, Pace
-from steps.aws.ses import SendingAccount
+from steps.aws.ses import SendingAccount, sending_account
 from steps.contract import errors, limits
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import TABLE, tracking_table
@@ -500,6 +500,25 @@ def test_a_cold_line_is_moved_behind_the_first_mail_and_its_cold_start(
     pace.reserve(10, rate / MARGIN)
     behind = MOMENT + alone + 10_000 // rate
     assert writes == [({"freeFrom": behind}, Outside("freeFrom", MOMENT - 300_000, POSSIBLE), {})]
+
+
+def test_a_line_that_has_just_become_cold_is_cold_for_who_knows_it_already() -> None:
+    clock = Clock()
+    (pace,) = dispatchers(clock, Ses(clock), 1)
+    idle = MOMENT - limits.PACING_IDLE * 1000
+    pace.item.attributes["freeFrom"] = idle
+    pace.account()
+    writes = listen(pace)
+    pace.reserve(10, 10 / MARGIN)
+    assert writes == [({"freeFrom": MOMENT + 2_000}, Outside("freeFrom", idle, POSSIBLE), {})]
+
+
+def test_a_dispatcher_begins_with_the_real_world_and_knows_nothing() -> None:
+    pace = Pace("t")
+    assert (pace.clock, pace.ask, pace.sleep) == (time.time, sending_account, time.sleep)
+    assert (pace._account, pace._ask_from, pace._free_from, pace._clock_ahead) == (None, 0, 0, 0)
+    given = [attribute.name for attribute in fields(Pace) if attribute.init]
+    assert given == ["table", "clock", "ask", "sleep"]
 
 
 @pytest.mark.parametrize("ahead", [0, 120])

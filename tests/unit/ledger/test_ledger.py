@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -631,3 +632,17 @@ def test_what_may_be_taken_over_is_over_by_then(
 ) -> None:
     judged = rules.judge(claimed_record("a", **changes), owner="b", started=started, now=NOW)
     assert isinstance(judged, TakeOver) if verdict is None else judged == verdict
+
+
+def test_an_event_is_known_even_where_its_words_have_a_mark_in_them() -> None:
+    said = event(ses_event("Complaint", complaintFeedbackType="a#b"))
+    assert rules.is_known({"events": {f"{said.identity}#me"}}, said)
+
+
+def test_a_timestamp_is_utc_wherever_it_is_written() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        timestamp = rules.iso(NOW)
+    time.tzset()
+    assert timestamp == TIME

@@ -92,7 +92,7 @@ def test_what_is_no_event_is_an_error(message: str) -> None:
 @pytest.mark.parametrize(
     ("details", "gives_up_at"),
     [
-        ({"expirationTime": "2026-11-24T21:59:58.000Z"}, "2026-11-24T21:59:58+00:00"),
+        ({"expirationTime": "2026-11-24T20:00:00.000Z"}, "2026-11-24T20:00:00+00:00"),
         ({}, "2026-11-24T21:59:58+00:00"),  # fourteen hours after it was sent
     ],
 )
@@ -127,6 +127,12 @@ BY_ACTION = ses_event(
     bounceType="Transient",
     bounceSubType="General",
     bouncedRecipients=[{"emailAddress": "a", "action": "failed"}],
+)
+BY_STATUS = ses_event(
+    "Bounce",
+    bounceType="Transient",
+    bounceSubType="General",
+    bouncedRecipients=[{"emailAddress": "a", "status": "4.2.2"}],
 )
 PERMANENT_WITHOUT_STATUS = ses_event(
     "Bounce",
@@ -191,7 +197,7 @@ PERMANENT_WITHOUT_STATUS = ses_event(
                 "Transient/General",
                 None,
             )
-            for transient in (NOBODY_TOLD, BY_ACTION)
+            for transient in (NOBODY_TOLD, BY_ACTION, BY_STATUS)
         ),
         *(
             (reply, f"Bounce|AutomaticReply|{AT}", "DELIVERED", None, None)
@@ -244,6 +250,8 @@ def test_a_receipt_says_what_a_send_event_does() -> None:
         identity="", message_id="m", notification_id=None, sent_at="then"
     )
     assert receipt.status == "SENT"
+    assert receipt.metric is None
+    assert receipt.gives_up_at is None
 
 
 def test_what_is_between_an_identity_s_type_and_time_are_the_subtypes() -> None:
