@@ -15,7 +15,8 @@ Lambda with Amazon SNS"); MiniStack does that for other event sources, but gives
 its own, where AWS keeps the first one's. And its CloudFormation leaves a function's dead-letter queue out.
 
 Lambda: when one environment dies while it starts, MiniStack kills all others of the function with it, in
-the middle of their work; those that start again meet the same fate.
+the middle of their work; those that start again meet the same fate. And when a function is changed, it kills
+its environments at once; AWS lets each end its invocation, and sends new ones to new environments.
 
 Logs: MiniStack takes what a function has written to be complete when nothing came for 5 ms. On a busy machine
 the rest shows up at the environment's next invocation, or never if it dies before; our metrics are in it.
@@ -28,7 +29,9 @@ import os
 import select
 import sys
 import threading
+import time
 import uuid
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from email.utils import parseaddr
 from importlib.metadata import version
@@ -48,6 +51,7 @@ CHECKS = {
     "retries": "tests/local/test_emulator.py::test_a_retry_has_the_request_id_of_the_first_try",
     "Lambda": "tests/local/test_emulator.py"
     "::test_an_environment_that_dies_at_its_start_takes_no_other_along",
+    "deployments": "tests/local/test_emulator.py::test_a_deployment_lets_what_is_at_work_end_it",
     "logs": "tests/local/test_emulator.py::test_each_invocation_has_its_own_lines",
 }
 """What is mended to the test that fails without it."""
@@ -181,6 +185,40 @@ def _drain_all(worker: Any, **_: float) -> str:
     return str(worker._drain_stderr())
 
 
+def _end_each_after_its_work(environments: Sequence[Any]) -> None:
+    def end(environment: Any) -> None:
+        while environment.in_use:
+            time.sleep(0.05)
+        lambda_runtime.kill_workers([environment])
+
+    for environment in environments:
+        threading.Thread(target=end, args=(environment,), daemon=True).start()
+
+
+_deploying: ContextVar[bool] = ContextVar("deploying", default=False)
+_invalidate_worker = lambda_svc.invalidate_worker
+
+
+def _replace_environments(*function: Any, **qualified: Any) -> Any:
+    """Give new invocations new environments."""
+    if not _deploying.get():
+        return _invalidate_worker(*function, **qualified)
+    names = vars(lambda_runtime) | {"kill_workers": _end_each_after_its_work}
+    code, defaults = _invalidate_worker.__code__, _invalidate_worker.__defaults__
+    return FunctionType(code, names, argdefs=defaults)(*function, **qualified)
+
+
+def _without_killing(update: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*function: Any) -> Any:
+        deploying = _deploying.set(True)
+        try:
+            return update(*function)
+        finally:
+            _deploying.reset(deploying)
+
+    return run
+
+
 _lambda_resource = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
 _create_function = _lambda_resource["create"]
 
@@ -223,6 +261,9 @@ class _AsynchronousLambda:
 cloudwatch._evaluate_alarm = _evaluate_alarm
 sns._lambda_svc = _AsynchronousLambda()
 lambda_svc._execute_function_dispatch = _execute_as_one_request
+lambda_svc.invalidate_worker = _replace_environments
+lambda_svc._update_config = _without_killing(lambda_svc._update_config)
+lambda_svc._update_code = _without_killing(lambda_svc._update_code)
 lambda_runtime.ProvidedWorker.invoke = _invoke_alone
 lambda_runtime.ProvidedWorker.output = None
 lambda_runtime.ProvidedWorker._pump_output = _pump_output

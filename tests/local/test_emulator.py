@@ -10,8 +10,9 @@ import re
 import subprocess
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from infra.local.programs import Plan, aws, plain_env
@@ -104,6 +105,51 @@ def test_an_alarm_minds_its_dimensions(emulator: Plan) -> None:
 
     until(lambda: "INSUFFICIENT_DATA" not in states().values(), what="both to be evaluated")
     assert states() == {"full": "ALARM", "empty": "OK"}
+
+
+def test_a_deployment_lets_what_is_at_work_end_it(emulator: Plan, tmp_path: Path) -> None:
+    functions, iam = (client(name, emulator.settings.aws_url) for name in ("lambda", "iam"))
+    role = iam.create_role(RoleName="deployed", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    source = (
+        "import os, pathlib, time\n"
+        "def handler(event, context):\n"
+        "    pathlib.Path(event['at work']).touch()\n"
+        "    while not pathlib.Path(event['go on']).exists(): time.sleep(0.05)\n"
+        "    return [os.environ.get('VERSION'), os.getpid()]\n"
+    )
+    bootstrap = f'#!/bin/sh\nexec "{emulator.lambda_dir / "bootstrap"}"\n'
+    functions.create_function(
+        FunctionName="deployed",
+        Runtime="provided.al2023",
+        Handler="code.handler",
+        Role=role,
+        Timeout=60,
+        Environment={"Variables": {"VERSION": "1"}},
+        Code={"ZipFile": lambda_asset(source, bootstrap)},
+    )
+
+    def invoke(number: int) -> Any:
+        event = {"at work": str(tmp_path / f"at-work-{number}"), "go on": str(tmp_path / "go-on")}
+        answer = functions.invoke(FunctionName="deployed", Payload=json.dumps(event))
+        return json.load(answer["Payload"])
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(invoke, 1)
+        until((tmp_path / "at-work-1").exists)
+        functions.update_function_configuration(
+            FunctionName="deployed", Environment={"Variables": {"VERSION": "2"}}
+        )
+        second = pool.submit(invoke, 2)
+        until((tmp_path / "at-work-2").exists)
+        functions.update_function_code(
+            FunctionName="deployed", ZipFile=lambda_asset(source + "# 3", bootstrap)
+        )
+        (tmp_path / "go-on").touch()
+        (one, old), (two, new) = first.result(), second.result()
+    assert (one, two) == ("1", "2")
+    until(lambda: not psutil.pid_exists(old) and not psutil.pid_exists(new))
+    assert invoke(3)[0] == "2"
+    functions.delete_function(FunctionName="deployed")
 
 
 def test_an_environment_that_dies_at_its_start_takes_no_other_along(

@@ -471,7 +471,9 @@ def test_faults_depend_on_seed_and_mail_not_on_order(stack: Stack) -> None:
 
 def test_get_account_can_be_throttled(stack: Stack) -> None:
     stack.set(throttle_account=1)
-    assert refused(stack.sesv2.get_account)[:2] == ("TooManyRequestsException", 429)
+    once = client("sesv2", stack.url)  # the other one tries again
+    assert refused(once.get_account)[:2] == ("TooManyRequestsException", 429)
+    once.close()
     stack.set(throttle_account=0)
     assert stack.sesv2.get_account()["SendingEnabled"]
     assert stack.control("stats")["account_throttled"] == 1

@@ -175,7 +175,7 @@ class Run:
     @property
     def deaths(self) -> int:
         """How many workers were killed."""
-        return self.killer.killed.total() + sum(each.killed for each in self.deployments)
+        return self.killer.killed.total()
 
     def stop(self) -> None:
         """End what breaks things."""
@@ -198,6 +198,7 @@ class Run:
             unread=frozenset(facts.unread_events(self.stack)),
             counted=facts.metrics(self.stack),
             deaths=self.deaths,
+            record_deaths=self.killer.killed["record"],
             lost_answers=self.lost_answers or faults.lost_answers(self.plan),
             broken_batches=facts.broken_batches(self.stack),
         )
@@ -261,8 +262,7 @@ class Run:
             _counts({one["service"]: one["faulted"] for one in proxy["by_service"]}),
         )
         yield "late calls", f"{proxy['late']}, of which {proxy['late_done']} were done"
-        broken = ", ".join(f"{each.step} {each.killed}" for each in self.deployments)
-        yield "killed", f"{_counts(self.killer.killed)}; by bad deployments: {broken or 'none'}"
+        yield "killed", _counts(self.killer.killed)
 
 
 def _counts(counts: dict[str, int]) -> str:
