@@ -72,6 +72,8 @@ class Life:
     valid: bool = True
     poisoned: bool = False
     refused: bool = False
+    refused_later: int = 0
+    """How often its record was ended by a copy's rejection while SES still had to refuse the mail."""
     mended: bool = False
     copies: list[Copy] = field(default_factory=list)
     mails: list[Mail] = field(default_factory=list)
