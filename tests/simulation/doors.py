@@ -101,7 +101,7 @@ class Table(TableInMemory):
                 own = new["notificationId"] == life.notification_id
                 if not own or new.get("reason") != INVALID_EVENT:  # Its event is counted instead.
                     life.turns["EmailRejected"] += 1
-                elif before == "SENDING" and life.refused:
+                elif before in ("CLAIMED", "SENDING") and life.refused:
                     life.refused_later += 1
         resent = int(new.get("resends", 0)) - int(old.get("resends", 0))
         if resent and before != "UNDELIVERED":  # Of that one SES itself says that nobody has it.

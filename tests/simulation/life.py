@@ -73,7 +73,7 @@ class Life:
     poisoned: bool = False
     refused: bool = False
     refused_later: int = 0
-    """How often its record was ended by a copy's rejection while SES still had to refuse the mail."""
+    """How often its record was ended by a copy's rejection before SES's refusal of the mail was written."""
     mended: bool = False
     copies: list[Copy] = field(default_factory=list)
     mails: list[Mail] = field(default_factory=list)
