@@ -282,7 +282,11 @@ class Run:
         items = sorted(session.items, key=lambda item: self.seconds[item.nodeid])
         unchanged = Mutant(self.file, "", cst.parse_module(source), cst.Pass(), cst.Pass())
         original = Compiled.of(self.file, source)
+        gc.unfreeze()  # what the file before this one froze, `gc` would not show
         self._imported = Imported.of(self.file)
+        called = {n for n in self.called if n in original.functions and "<locals>" not in n}
+        if missing := called - {f.__code__.co_qualname for f in self._imported.functions}:
+            raise pytest.UsageError(f"called, and yet not found: {missing}")
         gc.freeze()  # so that no process looks at, and so copies, all that was there before it
         for number, codes in ((-1, None), (-2, original.functions)):
             self._start(number, unchanged, codes, items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,13 @@ import pytest, room
 @pytest.mark.parametrize(("guests", "label"), [(2, "free"), (3, "full")])
 def test_a_room_is_full_from_three(guests, label):
     assert room.label(guests) == label
+"""
+DOOR_TESTS = """
+import door
+
+@pytest.mark.parametrize(("hour", "is_open"), [(8, False), (9, True)])
+def test_a_door_is_open_from_nine(hour, is_open):
+    assert door.is_open(hour) == is_open
 """
 LOOSE_TESTS = """\
 import room
@@ -87,6 +95,17 @@ def test_a_run_ends_well_where_the_tests_notice_every_mutant(project: Path) -> N
     assert run.returncode == 0, run.stdout + run.stderr
     assert " 0 survived" in run.stdout
     assert "100.0% noticed" in run.stdout
+
+
+def test_a_run_breaks_each_of_its_files(project: Path) -> None:
+    (project / "door.py").write_text("def is_open(hour):\n    return hour >= 9\n")
+    with (project / "pyproject.toml").open("a") as config:
+        config.write('"door.py" = ["test_room.py"]\n')
+    run = run_mutants(project, TESTS + DOOR_TESTS)
+    assert run.returncode == 0, run.stdout + run.stderr
+    for name in ("room.py", "door.py"):
+        (told,) = re.findall(rf"^{name} .+", run.stdout, re.MULTILINE)
+        assert " 0 survived" in told
 
 
 def test_a_run_ends_badly_and_tells_what_the_tests_let_pass(project: Path) -> None:
