@@ -160,6 +160,7 @@ def iso(now: float) -> str:
 # --- dedup ----------------------------------------------------------------------------------------
 
 _ABSENT = "attribute_not_exists(notificationId) OR #ttl <= :now"
+_OF_THIS_CLAIM = "#owner = :owner AND #status IN (:claimed, :sending)"
 """There is no record, or only an expired one that TTL has not deleted yet."""
 
 
@@ -271,7 +272,7 @@ def sending(
             "sendingAt": int(now),
             "handoverId": handover_id,
         },
-        condition=f"#owner = :owner AND #status IN (:claimed, :sending) AND {follows}",
+        condition=f"{_OF_THIS_CLAIM} AND {follows}",
         values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING}
         | ({"previous": previous} if previous else {}),
     )
@@ -341,9 +342,6 @@ def released(*, notification_id: str, owner: str, now: float) -> Update:
         condition="#owner = :owner AND #status = :claimed",
         values={"owner": owner, "claimed": Status.CLAIMED},
     )
-
-
-_OF_THIS_CLAIM = "#owner = :owner AND #status IN (:claimed, :sending)"
 
 
 def refused_as_it_is(*, notification_id: str, owner: str, reason: str, now: float) -> Update:

@@ -48,6 +48,25 @@ def lambda_asset(source: str, bootstrap: str) -> bytes:
     return archive.getvalue()
 
 
+def create_function(plan: Plan, name: str, source: str, *, bootstrap: str = "", **more: Any) -> str:
+    """Create a Lambda function without permissions, and return its ARN; `more` is for CreateFunction.
+
+    It starts as the deployed ones do, unless it has a `bootstrap` of its own.
+    """
+    iam, functions = (client(service, plan.settings.aws_url) for service in ("iam", "lambda"))
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    bootstrap = bootstrap or (plan.lambda_dir / "bootstrap").read_text()
+    function = functions.create_function(
+        FunctionName=name,
+        Runtime="provided.al2023",
+        Handler="code.handler",
+        Role=role,
+        Code={"ZipFile": lambda_asset(source, bootstrap)},
+        **more,
+    )
+    return str(function["FunctionArn"])
+
+
 @contextmanager
 def started(
     folder: Path, *makers: Callable[[Plan], Program], faults: bool = False

@@ -18,7 +18,7 @@ import pytest
 from infra.local.programs import Plan, aws, plain_env
 from infra.local.running_stack import until
 from infra.local.settings import ROOT, LocalSettings
-from tests.local.emulator import ACCOUNT, REGION, client, lambda_asset, started
+from tests.local.emulator import ACCOUNT, REGION, client, create_function, lambda_asset, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,8 +108,7 @@ def test_an_alarm_minds_its_dimensions(emulator: Plan) -> None:
 
 
 def test_a_deployment_lets_what_is_at_work_end_it(emulator: Plan, tmp_path: Path) -> None:
-    functions, iam = (client(name, emulator.settings.aws_url) for name in ("lambda", "iam"))
-    role = iam.create_role(RoleName="deployed", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    functions = client("lambda", emulator.settings.aws_url)
     source = (
         "import os, pathlib, time\n"
         "def handler(event, context):\n"
@@ -117,16 +116,9 @@ def test_a_deployment_lets_what_is_at_work_end_it(emulator: Plan, tmp_path: Path
         "    while not pathlib.Path(event['go on']).exists(): time.sleep(0.05)\n"
         "    return [os.environ.get('VERSION'), os.getpid()]\n"
     )
-    bootstrap = f'#!/bin/sh\nexec "{emulator.lambda_dir / "bootstrap"}"\n'
-    functions.create_function(
-        FunctionName="deployed",
-        Runtime="provided.al2023",
-        Handler="code.handler",
-        Role=role,
-        Timeout=60,
-        Environment={"Variables": {"VERSION": "1"}},
-        Code={"ZipFile": lambda_asset(source, bootstrap)},
-    )
+    bootstrap = (emulator.lambda_dir / "bootstrap").read_text()
+    environment = {"Variables": {"VERSION": "1"}}
+    create_function(emulator, "deployed", source, Timeout=60, Environment=environment)
 
     def invoke(number: int) -> Any:
         event = {"at work": str(tmp_path / f"at-work-{number}"), "go on": str(tmp_path / "go-on")}
@@ -155,8 +147,7 @@ def test_a_deployment_lets_what_is_at_work_end_it(emulator: Plan, tmp_path: Path
 def test_an_environment_that_dies_at_its_start_takes_no_other_along(
     emulator: Plan, tmp_path: Path
 ) -> None:
-    functions, iam = (client(name, emulator.settings.aws_url) for name in ("lambda", "iam"))
-    role = iam.create_role(RoleName="role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    functions = client("lambda", emulator.settings.aws_url)
     at_work, dying = tmp_path / "at-work", tmp_path / "dying"
     source = (
         "import pathlib, time\n"
@@ -170,14 +161,7 @@ def test_an_environment_that_dies_at_its_start_takes_no_other_along(
         f'#!/bin/sh\nif [ -e "{at_work}" ]; then touch "{dying}"; exit 1; fi\n'
         f'exec "{emulator.lambda_dir / "bootstrap"}"\n'
     )
-    functions.create_function(
-        FunctionName="waits",
-        Runtime="provided.al2023",
-        Handler="code.handler",
-        Role=role,
-        Timeout=60,
-        Code={"ZipFile": lambda_asset(source, bootstrap)},
-    )
+    create_function(emulator, "waits", source, bootstrap=bootstrap, Timeout=60)
 
     def invoke() -> str:
         return str(functions.invoke(FunctionName="waits")["Payload"].read().decode())
@@ -190,24 +174,12 @@ def test_an_environment_that_dies_at_its_start_takes_no_other_along(
 
 
 def test_each_invocation_has_its_own_lines(emulator: Plan) -> None:
-    functions, iam, logs = (
-        client(name, emulator.settings.aws_url) for name in ("lambda", "iam", "logs")
-    )
-    role = iam.create_role(RoleName="teller", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    functions, logs = (client(name, emulator.settings.aws_url) for name in ("lambda", "logs"))
     source = (
         "def handler(event, context):\n"
         "    for line in range(50): print(f'{event} {line} ' + 'x' * 2000, flush=True)\n"
     )
-    functions.create_function(
-        FunctionName="tells",
-        Runtime="provided.al2023",
-        Handler="code.handler",
-        Role=role,
-        Timeout=60,
-        Code={
-            "ZipFile": lambda_asset(source, (emulator.lambda_dir / "bootstrap").read_text()),
-        },
-    )
+    create_function(emulator, "tells", source, Timeout=60)
 
     def invoke(number: int) -> None:
         functions.invoke(FunctionName="tells", Payload=str(number))
@@ -225,25 +197,13 @@ def test_each_invocation_has_its_own_lines(emulator: Plan) -> None:
 
 
 def test_a_retry_has_the_request_id_of_the_first_try(emulator: Plan) -> None:
-    functions, iam, logs, sns = (
-        client(name, emulator.settings.aws_url) for name in ("lambda", "iam", "logs", "sns")
-    )
-    role = iam.create_role(RoleName="failing", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    logs, sns = (client(name, emulator.settings.aws_url) for name in ("logs", "sns"))
     source = (
         "def handler(event, context):\n"
         "    print('request', context.aws_request_id, flush=True)\n"
         "    raise ValueError\n"
     )
-    function = functions.create_function(
-        FunctionName="fails",
-        Runtime="provided.al2023",
-        Handler="code.handler",
-        Role=role,
-        Timeout=20,
-        Code={
-            "ZipFile": lambda_asset(source, (emulator.lambda_dir / "bootstrap").read_text()),
-        },
-    )["FunctionArn"]
+    function = create_function(emulator, "fails", source, Timeout=20)
     logs.create_log_group(logGroupName="/aws/lambda/fails")
     topic = sns.create_topic(Name="failing")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)

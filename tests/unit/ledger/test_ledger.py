@@ -82,46 +82,24 @@ DEDUP = {
     ),
 }
 
+call = partial(rules.sending, notification_id=ID, owner="me", handover_id="call", now=LATER)
+SENDING = {"status": "SENDING", "timestamp": TIME, "sendingAt": MOMENT, "handoverId": "call"}
 SEND_STEP = {
     "the first call": (
-        partial(
-            rules.sending,
-            notification_id=ID,
-            owner="me",
-            handover_id="call",
-            previous=None,
-            now=LATER,
-        ),
+        partial(call, previous=None),
         Update(
             notification_id=ID,
-            set={
-                "status": "SENDING",
-                "timestamp": TIME,
-                "sendingAt": MOMENT,
-                "handoverId": "call",
-            },
+            set=SENDING,
             condition="#owner = :owner AND #status IN (:claimed, :sending)"
             " AND attribute_not_exists(handoverId)",
             values={"owner": "me", "claimed": "CLAIMED", "sending": "SENDING"},
         ),
     ),
     "a later call": (
-        partial(
-            rules.sending,
-            notification_id=ID,
-            owner="me",
-            handover_id="call",
-            previous="before",
-            now=LATER,
-        ),
+        partial(call, previous="before"),
         Update(
             notification_id=ID,
-            set={
-                "status": "SENDING",
-                "timestamp": TIME,
-                "sendingAt": MOMENT,
-                "handoverId": "call",
-            },
+            set=SENDING,
             condition="#owner = :owner AND #status IN (:claimed, :sending)"
             " AND handoverId = :previous",
             values={
