@@ -100,6 +100,8 @@ class RunningExecution:
     state_input: Any
     state: str = "Dedup"
     tries: int = 0
+    unheard: str = ""
+    """The state whose write was made and nobody was told: what comes after it counts it."""
 
 
 @dataclass(repr=False)
@@ -128,6 +130,8 @@ class SlowMotion:
         self.events: list[Event] = []
         self.late: list[rules.Put | rules.Update] = []
         self.counted: Counter[str] = Counter()
+        self.uncounted = 0
+        """How many acceptances nobody counted: the execution ended before Record's next try."""
         self.stale = False
         self.fault: str | None = None
         self.fault_at = ""
@@ -170,10 +174,15 @@ class SlowMotion:
             with self._counting():
                 result = self._steps[execution.state](execution)
         except Died:
+            if fault == "dies after":
+                execution.unheard = execution.state
             self.fail(execution, "Runtime.ExitError")
         except errors.OrderMailError as error:
+            if fault == "answer lost":
+                execution.unheard = execution.state
             self.fail(execution, type(error).__name__)
         else:
+            execution.unheard = ""
             self._go_on(execution, *asl.after(execution.state, execution.state_input, result))
         finally:
             self.fault = None
@@ -317,6 +326,7 @@ class SlowMotion:
 
     def _end(self, execution: RunningExecution, ended: OrderExecution) -> None:
         self.executions.remove(execution)
+        self.uncounted += execution.unheard == "Record"
         message = execution.message
         if message not in self.queue:
             return  # Its dispatcher died.
