@@ -52,7 +52,7 @@ class Plan(BaseModel):
     @classmethod
     def make(cls, settings: LocalSettings) -> Self:
         """Return a new plan, on ports that are free now."""
-        smtp_port, ses_port, cost_port, faults_port = free_ports(4)
+        smtp_port, ses_port, cost_port, faults_port = free_ports(4, besides=settings.ports.values())
         return cls(
             settings=settings,
             smtp_port=smtp_port,

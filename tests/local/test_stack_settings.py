@@ -1,10 +1,13 @@
 """What the local stack is told by environment variables."""
 
+import socket
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from infra.local.loopback import free_ports
+from infra.local import loopback
+from infra.local.loopback import LOOPBACK, answers, free_ports
 from infra.local.programs import Plan
 from infra.local.settings import LocalSettings
 from infra.setting import ConfigError
@@ -88,5 +91,36 @@ def test_differences_name_variables_and_both_values() -> None:
     assert here.differences(here) == []
 
 
-def test_free_ports_are_different() -> None:
-    assert len(set(free_ports(5))) == 5
+def test_ports_of_one_stack_are_different(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seven = free_ports(7)
+    monkeypatch.setattr(loopback, "CHOICE", range(min(seven), min(seven) + 30))
+    for _ in range(50):
+        plan = Plan.make(LocalSettings.on_free_ports(tmp_path, faults=True))
+        chosen = [plan.smtp_port, plan.ses_port, plan.cost_port, plan.faults_port]
+        assert len({*chosen, *plan.settings.ports.values()}) == 7
+
+
+def test_no_connection_is_given_a_chosen_port() -> None:
+    kernel = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(kernel.read_text().split()[0]) if kernel.exists() else 49_152
+    assert max(free_ports(20)) < lowest
+
+
+def test_too_few_ports_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loopback, "CHOICE", range(20_000, 20_002))
+    with pytest.raises(OSError, match="fewer than 3 ports are free"):
+        free_ports(3)
+
+
+def test_a_program_that_speaks_another_protocol_does_not_answer() -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"421 You talk too soon\r\n")
+
+        greeting = Thread(target=greet)
+        greeting.start()
+        assert not answers(f"http://{LOOPBACK}:{server.getsockname()[1]}/")
+        greeting.join()
