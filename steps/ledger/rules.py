@@ -160,8 +160,10 @@ def iso(now: float) -> str:
 # --- dedup ----------------------------------------------------------------------------------------
 
 _ABSENT = "attribute_not_exists(notificationId) OR #ttl <= :now"
-_OF_THIS_CLAIM = "#owner = :owner AND #status IN (:claimed, :sending)"
 """There is no record, or only an expired one that TTL has not deleted yet."""
+
+_OF_THIS_CLAIM = "#owner = :owner AND #status IN (:claimed, :sending)"
+"""The record is this execution's, and nobody knows yet what became of its mail."""
 
 
 def claim(
