@@ -75,6 +75,13 @@ from ministack.services import (
 )
 from ministack.services.cloudformation import provisioners
 
+
+def _where(function: Any, **names: Any) -> Any:
+    """Return a function that is this one, but for what these global names mean in it."""
+    defaults = function.__defaults__
+    return FunctionType(function.__code__, function.__globals__ | names, argdefs=defaults)
+
+
 _pin_request_origin = app.pin_request_origin
 _enforce_ses_v2 = app._enforce_ses_v2
 
@@ -113,14 +120,14 @@ def _enforce_send_email(
     return None
 
 
-_alarm_code = cloudwatch._evaluate_alarm
+_evaluate_alarm_over = cloudwatch._evaluate_alarm
 
 
 def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     """Evaluate an alarm over the metric with its dimensions; MiniStack takes those of all."""
     wanted = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
     metrics = {key: points for key, points in cloudwatch._metrics.items() if key[2] == wanted}
-    FunctionType(_alarm_code.__code__, vars(cloudwatch) | {"_metrics": metrics})(alarm)
+    _where(_evaluate_alarm_over, _metrics=metrics)(alarm)
 
 
 _invoke_worker = lambda_runtime.ProvidedWorker.invoke
@@ -203,9 +210,8 @@ def _replace_environments(*function: Any, **qualified: Any) -> Any:
     """Give new invocations new environments."""
     if not _deploying.get():
         return _invalidate_worker(*function, **qualified)
-    names = vars(lambda_runtime) | {"kill_workers": _end_each_after_its_work}
-    code, defaults = _invalidate_worker.__code__, _invalidate_worker.__defaults__
-    return FunctionType(code, names, argdefs=defaults)(*function, **qualified)
+    replace = _where(_invalidate_worker, kill_workers=_end_each_after_its_work)
+    return replace(*function, **qualified)
 
 
 def _without_killing(update: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -134,20 +135,17 @@ class BadDeployment(threading.Thread):
 
     def __init__(self, stack: RunningStack, step: str) -> None:
         super().__init__(daemon=True)
-        self.step = step
         self._stack = stack
         self._function = stack.name(f"email-{step}")
 
     def run(self) -> None:
         """Break the step, wait, mend it."""
         client = self._stack.client("lambda")
+        deploy = partial(client.update_function_configuration, FunctionName=self._function)
         good = client.get_function_configuration(FunctionName=self._function)["Handler"]
-        self._deploy(client, "steps.not_in_the_bundle.handler")
+        deploy(Handler="steps.not_in_the_bundle.handler")
         threading.Event().wait(BROKEN_FOR)
-        self._deploy(client, good)
-
-    def _deploy(self, client: Any, handler: str) -> None:
-        client.update_function_configuration(FunctionName=self._function, Handler=handler)
+        deploy(Handler=good)
 
 
 class Operator:
