@@ -10,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from steps.contract import limits
-from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.metrics import Metric
 from steps.reports import reputation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from constructs import Construct
 
     from infra.config import Config
 
@@ -64,10 +66,10 @@ def alarms(config: Config) -> list[AlarmSpec]:
     return [
         _rate("bounce", "First: look for what the bounced orders' addresses have in common."),
         _rate("complaint", "First: find out whether someone else sends from this account."),
-        _no_mail_out(),
+        _no_mail_out(config),
         _queue_age(config),
         _dispatcher_errors(config),
-        _given_up(),
+        _given_up(config),
         _rejections(config),
         _dead_letters(
             config,
@@ -113,10 +115,10 @@ def _rate(kind: str, advice: str) -> AlarmSpec:
     )
 
 
-def _no_mail_out() -> AlarmSpec:
+def _no_mail_out(config: Config) -> AlarmSpec:
     return AlarmSpec(
         name="email-no-mail-out",
-        namespace=NAMESPACE,
+        namespace=config.metrics_namespace,
         metric=Metric.SENT,
         statistic="Sum",
         minutes=15,
@@ -174,10 +176,10 @@ def _dispatcher_errors(config: Config) -> AlarmSpec:
     )
 
 
-def _given_up() -> AlarmSpec:
+def _given_up(config: Config) -> AlarmSpec:
     return AlarmSpec(
         name="email-workflow-failures",
-        namespace=NAMESPACE,
+        namespace=config.metrics_namespace,
         metric=Metric.FAILED,
         statistic="Sum",
         minutes=5,
@@ -194,7 +196,7 @@ def _given_up() -> AlarmSpec:
 def _rejections(config: Config) -> AlarmSpec:
     return AlarmSpec(
         name="email-rejections",
-        namespace=NAMESPACE,
+        namespace=config.metrics_namespace,
         metric=Metric.REJECTED,
         statistic="Sum",
         minutes=5,
@@ -215,7 +217,7 @@ def _rejections(config: Config) -> AlarmSpec:
 def _cost_budget(config: Config) -> AlarmSpec:
     return AlarmSpec(
         name="email-cost-budget",
-        namespace=NAMESPACE,
+        namespace=config.metrics_namespace,
         metric=Metric.TOTAL_COST,
         statistic="Maximum",
         minutes=24 * 60,
@@ -242,6 +244,16 @@ def _dead_letters(config: Config, name: str, queue_name: str, description: str) 
         threshold=1,
         missing=_STAYS,
         description=description,
+    )
+
+
+def alarm_arn(scope: Construct, name: str) -> str:
+    """Return the ARN of this account's alarm `name`, which may hold wildcards."""
+    return Stack.of(scope).format_arn(
+        service="cloudwatch",
+        resource="alarm",
+        resource_name=name,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
 
 

@@ -12,6 +12,7 @@ from aws_cdk import App, CliCredentialsStackSynthesizer, Environment, Tags
 
 from infra import nag
 from infra.bundling import AWS_LAMBDA, build_bundle, laptop
+from infra.cdk_cli import check_not_overwritten
 from infra.config import Config
 from infra.monitoring import MonitoringStack
 from infra.notifications import NotificationsStack
@@ -57,6 +58,7 @@ def main() -> None:
     laptop_folder = app.node.try_get_context("laptop")
     target = laptop(Path(laptop_folder) / "bootstrap") if laptop_folder else AWS_LAMBDA
     try:
+        check_not_overwritten()
         config = Config.from_environment(os.environ, local=target.on_laptop)
     except ConfigError as error:
         sys.exit(str(error))

@@ -8,11 +8,22 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from infra import formats
-from infra.setting import ROW, Format, Group, Setting, group, markdown_table, setting
+from infra.setting import (
+    ROW,
+    ConfigError,
+    Format,
+    Group,
+    Setting,
+    group,
+    markdown_table,
+    setting,
+)
 from steps.contract import limits
+from steps.contract.metrics import PRODUCTION, namespace
 from steps.mail.brand import Brand
 
 if TYPE_CHECKING:
@@ -20,6 +31,23 @@ if TYPE_CHECKING:
 
 LOCAL_ACCOUNT, LOCAL_REGION, LOCAL_SENDER = "000000000000", "us-east-1", "orders@example.com"
 LOCAL_BRAND = Brand(name="Example Shop", support_email=LOCAL_SENDER)
+
+DASHBOARDS_HOME = "us-east-1"
+"""The region whose dashboards have the plain names. An account has each name once, in all its regions
+(CloudWatch API Reference, PutDashboard)."""
+
+BRAND_MAX_BYTES = 3_500
+"""All environment variables of a function together have 4 KB (AWS Lambda Developer Guide, "Lambda quotas");
+the rest is for the others, the names and what Lambda counts besides."""
+
+
+class KeyUse(StrEnum):
+    """What a customer-managed key is for: all new data, only data from before, or there is none."""
+
+    TRUE = "true"
+    RETIRING = "retiring"
+    FALSE = "false"
+
 
 BRAND_SETTINGS = {
     "name": Setting(
@@ -97,16 +125,16 @@ class Config:
     )
     account: str = setting(
         "CDK_DEFAULT_ACCOUNT",
-        "the account to deploy to",
+        "the account to deploy to: the CDK CLI sets it",
         formats.ACCOUNT,
-        default_words="from your AWS credentials",
+        default_words="that of your AWS credentials (`AWS_PROFILE`)",
         laptop_default=LOCAL_ACCOUNT,
     )
     region: str = setting(
         "CDK_DEFAULT_REGION",
-        "the region to deploy to",
+        "the region to deploy to: the CDK CLI sets it",
         formats.REGION,
-        default_words="from your AWS credentials",
+        default_words="`AWS_REGION`, else that of `AWS_PROFILE`",
         laptop_default=LOCAL_REGION,
     )
     env: str = setting(
@@ -127,15 +155,22 @@ class Config:
         formats.SWITCH,
         default=False,
     )
-    customer_managed_key: bool = setting(
+    customer_managed_key: KeyUse = setting(
         "CUSTOMER_MANAGED_KEY",
-        "`true` puts a KMS key of your own under table, queues, topics and logs ($1 a month)",
+        "`true` puts a KMS key of your own under table, queues, topics and logs ($1 a month); "
+        "from `true` the way back leads over `retiring`",
+        formats.one_of(KeyUse),
+        default=KeyUse.FALSE,
+    )
+    require_tls: bool = setting(
+        "REQUIRE_TLS",
+        "`true` lets SES deliver over TLS only; a server without it never gets the mail",
         formats.SWITCH,
         default=False,
     )
     log_execution_data: bool = setting(
         "LOG_EXECUTION_DATA",
-        "`true` logs orders and mails in the workflow's log: for tests only",
+        "`true` logs orders and mails in the workflow's log: for tests only, not in `prod`",
         formats.SWITCH,
         default=False,
     )
@@ -163,18 +198,33 @@ class Config:
     @property
     def keeps_data(self) -> bool:
         """Whether `cdk destroy` leaves the tracking table in place."""
-        return self.env == "prod"
+        return self.env == PRODUCTION
+
+    @property
+    def key_alias(self) -> str:
+        """The customer-managed key's name."""
+        return f"alias/{self.name('order-mail')}"
+
+    @property
+    def metrics_namespace(self) -> str:
+        """CloudWatch's namespace of the business metrics: each environment counts for itself."""
+        return namespace(self.env)
 
     def name(self, base: str) -> str:
         """Return a resource's public name: `base`-`env`."""
         return f"{base}-{self.env}"
+
+    def dashboard_name(self, base: str) -> str:
+        """Return a dashboard's name: `base`-`env`, with the region outside of `DASHBOARDS_HOME`."""
+        name = self.name(base)
+        return name if self.region == DASHBOARDS_HOME else f"{name}-{self.region}"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], *, local: bool) -> Self:
         """Read the settings; on the laptop account, region and sender have defaults.
 
         Raises:
-            ConfigError: for the first wrong value.
+            ConfigError: for the first wrong value, or for values that do not go together.
         """
         config = cls.rows().read(environ, local=local)
         brand = replace(
@@ -182,7 +232,21 @@ class Config:
             name=config.brand.name or config.domain,
             support_email=config.brand.support_email or config.sender,
         )
-        return replace(config, brand=brand)
+        config = replace(config, brand=brand)
+        config._check()
+        return config
+
+    def _check(self) -> None:
+        if self.log_execution_data and self.keeps_data:
+            raise ConfigError(
+                "LOG_EXECUTION_DATA is true and ENVIRONMENT_SUFFIX is prod: customers' data must not be "
+                "logged there; look at an order in another environment"
+            )
+        if (size := len(self.brand.to_json())) > BRAND_MAX_BYTES:
+            raise ConfigError(
+                f"the settings of the brand (BRAND_*, SUPPORT_EMAIL, LIST_UNSUBSCRIBE_URL) have {size} "
+                f"bytes together: they take {BRAND_MAX_BYTES}; shorten links, most of all BRAND_LINKS"
+            )
 
     @classmethod
     def rows(cls) -> Group[Self]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infra.alarms import LAMBDA, SES, SQS, STATES, alarms
+from infra.alarms import LAMBDA, SES, SQS, STATES, alarm_arn, alarms
+from infra.machine import machine_arn
 from statemachines.order_workflow import Steps
-from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.metrics import Metric
 from steps.reports import reputation
 
 if TYPE_CHECKING:
@@ -46,29 +47,29 @@ WHOLE, HALF, THIRD = 24, 12, 8
 
 
 def notifications(scope: Construct, config: Config) -> cloudwatch.Dashboard:
-    """Make `email-notifications-{env}`."""
+    """Make `email-notifications-{env}`, or `email-notifications-{env}-{region}`."""
     return cloudwatch.Dashboard(
         scope,
         "notifications",
-        dashboard_name=config.name("email-notifications"),
+        dashboard_name=config.dashboard_name("email-notifications"),
         default_interval=DAY,
         widgets=[
             _is_anything_wrong(scope, config),
-            _do_mails_arrive(),
-            _do_too_many_bounce_or_complain(),
+            _do_mails_arrive(config),
+            _do_too_many_bounce_or_complain(config),
             _what_was_not_sent(config),
-            _does_the_workflow_fail(config),
+            _does_the_workflow_fail(scope, config),
             _are_functions_slow(config),
         ],
     )
 
 
 def costs(scope: Construct, config: Config) -> cloudwatch.Dashboard:
-    """Make `email-costs-{env}`."""
+    """Make `email-costs-{env}`, or `email-costs-{env}-{region}`."""
     return cloudwatch.Dashboard(
         scope,
         "costs",
-        dashboard_name=config.name("email-costs"),
+        dashboard_name=config.dashboard_name("email-costs"),
         default_interval=Duration.days(35),
         widgets=[
             [
@@ -80,7 +81,13 @@ def costs(scope: Construct, config: Config) -> cloudwatch.Dashboard:
             ],
             _are_we_within_the_budget(config),
             _what_costs_most_and_where_will_it_end(config),
-            [_graph("Mails sent a day", [_own_metric(Metric.SENT).with_(period=DAY)], width=WHOLE)],
+            [
+                _graph(
+                    "Mails sent a day",
+                    [_own_metric(config, Metric.SENT).with_(period=DAY)],
+                    width=WHOLE,
+                )
+            ],
         ],
     )
 
@@ -89,7 +96,6 @@ def costs(scope: Construct, config: Config) -> cloudwatch.Dashboard:
 
 
 def _is_anything_wrong(scope: Construct, config: Config) -> list[cloudwatch.IWidget]:
-    arn = f"arn:aws:cloudwatch:{config.region}:{config.account}:alarm:"
     return [
         cloudwatch.TextWidget(markdown=NOTIFICATIONS_HELP, width=HALF, height=4),
         cloudwatch.AlarmStatusWidget(
@@ -98,7 +104,7 @@ def _is_anything_wrong(scope: Construct, config: Config) -> list[cloudwatch.IWid
             height=4,
             alarms=[
                 cloudwatch.Alarm.from_alarm_arn(
-                    scope, alarm.name, f"{arn}{config.name(alarm.name)}"
+                    scope, alarm.name, alarm_arn(scope, config.name(alarm.name))
                 )
                 for alarm in alarms(config)
             ],
@@ -106,8 +112,8 @@ def _is_anything_wrong(scope: Construct, config: Config) -> list[cloudwatch.IWid
     ]
 
 
-def _do_mails_arrive() -> list[cloudwatch.IWidget]:
-    sent, delivered = _own_metric(Metric.SENT), _own_metric(Metric.DELIVERED)
+def _do_mails_arrive(config: Config) -> list[cloudwatch.IWidget]:
+    sent, delivered = _own_metric(config, Metric.SENT), _own_metric(config, Metric.DELIVERED)
     rate = cloudwatch.MathExpression(
         expression="100 * delivered / sent",
         using_metrics={"delivered": delivered, "sent": sent},
@@ -120,19 +126,19 @@ def _do_mails_arrive() -> list[cloudwatch.IWidget]:
     ]
 
 
-def _do_too_many_bounce_or_complain() -> list[cloudwatch.IWidget]:
+def _do_too_many_bounce_or_complain(config: Config) -> list[cloudwatch.IWidget]:
     return [
-        _rate("bounce", _own_metric(Metric.BOUNCED)),
-        _rate("complaint", _own_metric(Metric.COMPLAINT)),
+        _rate(config, "bounce", _own_metric(config, Metric.BOUNCED)),
+        _rate(config, "complaint", _own_metric(config, Metric.COMPLAINT)),
     ]
 
 
-def _rate(kind: str, events: cloudwatch.Metric) -> cloudwatch.GraphWidget:
+def _rate(config: Config, kind: str, events: cloudwatch.Metric) -> cloudwatch.GraphWidget:
     """Draw our own rate and SES's, and the thresholds that SES judges the account by."""
     warn, critical = (100 * threshold for threshold in reputation.THRESHOLDS[kind])
     own = cloudwatch.MathExpression(
         expression="100 * events / sent",
-        using_metrics={"events": events, "sent": _own_metric(Metric.SENT)},
+        using_metrics={"events": events, "sent": _own_metric(config, Metric.SENT)},
         label=f"{kind} rate, an hour",
         period=HOUR,
     )
@@ -159,7 +165,7 @@ def _what_was_not_sent(config: Config) -> list[cloudwatch.IWidget]:
     return [
         _graph(
             "What was not sent, or not for sure?",
-            [_own_metric(name) for name in not_sent],
+            [_own_metric(config, name) for name in not_sent],
             width=THIRD,
         ),
         _graph(
@@ -182,9 +188,8 @@ def _what_was_not_sent(config: Config) -> list[cloudwatch.IWidget]:
     ]
 
 
-def _does_the_workflow_fail(config: Config) -> list[cloudwatch.IWidget]:
-    workflow = config.name("email-order-workflow")
-    arn = f"arn:aws:states:{config.region}:{config.account}:stateMachine:{workflow}"
+def _does_the_workflow_fail(scope: Construct, config: Config) -> list[cloudwatch.IWidget]:
+    arn = machine_arn(scope, config.name("email-order-workflow"))
 
     def executions(name: str, label: str, statistic: str = "Sum") -> cloudwatch.Metric:
         return _metric(STATES, name, statistic, label, StateMachineArn=arn)
@@ -225,8 +230,12 @@ def _per_function(config: Config, title: str, name: str, statistic: str) -> clou
 
 
 def _are_we_within_the_budget(config: Config) -> list[cloudwatch.IWidget]:
-    total = _metric(NAMESPACE, Metric.TOTAL_COST, "Maximum", "total").with_(period=DAY)
-    per_mail = _metric(NAMESPACE, Metric.COST_PER_EMAIL, "Maximum", "per mail").with_(period=DAY)
+    total = _metric(config.metrics_namespace, Metric.TOTAL_COST, "Maximum", "total").with_(
+        period=DAY
+    )
+    per_mail = _metric(
+        config.metrics_namespace, Metric.COST_PER_EMAIL, "Maximum", "per mail"
+    ).with_(period=DAY)
     return [
         _graph(
             "Are we within the budget? (USD, month to date)",
@@ -272,8 +281,8 @@ def _what_costs_most_and_where_will_it_end(config: Config) -> list[cloudwatch.IW
 # --- what the rows are made of --------------------------------------------------------------------
 
 
-def _own_metric(name: Metric) -> cloudwatch.Metric:
-    return _metric(NAMESPACE, name, "Sum", name.removeprefix("Email").lower())
+def _own_metric(config: Config, name: Metric) -> cloudwatch.Metric:
+    return _metric(config.metrics_namespace, name, "Sum", name.removeprefix("Email").lower())
 
 
 def _metric(

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from enum import StrEnum
+from typing import TypeVar
 from urllib.parse import urlsplit
 
+import boto3
+from botocore.exceptions import UnknownRegionError
 from email_validator import validate_email
 
 from infra.setting import Format
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+PARTITION = "aws"
+"""Links into the console, Cost Explorer and prices are this partition's: China and GovCloud have others."""
 
 LINKS_MAX = 6
 """A footer, not a site map; and all of a Lambda's environment is at most 4 KB."""
@@ -47,6 +56,16 @@ def whole_number(least: int, most: int, words: str = "a whole number") -> Format
     return Format(f"{words} from {least} to {most}", parse)
 
 
+def one_of(values: type[Choice]) -> Format[Choice]:
+    """Return the format of one of an enumeration's values, in small letters."""
+    *others, last = values
+
+    def parse(text: str) -> Choice:
+        return values(text.lower())
+
+    return Format(f"{', '.join(others)} or {last}", parse)
+
+
 def _switch(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise ValueError(text)
@@ -58,6 +77,16 @@ def _usd(text: str) -> Decimal:
     if not (amount.is_finite() and amount > 0):
         raise ValueError(text)
     return amount
+
+
+def _region(text: str) -> str:
+    try:
+        partition = boto3.Session().get_partition_for_region(text)
+    except UnknownRegionError:
+        raise ValueError(text) from None
+    if partition != PARTITION:
+        raise ValueError(text)
+    return text
 
 
 def _address(text: str) -> str:
@@ -97,7 +126,10 @@ SWITCH = Format("true or false", _switch)
 USD_A_MONTH = Format("US dollars a month, such as 100", _usd)
 
 ACCOUNT = matching(r"\d{12}", "the 12 digits of an AWS account")
-REGION = matching(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as us-east-1")
+REGION = Format(
+    "an AWS region such as us-east-1, in neither China nor GovCloud nor another partition of its own",
+    _region,
+)
 ENVIRONMENT = matching(
     r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", "1 to 20 of a-z, 0-9 and -, such as dev or prod"
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
+from aws_lambda_powertools.shared.constants import METRICS_NAMESPACE_ENV
 
 from infra.nag import acknowledge
 
@@ -67,7 +68,10 @@ class Functions:
             timeout=Duration.seconds(timeout),
             memory_size=MEMORY,
             tracing=lambda_.Tracing.ACTIVE,
-            environment=environment,
+            environment={
+                METRICS_NAMESPACE_ENV: self.config.metrics_namespace,
+                **(environment or {}),
+            },
             environment_encryption=self.key,
             dead_letter_queue=dead_letters,
         )
@@ -88,7 +92,12 @@ class Functions:
 
     def _role(self, base: str, log_group: logs.LogGroup) -> iam.Role:
         role = iam.Role(
-            self.scope, f"{base}-role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")
+            self.scope,
+            f"{base}-role",
+            assumed_by=iam.ServicePrincipal(
+                "lambda.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self.scope).account}},
+            ),
         )
         log_group.grant_write(role)
         acknowledge(

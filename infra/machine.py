@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
@@ -33,6 +34,7 @@ def machine(
 ) -> sfn.StateMachine:
     """Make the machine `base`-`env`, which calls `functions`; `timeout` is in seconds."""
     name = config.name(base)
+    role = _role(scope, base, name)
     state_machine = sfn.StateMachine(
         scope,
         base,
@@ -40,6 +42,7 @@ def machine(
         state_machine_type=type_,
         definition_body=sfn.DefinitionBody.from_chainable(chain),
         timeout=Duration.seconds(timeout),
+        role=role,
         tracing_enabled=True,
         logs=sfn.LogOptions(
             destination=logs.LogGroup(
@@ -54,15 +57,34 @@ def machine(
             include_execution_data=config.log_execution_data,
         ),
     )
-    _acknowledge_role(state_machine, functions)
+    acknowledge_versions(role, *functions)
     return state_machine
 
 
-def _acknowledge_role(
-    state_machine: sfn.StateMachine, functions: Iterable[lambda_.IFunction]
-) -> None:
+def machine_arn(scope: Construct, name: str) -> str:
+    """Return the ARN of this account's state machine `name`."""
+    return Stack.of(scope).format_arn(
+        service="states",
+        resource="stateMachine",
+        resource_name=name,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
+def _role(scope: Construct, base: str, name: str) -> iam.Role:
+    role = iam.Role(
+        scope,
+        f"{base}-role",
+        assumed_by=iam.ServicePrincipal(
+            "states.amazonaws.com",
+            conditions={
+                "StringEquals": {"aws:SourceAccount": Stack.of(scope).account},
+                "ArnEquals": {"aws:SourceArn": machine_arn(scope, name)},
+            },
+        ),
+    )
     acknowledge(
-        state_machine.role,
+        role,
         {"AwsSolutions-IAM5[Resource::*]": "Log delivery and X-Ray actions take no resource."},
     )
-    acknowledge_versions(state_machine.role, *functions)
+    return role

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
-from aws_cdk import ArnFormat, CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
@@ -15,7 +15,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_stepfunctions as sfn
 
-from infra.alarms import alarms, metric
+from infra.alarms import alarm_arn, alarms, metric
 from infra.function import Functions
 from infra.machine import machine
 from infra.nag import acknowledge
@@ -87,6 +87,8 @@ class MonitoringStack(Stack):
             settings=CostSettings(
                 reports_table=self._reports.table_name,
                 system=self._config.name("order-mail"),
+                region=self._config.region,
+                metrics_namespace=self._config.metrics_namespace,
                 budget=self._config.cost_budget,
                 dashboard_url=self._dashboard_url("email-costs"),
             ),
@@ -110,6 +112,7 @@ class MonitoringStack(Stack):
             settings=BounceRateSettings(
                 reports_table=self._reports.table_name,
                 configuration_set=self._configuration_set,
+                metrics_namespace=self._config.metrics_namespace,
                 auto_pause=self._config.auto_pause_sending,
                 dashboard_url=self._dashboard_url("email-notifications"),
             ),
@@ -135,7 +138,7 @@ class MonitoringStack(Stack):
         region = self._config.region
         return (
             f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
-            f"#dashboards/dashboard/{self._config.name(dashboard)}"
+            f"#dashboards/dashboard/{self._config.dashboard_name(dashboard)}"
         )
 
     def _alerts_topic(self) -> sns.Topic:
@@ -172,7 +175,7 @@ class MonitoringStack(Stack):
                 resources=[self.alerts.topic_arn],
                 conditions={
                     "StringEquals": {"aws:SourceAccount": self.account},
-                    "ArnLike": {"aws:SourceArn": self._alarm_arn(self._config.name("email-*"))},
+                    "ArnLike": {"aws:SourceArn": alarm_arn(self, self._config.name("email-*"))},
                 },
             )
         )
@@ -188,14 +191,6 @@ class MonitoringStack(Stack):
                     "Bool": {"aws:PrincipalIsAWSService": "false"},
                 },
             )
-        )
-
-    def _alarm_arn(self, name: str) -> str:
-        return self.format_arn(
-            service="cloudwatch",
-            resource="alarm",
-            resource_name=name,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
 
     def _reporting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -18,6 +18,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 
+from infra.config import KeyUse
 from infra.function import Functions
 from infra.machine import machine
 from infra.nag import acknowledge, acknowledge_versions
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from steps.contract.settings import FunctionSettings
 
 
+TRACKING = "email-delivery-tracking"
+
+
 class NotificationsStack(Stack):
     """Topic, queue, dispatcher, order workflow, tracking table; and who may do what to which."""
 
@@ -64,7 +68,8 @@ class NotificationsStack(Stack):
         self._config = config
         self._key = ses.key
 
-        self.table = self._tracking_table()
+        # By its name: those who use it are made before it is.
+        self.table = dynamodb.TableV2.from_table_name(self, "tracking-name", config.name(TRACKING))
         self.dead_letters = self._queue("email-order-dlq")
         self.queue = self._queue("email-order-queue", self.dead_letters)
         self.internal_dead_letters = self._queue("email-internal-dlq")
@@ -83,8 +88,9 @@ class NotificationsStack(Stack):
             key=ses.key,
         )
         self.dispatcher = self._dispatcher(functions)
-        self.feedback = self._feedback(functions, ses)
-        self._overdue(functions)
+        tracking = self._tracking_table()
+        for function in (self._feedback(functions, ses), self._overdue(functions)):
+            function.node.add_dependency(tracking)
 
         CfnOutput(self, "OrderEventsTopic", value=self.orders.topic_arn)
         CfnOutput(self, "TrackingTable", value=self.table.table_name)
@@ -139,6 +145,8 @@ class NotificationsStack(Stack):
             ).to_env(),
         )
         self._grant_dispatching(dispatcher)
+        if self._config.customer_managed_key is KeyUse.RETIRING:
+            self._grant_retired_key(dispatcher)
         self.workflow.grant_start_sync_execution(dispatcher)
         self.dead_letters.grant(dispatcher, "sqs:SendMessage")
         dispatcher.add_event_source(
@@ -160,17 +168,22 @@ class NotificationsStack(Stack):
         return dispatcher
 
     def _tracking_table(self) -> dynamodb.TableV2:
+        """Make the table, after all that the stack holds by now.
+
+        A first deployment that fails is rolled back, and a protected table could not be. So whatever may
+        fail comes before it, but for those who ask its indexes.
+        """
+        before = self.node.children
         tracking = table(
             self,
             "tracking",
-            "email-delivery-tracking",
+            TRACKING,
             config=self._config,
             key=self._key,
             partition_key="notificationId",
-            removal_policy=RemovalPolicy.RETAIN
-            if self._config.keeps_data
-            else RemovalPolicy.DESTROY,
+            keep=self._config.keeps_data,
         )
+        tracking.node.add_dependency(*before)
         # Each projected attribute that changes costs a write to the index, so only what is asked for.
         tracking.add_global_secondary_index(
             index_name="OrderIdIndex",
@@ -270,6 +283,23 @@ class NotificationsStack(Stack):
             iam.PolicyStatement(actions=["ses:GetAccount"], resources=["*"])
         )
 
+    def _grant_retired_key(self, dispatcher: lambda_.IFunction) -> None:
+        """Let the dispatcher read messages from before; by the key's alias, since nothing imports it."""
+        keys = self.format_arn(service="kms", resource="key", resource_name="*")
+        dispatcher.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["kms:Decrypt"],
+                resources=[keys],
+                conditions={
+                    "ForAnyValue:StringEquals": {"kms:ResourceAliases": self._config.key_alias}
+                },
+            )
+        )
+        acknowledge(
+            dispatcher.role or dispatcher,
+            {f"AwsSolutions-IAM5[Resource::{keys}]": "Its alias, the condition, names the key."},
+        )
+
     def _feedback(self, functions: Functions, ses: SesStack) -> lambda_.Function:
         feedback = functions.make(
             "email-feedback",
@@ -285,7 +315,7 @@ class NotificationsStack(Stack):
         )
         return feedback
 
-    def _overdue(self, functions: Functions) -> None:
+    def _overdue(self, functions: Functions) -> lambda_.Function:
         """Make the function that writes off delayed mails, and run it every hour."""
         base = "email-overdue"
         overdue = functions.make(
@@ -306,3 +336,4 @@ class NotificationsStack(Stack):
             partial(targets.LambdaInvoke, overdue),
         )
         acknowledge_versions(role, overdue)
+        return overdue

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sns as sns
 
+from infra.config import KeyUse
 from infra.nag import acknowledge
+from infra.stack import removal_policy
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -30,14 +32,22 @@ class SesStack(Stack):
         self, scope: Construct, id_: str, *, config: Config, **options: Unpack[StackOptions]
     ) -> None:
         super().__init__(scope, id_, **options)
-        self.key = _customer_managed_key(self) if config.customer_managed_key else None
+        key = None
+        if config.customer_managed_key is not KeyUse.FALSE:
+            key = _customer_managed_key(self, config)
+        self.key = key if config.customer_managed_key is KeyUse.TRUE else None
+        if key and not self.key:
+            # The stacks that still import it are deployed after this one.
+            self.export_value(key.key_arn)
 
         self.events = self._events_topic(config)
         self.configuration_set = ses.ConfigurationSet(
             self,
             "configuration-set",
             configuration_set_name=config.name("email-notifications"),
-            tls_policy=ses.ConfigurationSetTlsPolicy.REQUIRE,
+            tls_policy=ses.ConfigurationSetTlsPolicy.REQUIRE
+            if config.require_tls
+            else ses.ConfigurationSetTlsPolicy.OPTIONAL,
             reputation_metrics=True,
             suppression_reasons=ses.SuppressionReasons.BOUNCES_AND_COMPLAINTS,
         )
@@ -72,15 +82,36 @@ class SesStack(Stack):
         return topic
 
 
-def _customer_managed_key(scope: Construct) -> kms.Key:
+def _customer_managed_key(scope: Construct, config: Config) -> kms.Key:
+    """Make the key. It shares the fate of the table under it, which nobody could read without it."""
+    stack = Stack.of(scope)
     key = kms.Key(
         scope,
         "key",
+        alias=config.key_alias,
         description="Order mails: table, queues, topics, logs",
         enable_key_rotation=True,
-        removal_policy=RemovalPolicy.DESTROY,
-        pending_window=Duration.days(7),
+        removal_policy=removal_policy(keep=config.keeps_data),
+        pending_window=Duration.days(30),
     )
-    for service in ("sns", "ses", "cloudwatch", f"logs.{Stack.of(scope).region}"):
-        key.grant_encrypt_decrypt(iam.ServicePrincipal(f"{service}.amazonaws.com"))
+    for service in ("sns", "ses", "cloudwatch"):
+        key.grant_encrypt_decrypt(
+            iam.ServicePrincipal(
+                f"{service}.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+            )
+        )
+    # CloudWatch Logs names the log group instead of a source.
+    groups = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name="*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    key.grant_encrypt_decrypt(
+        iam.ServicePrincipal(
+            f"logs.{stack.region}.amazonaws.com",
+            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+        )
+    )
     return key

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 
 from infra.nag import acknowledge
+from infra.stack import removal_policy
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -27,9 +27,12 @@ def table(
     key: kms.IKey | None,
     partition_key: str,
     sort_key: str | None = None,
-    removal_policy: RemovalPolicy = RemovalPolicy.DESTROY,
+    keep: bool = False,
 ) -> dynamodb.TableV2:
-    """Make the on-demand table `base`-`env`, whose items expire at their attribute `ttl`."""
+    """Make the on-demand table `base`-`env`, whose items expire at their attribute `ttl`.
+
+    One that is to `keep` outlives its stack, and nobody can delete it while its protection is on.
+    """
     return dynamodb.TableV2(
         scope,
         id_,
@@ -44,7 +47,8 @@ def table(
             point_in_time_recovery_enabled=True
         ),
         time_to_live_attribute="ttl",
-        removal_policy=removal_policy,
+        deletion_protection=keep,
+        removal_policy=removal_policy(keep=keep),
     )
 
 
@@ -60,7 +64,7 @@ def number(name: str) -> dynamodb.Attribute:
 
 def grant_table(
     function: lambda_.IFunction,
-    of: dynamodb.TableV2,
+    of: dynamodb.ITable,
     *actions: str,
     key: kms.IKey | None,
     conditions: dict[str, Any] | None = None,

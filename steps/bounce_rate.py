@@ -11,7 +11,7 @@ from steps.aws import sources
 from steps.aws.sources import ReportsTable
 from steps.contract import limits
 from steps.contract.handler import lambda_handler, logger
-from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.metrics import Metric
 from steps.contract.report_tasks import Previous, ReputationSource
 from steps.contract.settings import FunctionSettings
 from steps.reports import reputation
@@ -37,14 +37,15 @@ class BounceRateSettings(FunctionSettings):
 
     reports_table: str
     configuration_set: str
+    metrics_namespace: str
     auto_pause: bool
     dashboard_url: str
 
 
-def mails(now: datetime) -> reputation.Windows:
+def mails(now: datetime, *, namespace: str) -> reputation.Windows:
     """Sum up what our metrics counted in each span."""
     values = sources.metric_values(
-        [(NAMESPACE, name, "Sum") for name in (Metric.SENT, Metric.BOUNCED, Metric.COMPLAINT)],
+        [(namespace, name, "Sum") for name in (Metric.SENT, Metric.BOUNCED, Metric.COMPLAINT)],
         now - max(SPANS.values()),
         now,
         period=PERIOD,
@@ -106,7 +107,7 @@ def tasks(settings: BounceRateSettings) -> ReportTasks[reputation.Inputs, reputa
     table = ReportsTable(settings.reports_table)
     return ReportTasks(
         sources={
-            ReputationSource.MAILS: mails,
+            ReputationSource.MAILS: functools.partial(mails, namespace=settings.metrics_namespace),
             ReputationSource.ACCOUNT: account,
             ReputationSource.PREVIOUS: lambda _now: Previous(report=table.last(KIND)),
         },

@@ -14,7 +14,7 @@ from steps.aws import sources
 from steps.aws.sources import ReportsTable
 from steps.contract import limits
 from steps.contract.handler import lambda_handler, logger, metrics
-from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.metrics import Metric
 from steps.contract.report_tasks import CostSource, Previous
 from steps.contract.settings import FunctionSettings
 from steps.reports import cost
@@ -30,10 +30,15 @@ KIND = "cost"
 
 @dataclass(frozen=True, kw_only=True)
 class CostSettings(FunctionSettings):
-    """Where reports are kept; the cost-allocation tag's value; the budget in USD a month; where to look."""
+    """Whose costs: the cost-allocation tag's value, region and metrics; and what the report needs.
+
+    `budget` is in USD a month.
+    """
 
     reports_table: str
     system: str
+    region: str
+    metrics_namespace: str
     budget: Decimal
     dashboard_url: str
 
@@ -44,16 +49,18 @@ def first_day(now: datetime) -> datetime:
     return datetime.combine(last.replace(day=1), time(), UTC)
 
 
-def costs(now: datetime, *, system: str) -> cost.Costs:
+def costs(now: datetime, *, system: str, region: str) -> cost.Costs:
     """Ask Cost Explorer for this month and the last, complete days only."""
-    results = sources.cost_and_usage(first_day(now).date(), now.date(), system=system)
+    results = sources.cost_and_usage(
+        first_day(now).date(), now.date(), system=system, region=region
+    )
     return cost.from_cost_explorer(results, system)
 
 
-def mails(now: datetime) -> cost.MailsSent:
+def mails(now: datetime, *, namespace: str) -> cost.MailsSent:
     """Ask our own counter for the mails sent on each day of this month and the last."""
     (days,) = sources.metric_values(
-        [(NAMESPACE, Metric.SENT, "Sum")], first_day(now), now, period=limits.DAY
+        [(namespace, Metric.SENT, "Sum")], first_day(now), now, period=limits.DAY
     )
     return {"days": {at.astimezone(UTC).date().isoformat(): int(sent) for at, sent in days.items()}}
 
@@ -92,8 +99,10 @@ def tasks(settings: CostSettings) -> ReportTasks[cost.Inputs, cost.Report]:
     table = ReportsTable(settings.reports_table)
     return ReportTasks(
         sources={
-            CostSource.COSTS: functools.partial(costs, system=settings.system),
-            CostSource.MAILS: mails,
+            CostSource.COSTS: functools.partial(
+                costs, system=settings.system, region=settings.region
+            ),
+            CostSource.MAILS: functools.partial(mails, namespace=settings.metrics_namespace),
             CostSource.ACCOUNT: plan,
             CostSource.PREVIOUS: lambda _now: Previous(report=table.last(KIND)),
         },

@@ -26,7 +26,7 @@ from infra.local.programs import Plan
 from infra.local.running_stack import Json, RunningStack
 from infra.local.settings import LocalSettings
 from statemachines.order_workflow import Steps
-from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.metrics import Metric
 from steps.reports import list_prices
 
 VOLUMES = {"60,000 a month": 60_000, "1,000,000 a day": 30_000_000, "10,000,000 a day": 300_000_000}
@@ -68,7 +68,7 @@ def measure(stack: RunningStack, mails: int) -> dict[str, str]:
     while delivered < mails and delivered != before:
         time.sleep(SETTLED)
         before = delivered
-        delivered = stack.metric_sum(NAMESPACE, Metric.DELIVERED, since, datetime.now(UTC))
+        delivered = stack.counted(Metric.DELIVERED, since, datetime.now(UTC))
     # What was counted is divided by the mails that it was for.
     used = {k: Decimal(repr(v / delivered)) for k, v in count(stack, since).items()}
     used["snsPublishes"] += 1

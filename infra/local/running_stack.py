@@ -11,12 +11,14 @@ import boto3
 from botocore.config import Config
 
 from infra.local.loopback import fetch
+from steps.contract.metrics import namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from infra.local.programs import Plan
+    from steps.contract.metrics import Metric
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -195,6 +197,11 @@ class RunningStack:
         """Return the ids of the messages of which a dispatcher has said that they are tried later."""
         lines = map(json.loads, self.log_lines("email-processor", filterPattern="later"))
         return {line["message_id"] for line in lines if line["message"] == "later"}
+
+    def counted(self, metric: Metric, since: datetime, until: datetime) -> float:
+        """Sum up one of our own metrics."""
+        environment = self.settings.environment_suffix
+        return self.metric_sum(namespace(environment), metric, since, until)
 
     def metric_sum(
         self, namespace: str, name: str, since: datetime, until: datetime, **dimensions: str

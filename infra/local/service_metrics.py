@@ -10,7 +10,7 @@ import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.metrics import Metric
 
 if TYPE_CHECKING:
     from infra.local.running_stack import RunningStack
@@ -63,7 +63,7 @@ class ServiceMetrics:
 
     def _reputation(self, now: datetime) -> None:
         def total(metric: Metric) -> float:
-            return self._stack.metric_sum(NAMESPACE, metric, self._start, now)
+            return self._stack.counted(metric, self._start, now)
 
         if sent := total(Metric.SENT):
             for rate, events in (

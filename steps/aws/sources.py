@@ -67,20 +67,32 @@ def _asking(source: str) -> AbstractContextManager[None]:
     return translated(source, SourceUnavailable)
 
 
-def cost_and_usage(start: date, end: date, *, system: str) -> list[ResultByTimeTypeDef]:
+def cost_and_usage(
+    start: date, end: date, *, system: str, region: str
+) -> list[ResultByTimeTypeDef]:
     """Return `ResultsByTime`, daily, from `start` to before `end`, by service and tag `app`.
 
-    Asked for is what carries the tag `app` = `system`, and SES with or without it. One request of
-    USD 0.01 where the answer fits a page, as two months of a dozen services do.
+    Asked for is what a region charges for what carries the tag `app` = `system`, and for SES with or
+    without it. One request of USD 0.01 where the answer fits a page, as two months of a dozen services do.
     """
     request: GetCostAndUsageRequestTypeDef = {
         "TimePeriod": {"Start": start.isoformat(), "End": end.isoformat()},
         "Granularity": "DAILY",
         "Metrics": ["UnblendedCost"],
         "Filter": {
-            "Or": [
-                {"Tags": {"Key": "app", "Values": [system]}},
-                {"Dimensions": {"Key": "SERVICE", "Values": ["Amazon Simple Email Service"]}},
+            "And": [
+                {"Dimensions": {"Key": "REGION", "Values": [region]}},
+                {
+                    "Or": [
+                        {"Tags": {"Key": "app", "Values": [system]}},
+                        {
+                            "Dimensions": {
+                                "Key": "SERVICE",
+                                "Values": ["Amazon Simple Email Service"],
+                            }
+                        },
+                    ]
+                },
             ]
         },
         "GroupBy": [{"Type": "DIMENSION", "Key": "SERVICE"}, {"Type": "TAG", "Key": "app"}],

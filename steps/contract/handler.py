@@ -10,20 +10,21 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from steps.contract.errors import OrderMailError, UnexpectedError
-from steps.contract.metrics import NAMESPACE, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from steps.contract.metrics import Metric
     from steps.contract.state import StepEvent
 
 Event = TypeVar("Event")
 Answer = TypeVar("Answer")
 
 logger = Logger(service="order-mail", utc=True, location=None)
-metrics = Metrics(namespace=NAMESPACE)
+metrics = Metrics()
+"""The namespace comes from `POWERTOOLS_METRICS_NAMESPACE`, which every function's environment has."""
 
 
 def count(metric: Metric, value: int = 1) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.config import BRAND_SETTINGS, Config, settings_table
+from infra.config import BRAND_SETTINGS, Config, KeyUse, settings_table
 from infra.setting import ConfigError
 from steps.contract import limits
 from steps.mail.brand import Brand
@@ -42,12 +42,13 @@ def test_every_setting_is_read() -> None:
     config = Config.from_environment(
         AWS_SETTINGS
         | {
-            "ENVIRONMENT_SUFFIX": "prod",
+            "ENVIRONMENT_SUFFIX": "staging",
             "VERIFIED_DOMAIN": "hello@shop.example",
             "NOTIFICATION_EMAILS": "a@shop.example, b@shop.example",
             "COST_BUDGET_THRESHOLD": "9.26",
             "CUSTOMER_MANAGED_KEY": "true",
             "LOG_EXECUTION_DATA": "True",
+            "REQUIRE_TLS": "true",
             "DISPATCHER_CONCURRENCY": "50",
             "IN_DOUBT_GRACE_SECONDS": "600",
         },
@@ -56,12 +57,13 @@ def test_every_setting_is_read() -> None:
     assert config.sender == "hello@shop.example"
     assert config.alert_emails == ("a@shop.example", "b@shop.example")
     assert config.cost_budget == Decimal("9.26")
-    assert config.customer_managed_key
+    assert config.customer_managed_key is KeyUse.TRUE
+    assert config.require_tls
     assert config.log_execution_data
     assert config.dispatcher_concurrency == 50
     assert config.in_doubt_grace == 600
-    assert config.keeps_data
-    assert config.name("email-order-dlq") == "email-order-dlq-prod"
+    assert not config.keeps_data
+    assert config.name("email-order-dlq") == "email-order-dlq-staging"
 
 
 @pytest.mark.parametrize(

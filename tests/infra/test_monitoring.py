@@ -12,7 +12,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from infra.local import embedded_metrics
 from steps import record
-from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract import metrics
+from steps.contract.metrics import Metric
 from steps.contract.state import Outcome
 from tests.support.in_memory_aws import STATE, claimed_record, mocked_aws, tracking_table
 from tests.support.templates import (
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from steps.contract.state import State, StepEvent
 
 WatchedMetric = tuple[str, str, tuple[tuple[str, str], ...]]
+
+OURS = metrics.namespace(metrics.PRODUCTION)
 
 AWS_METRICS = {
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -131,7 +134,7 @@ def test_every_metric_is_one_that_the_code_or_aws_emits(templates: Templates) ->
         watched |= set(widget_metrics(body))
     assert len(watched) > 30
     for namespace, name, dimensions in watched:
-        assert name in (emitted() if namespace == NAMESPACE else AWS_METRICS[namespace])
+        assert name in (emitted() if namespace == OURS else AWS_METRICS[namespace])
         for dimension, value in dimensions:
             assert value in exists[dimension], f"{namespace} {name} of {value}"
 

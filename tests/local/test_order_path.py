@@ -112,7 +112,9 @@ def test_metrics_arrive_in_cloudwatch(stack: RunningStack) -> None:
     stack.wait_for_status(order_id, "DELIVERED")
 
     def names() -> set[str]:
-        listed = stack.client("cloudwatch").list_metrics(Namespace="EmailNotification")["Metrics"]
+        listed = stack.client("cloudwatch").list_metrics(Namespace="EmailNotification-test")[
+            "Metrics"
+        ]
         assert all(m["Dimensions"] == [] for m in listed)
         return {m["MetricName"] for m in listed}
 

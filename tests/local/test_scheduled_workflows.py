@@ -14,7 +14,7 @@ import pytest
 from infra.local.running_stack import Json, RunningStack, until
 from infra.local.settings import LocalSettings
 from infra.local.stack import running
-from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.metrics import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,10 +69,10 @@ class StackWithAlerts(RunningStack):
         }
         self.publish(json.dumps(event))
 
-    def counted(self, metric: Metric) -> float:
+    def counted_lately(self, metric: Metric) -> float:
         """Return what CloudWatch has counted of a metric in the last hour."""
         an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
-        return self.metric_sum(NAMESPACE, metric, an_hour_ago, datetime.now(UTC))
+        return self.counted(metric, an_hour_ago, datetime.now(UTC))
 
     def statuses(self) -> Counter[str]:
         return Counter(record["status"] for record in self.all_records())
@@ -127,7 +127,7 @@ def test_one_bad_header_that_rejects_every_mail_alarms(stack: StackWithAlerts) -
     try:
         for n in range(4):
             stack.publish_order(f"REFUSED-{n}", f"jo{n}@example.com")
-        until(lambda: stack.counted(Metric.REJECTED) == 4, what="four refusals")
+        until(lambda: stack.counted_lately(Metric.REJECTED) == 4, what="four refusals")
         assert not stack.is_alarming("email-rejections")
         stack.publish_order("REFUSED-4", "jo4@example.com")
         alert = stack.alert('ALARM: "email-rejections-dev"')
@@ -152,7 +152,9 @@ def test_bounces_alarm_pause_and_lift(stack: StackWithAlerts) -> None:
     send_forty_of_which_eight_bounce(stack)
     # A check of a part of them may have a verdict of its own, and alert of it.
     until(
-        lambda: (stack.counted(Metric.SENT), stack.counted(Metric.BOUNCED)) == (40, 8),
+        lambda: (
+            (stack.counted_lately(Metric.SENT), stack.counted_lately(Metric.BOUNCED)) == (40, 8)
+        ),
         what="forty mails and eight bounces to be counted",
     )
 

@@ -3,20 +3,26 @@
 from decimal import Decimal
 
 from steps.bounce_rate import BounceRateSettings
+from steps.contract.metrics import namespace
 from steps.cost_monitoring import CostSettings
 
 REPORTS_TABLE = "reports"
 SYSTEM = "order-mail-dev"
+REGION = "us-east-1"
+METRICS = namespace("dev")
 
 COST_SETTINGS = CostSettings(
     reports_table=REPORTS_TABLE,
     system=SYSTEM,
+    region=REGION,
+    metrics_namespace=METRICS,
     budget=Decimal("0.01"),
     dashboard_url="https://dashboard",
 )
 BOUNCE_RATE_SETTINGS = BounceRateSettings(
     reports_table=REPORTS_TABLE,
     configuration_set="mails",
+    metrics_namespace=METRICS,
     auto_pause=True,
     dashboard_url="https://dashboard",
 )

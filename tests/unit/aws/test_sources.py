@@ -12,9 +12,9 @@ from botocore.stub import Stubber
 
 from steps.aws import sources
 from steps.contract.errors import SourceUnavailable
-from steps.contract.metrics import NAMESPACE, Metric
+from steps.contract.metrics import Metric
 from tests.support.in_memory_aws import set_environment
-from tests.support.reports import SYSTEM
+from tests.support.reports import METRICS, REGION, SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def test_each_page_of_costs_is_asked_for_once(cost_explorer: Stubber) -> None:
         "get_cost_and_usage", {"ResultsByTime": [day("2026-03-01")], "NextPageToken": "more"}
     )
     cost_explorer.add_response("get_cost_and_usage", {"ResultsByTime": [day("2026-03-02")]})
-    days = sources.cost_and_usage(*MARCH, system=SYSTEM)
+    days = sources.cost_and_usage(*MARCH, system=SYSTEM, region=REGION)
     assert [day["TimePeriod"]["Start"] for day in days] == ["2026-03-01", "2026-03-02"]
     cost_explorer.assert_no_pending_responses()
 
@@ -49,7 +49,7 @@ def test_the_code_of_a_refusal_is_in_the_error(cost_explorer: Stubber) -> None:
         "get_cost_and_usage", "AccessDeniedException", "user/jane is not"
     )
     with pytest.raises(SourceUnavailable, match=r"^Cost Explorer answered AccessDeniedException$"):
-        sources.cost_and_usage(*MARCH, system=SYSTEM)
+        sources.cost_and_usage(*MARCH, system=SYSTEM, region=REGION)
 
 
 def test_a_source_that_does_not_answer_is_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,13 +67,13 @@ def test_metrics_come_back_in_the_order_asked_for() -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     for metric, value in ((Metric.SENT, 3.0), (Metric.SENT, 4.0), (Metric.BOUNCED, 1.0)):
         boto3.client("cloudwatch").put_metric_data(
-            Namespace=NAMESPACE,
+            Namespace=METRICS,
             MetricData=[
                 {"MetricName": metric, "Value": value, "Timestamp": now - timedelta(minutes=10)}
             ],
         )
     series = sources.metric_values(
-        [(NAMESPACE, metric, "Sum") for metric in (Metric.BOUNCED, Metric.COMPLAINT, Metric.SENT)],
+        [(METRICS, metric, "Sum") for metric in (Metric.BOUNCED, Metric.COMPLAINT, Metric.SENT)],
         now - timedelta(days=1),
         now,
         period=300,

@@ -21,9 +21,20 @@ from tests.support.sample_mails import BRAND
 
 SETTINGS: list[FunctionSettings] = [
     BounceRateSettings(
-        reports_table="r", configuration_set="c", auto_pause=False, dashboard_url="https://d"
+        reports_table="r",
+        configuration_set="c",
+        metrics_namespace="m",
+        auto_pause=False,
+        dashboard_url="https://d",
     ),
-    CostSettings(reports_table="r", system="s", budget=Decimal("9.26"), dashboard_url="https://d"),
+    CostSettings(
+        reports_table="r",
+        system="s",
+        region="eu-west-1",
+        metrics_namespace="m",
+        budget=Decimal("9.26"),
+        dashboard_url="https://d",
+    ),
     DedupSettings(tracking_table="t", in_doubt_grace_seconds=300),
     DispatchSettings(
         order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"

@@ -1,0 +1,330 @@
+"""One deployment and the next: what CloudFormation would refuse, what it would leave, what would collide.
+
+CloudFormation itself is not here. Its rules that matter are written down below, each with its page in the
+AWS CloudFormation User Guide, and played on the synthesised templates.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect
+from itertools import pairwise, permutations
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.config import BRAND_MAX_BYTES, Config
+from infra.setting import ConfigError
+from tests.support.templates import (
+    PRODUCTION,
+    Properties,
+    Template,
+    Templates,
+    notifications,
+    property_values,
+    resources,
+    synth,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LAMBDA_ENVIRONMENT_MAX = 4096
+"""In bytes (AWS Lambda Developer Guide, "Lambda quotas")."""
+
+
+class Deployments:
+    """Synthesises each deployment once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Templates] = {}
+
+    def __call__(self, **settings: str) -> Templates:
+        name = json.dumps(settings, sort_keys=True)
+        if name not in self._made:
+            out = self._folder / str(len(self._made)) / "out"
+            out.parent.mkdir(parents=True)
+            self._made[name] = synth(out, **settings)
+        return self._made[name]
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployments:
+    return Deployments(tmp_path_factory.mktemp("deployments"))
+
+
+# --- exports --------------------------------------------------------------------------------------
+
+
+def found(node: Any, key: str) -> Iterator[Any]:
+    """Yield what stands under `key`, anywhere in a template."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == key:
+                yield value
+            yield from found(value, key)
+    elif isinstance(node, list):
+        for entry in node:
+            yield from found(entry, key)
+
+
+def exports(template: Template) -> set[str]:
+    return {
+        output["Export"]["Name"]
+        for output in template.get("Outputs", {}).values()
+        if "Export" in output
+    }
+
+
+def refused(old: Templates, new: Templates) -> list[str]:
+    """Return the exports for which CloudFormation would refuse the update from `old` to `new`.
+
+    "You can't modify or remove an output value that is referenced by another stack" ("Get exported outputs
+    from a deployed CloudFormation stack"). Stacks are updated in the order of the synth, one after another.
+    """
+    deployed = dict(old)
+    in_use = []
+    for name, template in new.items():
+        imported = {
+            export
+            for other, theirs in deployed.items()
+            if other != name
+            for export in found(theirs, "Fn::ImportValue")
+        }
+        in_use += sorted((exports(deployed[name]) - exports(template)) & imported)
+        deployed[name] = template
+    return in_use
+
+
+@pytest.mark.parametrize(
+    ("variable", "path"),
+    [
+        ("CUSTOMER_MANAGED_KEY", ("false", "true", "retiring", "false")),
+        ("CUSTOMER_MANAGED_KEY", ("true", "retiring", "true")),
+        ("AUTO_PAUSE_SENDING", ("false", "true", "false")),
+        ("REQUIRE_TLS", ("false", "true", "false")),
+    ],
+)
+def test_a_setting_can_be_changed_and_changed_back(
+    deployment: Deployments, variable: str, path: tuple[str, ...]
+) -> None:
+    for old, new in pairwise(path):
+        assert refused(deployment(**{variable: old}), deployment(**{variable: new})) == []
+
+
+def test_a_key_in_use_is_not_dropped_at_once(deployment: Deployments) -> None:
+    """CloudFormation refuses it before anything has changed; the documents have the way over `retiring`."""
+    in_use = deployment(CUSTOMER_MANAGED_KEY="true"), deployment(CUSTOMER_MANAGED_KEY="false")
+    assert refused(*in_use)
+
+
+def test_under_a_retiring_key_nothing_new_is_encrypted_and_the_queue_s_messages_are_read(
+    deployment: Deployments,
+) -> None:
+    templates = deployment(CUSTOMER_MANAGED_KEY="retiring")
+    assert resources(templates["ses-configuration-prod"], "AWS::KMS::Key")
+    (kept,) = [name for name in exports(templates["ses-configuration-prod"]) if "key" in name]
+    assert kept not in set(found(list(templates.values()), "Fn::ImportValue"))
+    decrypting = [
+        statement
+        for policy in resources(notifications(templates), "AWS::IAM::Policy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Action"] == "kms:Decrypt"
+    ]
+    (alias,) = resources(templates["ses-configuration-prod"], "AWS::KMS::Alias").values()
+    (decrypt,) = decrypting
+    assert decrypt["Condition"] == {
+        "ForAnyValue:StringEquals": {"kms:ResourceAliases": alias["AliasName"]}
+    }
+
+
+# --- what is left ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "fate"), [("prod", "RetainExceptOnCreate"), ("dev", "Delete")]
+)
+def test_the_key_shares_the_table_s_fate(
+    deployment: Deployments, environment: str, fate: str
+) -> None:
+    """With RetainExceptOnCreate, a failed first deployment takes it away again ("DeletionPolicy attribute")."""
+    templates = deployment(ENVIRONMENT_SUFFIX=environment, CUSTOMER_MANAGED_KEY="true")
+    for stack, type_ in (
+        ("ses-configuration", "AWS::KMS::Key"),
+        ("email-notifications", "AWS::DynamoDB::GlobalTable"),
+    ):
+        (resource,) = [
+            r
+            for r in templates[f"{stack}-{environment}"]["Resources"].values()
+            if r["Type"] == type_
+        ]
+        assert resource["DeletionPolicy"] == fate
+        kept_at_an_update = "Delete" if fate == "Delete" else "Retain"
+        assert resource["UpdateReplacePolicy"] == kept_at_an_update
+
+
+def is_protected(resource: Properties) -> bool:
+    return any(found(resource, "DeletionProtectionEnabled"))
+
+
+def references(resource: Properties) -> set[str]:
+    """Return the resources that one is made after: those it depends on, and those it quotes."""
+    named = {ref for ref in found(resource, "Ref") if isinstance(ref, str)}
+    named |= {attribute[0] for attribute in found(resource, "Fn::GetAtt")}
+    after = resource.get("DependsOn", [])
+    return named | ({after} if isinstance(after, str) else set(after))
+
+
+def made_after(template: Template, name: str) -> set[str]:
+    """Return all resources that certainly are made after `name`."""
+    after: set[str] = set()
+    while more := {
+        other
+        for other, resource in template["Resources"].items()
+        if other not in after and references(resource) & ({name} | after)
+    }:
+        after |= more
+    return after
+
+
+def test_a_protected_table_is_made_when_little_can_fail_any_more(deployment: Deployments) -> None:
+    """A rollback deletes what it has made, and cannot delete what is protected.
+
+    So of all resources only those may come after the table, or beside it, that ask its indexes.
+    """
+    template = notifications(deployment())
+    (table,) = [name for name, r in template["Resources"].items() if is_protected(r)]
+    before = {
+        name for name in template["Resources"] if table in made_after(template, name) | {name}
+    } - {table}
+    later = {template["Resources"][name]["Type"] for name in set(template["Resources"]) - before}
+    functions = {
+        name.split("-")[1]
+        for name in property_values(template, "AWS::Lambda::Function", "FunctionName")
+        if any(
+            f["FunctionName"] == name and logical not in before
+            for logical, f in resources(template, "AWS::Lambda::Function").items()
+        )
+    }
+    assert functions == {"feedback", "overdue"}
+    assert "AWS::SQS::Queue" not in later
+    assert "AWS::StepFunctions::StateMachine" not in later
+    assert "AWS::Lambda::EventSourceMapping" not in later
+
+
+def test_outside_of_production_nothing_is_protected(deployment: Deployments) -> None:
+    templates = deployment(ENVIRONMENT_SUFFIX="dev")
+    assert not any(
+        is_protected(r) for template in templates.values() for r in template["Resources"].values()
+    )
+
+
+# --- two of them ----------------------------------------------------------------------------------
+
+
+def global_names(templates: Templates) -> list[str]:
+    """Return the names that an account can have once only, whatever the region."""
+    return [
+        properties[name]
+        for template in templates.values()
+        for type_, name in (
+            ("AWS::CloudWatch::Dashboard", "DashboardName"),
+            ("AWS::IAM::Role", "RoleName"),
+            ("AWS::IAM::ManagedPolicy", "ManagedPolicyName"),
+            ("AWS::S3::Bucket", "BucketName"),
+        )
+        for properties in resources(template, type_).values()
+        if name in properties
+    ]
+
+
+def test_one_environment_lives_in_several_regions(deployment: Deployments) -> None:
+    regions = ("us-east-1", "eu-central-1", "ap-southeast-2")
+    names = {region: global_names(deployment(CDK_DEFAULT_REGION=region)) for region in regions}
+    assert names["us-east-1"] == ["email-notifications-prod", "email-costs-prod"]
+    for one, other in permutations(regions, 2):
+        assert not set(names[one]) & set(names[other])
+
+
+@pytest.mark.parametrize(
+    "region", ["us-gov-west-1", "cn-north-1", "us-iso-east-1", "eusc-de-east-1"]
+)
+def test_another_partition_is_refused(region: str) -> None:
+    with pytest.raises(ConfigError, match=f'^CDK_DEFAULT_REGION is "{region}": it takes '):
+        Config.from_environment(PRODUCTION | {"CDK_DEFAULT_REGION": region}, local=False)
+
+
+def namespaces(templates: Templates) -> set[str]:
+    """Return every namespace of our own that something counts in, reads from, shows or watches."""
+    texts = json.dumps(templates).replace('\\"', '"').replace("\\", "").split('"')
+    return {text for text in texts if text.startswith("EmailNotification")}
+
+
+@pytest.mark.parametrize(
+    ("environment", "namespace"),
+    [("prod", "EmailNotification"), ("dev", "EmailNotification-dev")],
+)
+def test_each_environment_counts_for_itself(
+    deployment: Deployments, environment: str, namespace: str
+) -> None:
+    templates = deployment(ENVIRONMENT_SUFFIX=environment)
+    assert namespaces(templates) == {namespace}
+    for template in templates.values():
+        for function in resources(template, "AWS::Lambda::Function").values():
+            assert function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == namespace
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "policy"), [({}, "OPTIONAL"), ({"REQUIRE_TLS": "true"}, "REQUIRE")]
+)
+def test_mail_is_lost_for_want_of_tls_only_when_asked_for(
+    deployment: Deployments, setting: dict[str, str], policy: str
+) -> None:
+    template = deployment(**setting)["ses-configuration-prod"]
+    (configuration_set,) = resources(template, "AWS::SES::ConfigurationSet").values()
+    assert configuration_set["DeliveryOptions"]["TlsPolicy"] == policy
+
+
+def test_customers_data_is_not_logged_in_production() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^LOG_EXECUTION_DATA is true and ENVIRONMENT_SUFFIX is prod"
+    ):
+        Config.from_environment(PRODUCTION | {"LOG_EXECUTION_DATA": "true"}, local=False)
+
+
+def long_brand(path: int) -> dict[str, str]:
+    """Return a brand whose links have `path` characters each."""
+    link = f"https://shop.example/{'x' * path}"
+    return {
+        "BRAND_NAME": "ü" * 80,
+        "BRAND_LOGO_URL": link,
+        "BRAND_WEBSITE_URL": link,
+        "BRAND_LINKS": ", ".join(f"Label {n}={link}" for n in range(6)),
+        "LIST_UNSUBSCRIBE_URL": link,
+    }
+
+
+def test_a_brand_too_large_for_a_function_is_refused() -> None:
+    with pytest.raises(ConfigError, match=f"bytes together: they take {BRAND_MAX_BYTES}; shorten "):
+        Config.from_environment(PRODUCTION | long_brand(400), local=False)
+
+
+def test_the_largest_brand_still_fits_a_function(deployment: Deployments) -> None:
+    largest = bisect(range(400), 0, key=lambda path: 0 if fits(long_brand(path)) else 1) - 1
+    for template in deployment(**long_brand(largest)).values():
+        for function in resources(template, "AWS::Lambda::Function").values():
+            variables = function["Environment"]["Variables"]
+            assert len(json.dumps(variables)) <= LAMBDA_ENVIRONMENT_MAX
+
+
+def fits(settings: dict[str, str]) -> bool:
+    try:
+        Config.from_environment(PRODUCTION | settings, local=False)
+    except ConfigError:
+        return False
+    return True
