@@ -8,7 +8,6 @@ what cannot succeed goes to the dead letters with its reason. A message leaves t
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import re
 import time
@@ -32,6 +31,7 @@ from steps.contract.errors import (
 )
 from steps.contract.handler import count, lambda_handler, log_unexpected, logger
 from steps.contract.metrics import Metric
+from steps.contract.order_id import shown
 from steps.contract.settings import FunctionSettings
 from steps.contract.state import ClaimResult, FailureEnd
 from steps.ledger import rules
@@ -124,20 +124,15 @@ Disposition = Done | Later | DeadLetter
 def execution_name(message: str, message_id: str, receives: int) -> str:
     """Name an execution so that an operator finds an order in the console: `<order id>-<message>-<try>`.
 
-    Only an order id of letters, digits, `-`, `_`, `.`, `#` and `/` is shown; whatever else stands in
-    its place may be personal data and is hashed.
+    The order id is as in the logs, but for the characters that a name cannot have.
     """
     try:
         order_id = json.loads(message)["orderId"]
     except (ValueError, TypeError, KeyError, RecursionError):
         order_id = "malformed"
     order_id = order_id if isinstance(order_id, str) and order_id else "malformed"
-    if re.fullmatch(r"[\w.#/-]+", order_id, re.ASCII):
-        shown = re.sub(r"[.#/]", "-", order_id)
-    else:
-        shown = hashlib.sha256(order_id.encode("utf-8", "backslashreplace")).hexdigest()[:16]
     end = f"-{message_id[:8]}-{receives}"
-    return shown[: NAME_MAX - len(end)] + end
+    return re.sub(r"[.#/]", "-", shown(order_id))[: NAME_MAX - len(end)] + end
 
 
 def dispose(execution: OrderExecution, *, receives: int, attempt: int) -> Disposition:

@@ -11,6 +11,7 @@ from steps.contract import limits
 from steps.contract.errors import LedgerUnavailable, RecordNotFound
 from steps.contract.handler import count, lambda_handler, logger
 from steps.contract.metrics import Metric
+from steps.contract.order_id import shown
 from steps.contract.settings import FunctionSettings
 from steps.ledger import rules, ses_events
 
@@ -71,7 +72,7 @@ def apply_event(message: str, *, table: LedgerTable, by: str, now: float) -> Non
         record = table.read(notification_id)
         if not record:
             raise RecordNotFound(f"no record {notification_id}")
-        logger.append_keys(order_id=record["orderId"], message_id=event.message_id)
+        logger.append_keys(order_id=shown(record["orderId"]), message_id=event.message_id)
         update = rules.learn(record, event, by=by, now=now)
         if update is None:
             if rules.is_own(record, event, by=by):

@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from steps.contract.errors import OrderMailError, UnexpectedError
+from steps.contract.order_id import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +56,9 @@ def step_handler(
     @functools.wraps(run)
     def handler(event: StepEvent, context: LambdaContext) -> Answer:
         state = event["state"]
+        order_id = state.get("orderId")
         logger.append_keys(
-            order_id=state.get("orderId"),
+            order_id=order_id and shown(order_id),
             execution_id=event["execution"],
             attempt=state.get("attempt"),
         )

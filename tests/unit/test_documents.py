@@ -77,6 +77,13 @@ def test_the_files_that_are_named_exist(document: Path) -> None:
 
 
 @each_document
+def test_a_payload_of_lambda_is_given_as_it_is_to_the_cli_of_version_2(document: Path) -> None:
+    for line in re.findall(r"^.*lambda invoke .*--payload .*$", document.read_text(), re.MULTILINE):
+        if not line.startswith("|"):
+            assert "--cli-binary-format raw-in-base64-out" in line
+
+
+@each_document
 def test_the_make_targets_that_are_named_exist(document: Path) -> None:
     makefile = Path("Makefile").read_text()
     for target in re.findall(r"\bmake ([a-z]+)\b(?=[ `\n]|$)", "".join(blocks(document, "sh"))):

@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from steps.contract.errors import SendThrottled, UnexpectedError
 from steps.contract.handler import count, logger, step_handler
 from steps.contract.metrics import Metric
+from steps.contract.order_id import shown
 
 if TYPE_CHECKING:
     from steps.contract.state import StepEvent
@@ -63,6 +64,18 @@ def test_the_message_of_an_unexpected_error_does_not_leave_the_function(lines: L
         "arn:execution",
         2,
     )
+
+
+def test_an_order_id_that_may_be_an_address_is_not_logged(lines: Lines) -> None:
+    @step_handler
+    def handler(_event: StepEvent, _context: object) -> None:
+        logger.info("at work")
+
+    state = {"orderId": "john@example.com"}
+    handler({"execution": "arn:execution", "state": state}, CONTEXT)  # type: ignore[typeddict-item]
+    (line,) = lines()
+    assert line["order_id"] == shown("john@example.com")
+    assert "john" not in json.dumps(line)
 
 
 def test_an_error_of_our_own_leaves_the_function_and_is_logged_by_its_name(lines: Lines) -> None:
