@@ -127,7 +127,7 @@ def execution_name(message: str, message_id: str, receives: int) -> str:
     The order id is as in the logs, but for the characters that a name cannot have.
     """
     try:
-        order_id = json.loads(message)["orderId"]
+        order_id = json.loads(message.removeprefix("\ufeff"))["orderId"]
     except (ValueError, TypeError, KeyError, RecursionError):
         order_id = "malformed"
     order_id = order_id if isinstance(order_id, str) and order_id else "malformed"
@@ -201,7 +201,7 @@ class Dispatcher:
             return self._put_off(records, QuotaExceeded.__name__)
         if (slots := self.pace.reserve(len(records), account.rate)) is None:
             return self._put_off(records, PACED)
-        return self.each(self._dispatch, records, slots)  # type: ignore[return-value]
+        return self._alone(self._dispatch, records, slots)
 
     def _put_off(self, records: list[SqsRecord], reason: str) -> list[Disposition]:
         """Let messages wait. One that cannot wait any more is run, so that giving it up is recorded."""
@@ -211,10 +211,24 @@ class Dispatcher:
                 return self._dispatch(record, self.clock())
             return Later(limits.retry_delay(receives), reason)
 
-        return self.each(put_off, records)  # type: ignore[return-value]
+        return self._alone(put_off, records)
+
+    def _alone(
+        self, run: Callable[..., Disposition], *arguments: Iterable[object]
+    ) -> list[Disposition]:
+        """Run each message of a batch by itself: whatever befalls one, the others do not notice."""
+
+        def alone(*of_one: object) -> Disposition:
+            try:
+                return run(*of_one)
+            except Exception as error:
+                log_unexpected(error)
+                return Later(limits.RETRY_DELAY_MAX, UnexpectedError.__name__)
+
+        return self.each(alone, *arguments)  # type: ignore[return-value]
 
     def _dispatch(self, record: SqsRecord, slot: float) -> Disposition:
-        """Wait for the message's sending slot, then run it; nothing in it may take the batch down."""
+        """Wait for the message's sending slot, then run it."""
         self.sleep(max(0.0, slot - self.clock()))
         receives = _receives(record)
         try:

@@ -425,6 +425,29 @@ def test_a_message_that_nothing_can_be_done_with_takes_no_other_down(
     assert "customer@example.com" not in capsys.readouterr().out
 
 
+class Breaks(FakeTable):
+    """Meets a bug of ours at one message's attempts."""
+
+    def read(self, notification_id: str) -> rules.Record:
+        if notification_id == rules.attempts_id("bad"):
+            raise KeyError("customer@example.com")
+        return super().read(notification_id)
+
+
+@pytest.mark.parametrize("account", [SENDS, replace(SENDS, enabled=False)])
+def test_what_cannot_even_be_looked_at_comes_back_alone(
+    account: SendingAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
+    working, _, _ = dispatcher(succeeded(), account=account, table=Breaks("tracking"))
+    nameless = sqs_record(message_id="nameless")
+    nameless["attributes"] = {}
+    bad = sqs_record(message_id="bad", receives=LAST)
+    good = sqs_record(message_id="good", receives=LAST)
+    assert working.run_batch([nameless, bad, good]) == ["nameless", "bad"]
+    metrics.clear_metrics()
+    assert "customer@example.com" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("order_id", ["\ud800", "x\udfffy"])
 def test_half_a_character_in_an_order_id_reaches_the_workflow_like_any_other(order_id: str) -> None:
     working, workflow, _ = dispatcher(succeeded())
