@@ -5,6 +5,7 @@ Templates come composed and with their styles inlined from `steps/mail/built`, s
 
 from __future__ import annotations
 
+import decimal
 import functools
 import re
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
 from markupsafe import Markup
 
+from steps.contract import limits
 from steps.contract.handler import step_handler
 from steps.contract.settings import FunctionSettings
+from steps.contract.state import encoded_size
 from steps.mail import localise, view
 from steps.mail.brand import Brand
 
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
 
     from steps.contract.state import Email, State, StepEvent
 
-PART_MAX = 100_000
-"""Bytes of each part. Gmail clips a mail at 102,400, and a state with both fits an execution's 256 KiB."""
+AMOUNT_DIGITS = 60
+"""A thousand amounts of 21 digits times quantities of as many are summed up exactly, then rounded."""
 
 LINES_SHOWN = (60, 30, 15, 7, 3, 1, 0)
 """How many items a mail lists: as many of these as fit, in this order."""
@@ -72,26 +75,39 @@ def _ngettext(context: Context, singular: str, plural: str, number: int, **value
 
 def render(order: dict[str, Any], brand: Brand, notification_id: str) -> Email:
     """Render the mail of a validated event (`steps.contract.order_event` as JSON, camel case)."""
+    with decimal.localcontext(prec=AMOUNT_DIGITS):
+        return _render(order, brand, notification_id)
+
+
+def _render(order: dict[str, Any], brand: Brand, notification_id: str) -> Email:
     language = localise.language(order["locale"])
     event = view.shown_fields(order)
     unsubscribe_url = brand.unsubscribe_url.replace("{notificationId}", notification_id)
     context = view.of_the_order(event, brand, language, unsubscribe_url)
-    html = text = ""
     for most in LINES_SHOWN:
         context |= view.of_the_items(event, brand, language, most)
-        html = _template(event, "html").render(context)
         text = re.sub(r"\n{3,}", "\n\n", _template(event, "txt").render(context)).strip() + "\n"
-        if max(len(html.encode()), len(text.encode())) <= PART_MAX:
+        email: Email = {
+            "to": order["customerEmail"],
+            "fromName": brand.name,
+            "replyTo": brand.support_email,
+            "subject": " ".join(_template(event, "subject.txt").render(context).split()),
+            "html": _template(event, "html").render(context),
+            "text": text,
+            "headers": view.headers(event["orderId"], brand, notification_id, unsubscribe_url),
+        }
+        if _fits(email):
             break
-    return {
-        "to": order["customerEmail"],
-        "fromName": brand.name,
-        "replyTo": brand.support_email,
-        "subject": " ".join(_template(event, "subject.txt").render(context).split()),
-        "html": html,
-        "text": text,
-        "headers": view.headers(event["orderId"], brand, notification_id, unsubscribe_url),
-    }
+    return email
+
+
+def _fits(email: Email) -> bool:
+    # A state has both parts as JSON, where a quote, a line's end and a backslash are two characters.
+    parts = (email["html"], email["text"])
+    return (
+        max(len(part.encode()) for part in parts) <= limits.MAIL_PART_MAX_BYTES
+        and encoded_size(email) <= limits.ANSWER_MAX_BYTES
+    )
 
 
 def _template(event: view.Fields, part: str) -> Template:

@@ -5,33 +5,32 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from steps.contract import limits
 from steps.contract.handler import logger, step_handler
+from steps.contract.state import encoded_size
 from steps.kinds.parsing import InvalidEvent, identify, parse, printable
 from steps.ledger import rules
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from steps.contract.order_event import OrderEvent
     from steps.contract.state import Rejection, State, StepEvent
 
 UNKNOWN_ORDER = "UNKNOWN"
 """The order id under which an event is kept that names none, so that `OrderIdIndex` finds it."""
 
-KEPT_BYTES = 64 * 1024
-"""How much of a rejected message is kept: an item of the table holds 400 KB, an execution 256 KiB."""
-
-REASONS, REASON_LENGTH = 100, 300
-"""How many reasons are kept, and how much of each."""
-
 
 def validate(state: State, now: datetime) -> State:
     """Return the state to go on with: `order` for a valid message, else `rejection`."""
-    message = state["message"]
     try:
-        order = parse(message, now)
+        return _accepted(state, parse(state["message"], now), now)
     except InvalidEvent as invalid:
         return _rejected(state, invalid)
-    return {
+
+
+def _accepted(state: State, order: OrderEvent, now: datetime) -> State:
+    accepted: State = {
         "attempt": state["attempt"],
         "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on
         "startedAt": int(now.timestamp()),
@@ -41,6 +40,13 @@ def validate(state: State, now: datetime) -> State:
         ),
         "order": order.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
+    if (size := encoded_size(accepted)) > limits.ANSWER_MAX_BYTES:
+        reason = (
+            f"takes {size} bytes once it is validated, and {limits.ANSWER_MAX_BYTES} are the most:"
+            " send shorter texts and links (one that is not ASCII grows threefold), or fewer items"
+        )
+        raise InvalidEvent([{"path": "$", "reason": reason}], accepted["order"])
+    return accepted
 
 
 def _rejected(state: State, invalid: InvalidEvent) -> State:
@@ -48,14 +54,19 @@ def _rejected(state: State, invalid: InvalidEvent) -> State:
     fields = invalid.raw if isinstance(invalid.raw, dict) else {}
     order_id, recipient = fields.get("orderId"), fields.get("customerEmail")
     rejection: Rejection = {
-        "orderId": printable(order_id[:128])
+        "orderId": printable(order_id[: limits.ID_MAX_LENGTH])
         if isinstance(order_id, str) and order_id
         else UNKNOWN_ORDER,
-        "customerEmail": printable(recipient[:320]) if isinstance(recipient, str) else "",
-        "event": printable(message).encode()[:KEPT_BYTES].decode(errors="ignore"),
+        "customerEmail": printable(recipient[: limits.ADDRESS_MAX_LENGTH])
+        if isinstance(recipient, str)
+        else "",
+        "event": _kept(printable(message)),
         "reasons": [
-            {"path": r["path"][:REASON_LENGTH], "reason": r["reason"][:REASON_LENGTH]}
-            for r in invalid.reasons[:REASONS]
+            {
+                "path": r["path"][: limits.REASON_MAX_LENGTH],
+                "reason": r["reason"][: limits.REASON_MAX_LENGTH],
+            }
+            for r in invalid.reasons[: limits.REASONS_MAX]
         ],
     }
     if identity := identify(fields):
@@ -66,6 +77,13 @@ def _rejected(state: State, invalid: InvalidEvent) -> State:
         "notificationId": rules.rejected_id(printable(message)),
         "rejection": rejection,
     }
+
+
+def _kept(text: str) -> str:
+    """Return as much of a text as `KEPT_EVENT_BYTES` of JSON hold."""
+    while (size := encoded_size(text)) > limits.KEPT_EVENT_BYTES:
+        text = text[: len(text) * limits.KEPT_EVENT_BYTES // size]
+    return text
 
 
 @step_handler

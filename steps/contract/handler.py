@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from steps.contract.errors import OrderMailError, UnexpectedError
 from steps.contract.order_id import shown
+from steps.contract.state import encoded_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,7 @@ def step_handler(
 def lambda_handler(
     run: Callable[[Event, LambdaContext], Answer],
 ) -> Callable[[Event, LambdaContext], Answer]:
-    """Make a Lambda handler: flush metrics, and let only errors of our own tree out.
+    """Make a Lambda handler: flush metrics, let out only errors of our own tree and answers that can be sent.
 
     An unexpected exception's message may quote what it stumbled over, a name or an address; its class
     and the place where it happened do not.
@@ -79,7 +80,9 @@ def lambda_handler(
     @functools.wraps(run)
     def handler(event: Event, context: LambdaContext) -> Answer:
         try:
-            return run(event, context)
+            answer = run(event, context)
+            encoded_size(answer)
+            return answer  # noqa: TRY300 - what cannot be encoded is a bug like any other
         except OrderMailError as error:
             logger.warning("step failed", error=type(error).__name__, reason=str(error))
             raise

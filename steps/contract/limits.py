@@ -1,4 +1,4 @@
-"""Every bound of the order path, in seconds and counts, derived from each other here and nowhere else.
+"""Every bound of the order path, in seconds, counts and bytes, derived from each other here and nowhere else.
 
 From the inside out: one AWS call < one step < the machine < the dispatcher < the queue's visibility
 time-out < the queue's retention. `tests/unit/contract/test_limits.py` runs each function into its worst
@@ -157,12 +157,47 @@ letters. Executions that were put off, or failed by what passes, do not count.""
 
 RECORD_TTL = 90 * DAY
 
+# --- the order event and what becomes of it -------------------------------------------------------
+
 STATE_MAX_BYTES = 256 * 1024
 """Step Functions' limit for an execution's input and for what a task is given."""
 TASK_ENVELOPE_BYTES = 512
 """What a task is given around the state: the execution's ARN above all."""
 MESSAGE_MAX_BYTES = STATE_MAX_BYTES - TASK_ENVELOPE_BYTES
 """The largest input that still reaches Validate, counted after JSON escaping."""
+LATER_STEPS_BYTES = 16 * 1024
+"""What the steps after Validate and Render add to the state: claim, receipt, an error with its cause."""
+ANSWER_MAX_BYTES = MESSAGE_MAX_BYTES - LATER_STEPS_BYTES
+"""The largest state that Validate and Render leave, as JSON in UTF-8. An event may grow in Validate: each
+Chinese character of a link becomes nine."""
+
+ITEMS_MAX = 1_000
+"""Items of an order, a parcel or a refund. Each wrong one costs a kilobyte of memory and more."""
+TEXT_MAX_LENGTH = 2_000
+"""Characters of a name, a title, a line of an address. A mail shows 200 of them."""
+ID_MAX_LENGTH = 128
+ADDRESS_MAX_LENGTH = 254
+"""RFC 5321, 4.5.3.1.3, without the angle brackets."""
+LINK_MAX_LENGTH = 2_048
+"""Characters of a link that every browser and mail client takes, counted as it travels: in ASCII."""
+LANGUAGE_TAG_MAX_LENGTH = 35
+"""RFC 5646, 4.4.1."""
+MOMENT_MAX_LENGTH = 40
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+"""A date outside of these comes from a clock or a field that was never set: 0001, 1970, 9999."""
+NESTING_MAX = 64
+"""JSON's levels, those of unknown fields included. Python's own limit depends on who calls the parser."""
+CLOCK_SKEW = 15 * 60
+"""How far in the future an event may be: the shop's clock is not ours."""
+ZONES_AHEAD = 14 * 60 * 60
+"""How much more where it names no zone: it counts as UTC, and local time is ahead by that at most."""
+
+REASONS_MAX, REASON_MAX_LENGTH = 100, 300
+"""How many reasons of a rejection are kept, and how many characters of each path and each sentence."""
+KEPT_EVENT_BYTES = 64 * 1024
+"""How much of a rejected message is kept, as JSON: an item of the table holds 400 KB, a state 256 KiB."""
+MAIL_PART_MAX_BYTES = 100_000
+"""Of each part of a mail. Gmail clips a mail at 102,400."""
 
 
 def retry_delay(receives: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Any, NotRequired, TypedDict
 
@@ -124,3 +125,13 @@ class StepEvent(TypedDict):
     execution: str
     state: State
     outcome: NotRequired[Outcome]
+
+
+def encoded_size(answer: object) -> int:
+    """Return the bytes of what a function answers, as Lambda sends it: JSON in UTF-8, ASCII or not.
+
+    Raises:
+        UnicodeEncodeError: it holds a lone surrogate. Lambda's own encoding of it (awslambdaric) would
+            end the function without an answer or an error.
+    """
+    return len(json.dumps(answer, ensure_ascii=False, default=str).encode())

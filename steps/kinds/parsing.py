@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from steps import kinds
+from steps.contract import limits
 from steps.contract.order_event import DEFAULT_EVENT_TYPE, Address, OrderEvent, OrderId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from pydantic_core import ErrorDetails
 
     from steps.contract.state import Reason
-
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a character outside the BMP, as a cut UTF-16 text ends with; no encoding can carry it."""
-
-_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-"""How JSON may spell one; halves that belong together are spelt alike."""
 
 
 class InvalidEvent(Exception):
@@ -59,20 +51,34 @@ def parse(message: str, now: datetime) -> OrderEvent:
     if shape is OrderEvent:
         fields["eventType"] = DEFAULT_EVENT_TYPE
     try:
-        if _ESCAPED_SURROGATE.search(message):
-            fields = _whole_characters(fields, "", reasons)
         event = shape.model_validate(fields)
-    except RecursionError:
-        raise InvalidEvent([{"path": "$", "reason": "is nested too deeply"}], raw) from None
     except ValidationError as error:
-        reasons += [_reason(e) for e in error.errors(include_input=False)]
+        reasons += [_reason(e) for e in error.errors(include_url=False, include_input=False)]
         raise InvalidEvent(reasons, raw) from None
-    if (happened := event.event_timestamp) and now - happened > max_age:
-        too_old = f"is too long ago: {event_type} is sent for {max_age.days} days after the event"
-        reasons.append({"path": "eventTimestamp", "reason": too_old})
+    if why := _untimely(event, fields, max_age, now):
+        reasons.append({"path": "eventTimestamp", "reason": why})
     if reasons:
         raise InvalidEvent(reasons, raw)
     return event
+
+
+def _untimely(
+    event: OrderEvent, fields: Mapping[str, Any], max_age: timedelta, now: datetime
+) -> str:
+    """Say why an event comes too late or too early; nothing where it does not, or tells no time."""
+    if not (happened := event.event_timestamp):
+        return ""
+    if now - happened > max_age:
+        return (
+            f"is too long ago: {event.event_type} is sent for {max_age.days} days after the event"
+        )
+    told = fields.get("eventTimestamp", fields.get("event_timestamp"))
+    if datetime.fromisoformat(told).tzinfo:
+        early, reason = limits.CLOCK_SKEW, "is in the future"
+    else:
+        early = limits.CLOCK_SKEW + limits.ZONES_AHEAD
+        reason = "is in the future: a time without a zone counts as UTC"
+    return reason if happened - now > timedelta(seconds=early) else ""
 
 
 def _known_fields(raw: Mapping[str, Any], shape: type[OrderEvent]) -> dict[str, Any]:
@@ -106,34 +112,56 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _whole_characters(value: Any, path: str, reasons: list[Reason]) -> Any:
-    """Return a JSON value without lone surrogates, and add a reason for each text that has one."""
-    match value:
-        case dict():
-            return {
-                printable(key): _whole_characters(inner, f"{path}.{printable(key)}", reasons)
-                for key, inner in value.items()
-            }
-        case list():
-            return [
-                _whole_characters(inner, f"{path}[{number}]", reasons)
-                for number, inner in enumerate(value)
-            ]
-        case str() if _LONE_SURROGATE.search(value):
-            reason = "holds half of a character (a lone surrogate), which no encoding can carry"
-            reasons.append({"path": path.lstrip("."), "reason": reason})
-            return printable(value)
-    return value
-
-
 def _decode(message: str) -> dict[str, Any]:
     try:
-        raw = json.loads(message, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        raw = json.loads(
+            message.removeprefix("\ufeff"),  # RFC 8259, 8.1: a byte order mark may be ignored.
+            parse_float=_number,
+            parse_int=_number,
+            parse_constant=_no_constant,
+        )
+    except RecursionError:
+        raise InvalidEvent([_TOO_DEEP]) from None
+    except ValueError:
         raise InvalidEvent([{"path": "$", "reason": "is not JSON (RFC 8259)"}]) from None
     if not isinstance(raw, dict):
         raise InvalidEvent([{"path": "$", "reason": "must be a JSON object"}], raw)
+    if _is_too_deep(raw):
+        raise InvalidEvent([_TOO_DEEP], raw)
     return raw
+
+
+_TOO_DEEP: Reason = {
+    "path": "$",
+    "reason": f"is nested too deeply: {limits.NESTING_MAX} levels are the most",
+}
+
+
+def _is_too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(limits.NESTING_MAX):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> list[object]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return (
+        [inner for inner in value if isinstance(inner, dict | list)]
+        if isinstance(value, list)
+        else []
+    )
+
+
+def _number(digits: str) -> Decimal:
+    """Read a JSON number of any length; one whose exponent no decimal can have is none."""
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 def _no_constant(name: str) -> object:
@@ -144,12 +172,17 @@ def _reason(error: ErrorDetails) -> Reason:
     path = ""
     for part in error["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    most = error.get("ctx", {}).get("max_length")
     message = {
         "missing": "is required",
         "string_type": "must be a string",
+        "string_unicode": "holds half of a character (a lone surrogate), which no encoding can carry",
         "list_type": "must be a list",
         "too_short": "must have at least one entry",
-        "string_too_long": f"must have at most {error.get('ctx', {}).get('max_length')} characters",
+        "too_long": f"must have at most {most} entries",
+        "string_too_short": "must not be empty",
+        "string_too_long": f"must have at most {most} characters",
+        "url_too_long": f"must have at most {most} characters",
         "greater_than": "must be greater than 0",
     }.get(error["type"], error["msg"])
     return {"path": path.lstrip("."), "reason": message}

@@ -54,7 +54,7 @@ class Language:
         """`ltr` or `rtl`."""
         return str(self.locale.text_direction)
 
-    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one object per language, for good
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - bounded, as are the languages
     def money(self, amount: str | Decimal, currency: str, *, rounded: bool = False) -> str:
         """Write an amount with the currency's decimals (ISO 4217), more only where it has more."""
         pattern = _currency_pattern(self.locale, currency)
@@ -64,13 +64,13 @@ class Language:
             written = f"\u2066{_MARKS.sub('', written)}\u2069"
         return written
 
-    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one object per language, for good
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - bounded, as are the languages
     def number(self, value: str) -> str:
         """Write a number."""
         written: str = format_decimal(_plain(value), locale=self.locale, decimal_quantization=False)
         return written
 
-    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one object per language, for good
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - bounded, as are the languages
     def date(self, moment: str) -> str:
         """Write the day of an ISO 8601 date or moment, in the moment's own time zone."""
         day = date.fromisoformat(moment) if len(moment) == 10 else datetime.fromisoformat(moment)  # noqa: PLR2004
@@ -78,7 +78,12 @@ class Language:
         return written
 
 
-@functools.cache
+LANGUAGES_KEPT = 64
+"""Of the tags that events name, of which there is no end. Babel keeps the CLDR's data of each locale
+that it has read: 32 MB for all that can be asked for."""
+
+
+@functools.lru_cache(maxsize=LANGUAGES_KEPT)
 def language(tag: str) -> Language:
     """Find what a BCP 47 tag asks for: `de-AT` is German as written in Austria.
 
@@ -99,7 +104,7 @@ def language(tag: str) -> Language:
     raise AssertionError(candidates)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=LANGUAGES_KEPT)
 def _currency_pattern(locale: Locale, currency: str) -> NumberPattern:
     """The locale's pattern with the currency's symbol and decimals in it.
 
@@ -114,6 +119,7 @@ def _currency_pattern(locale: Locale, currency: str) -> NumberPattern:
     return pattern
 
 
+@functools.cache
 def _catalogue(name: str) -> gettext.NullTranslations:
     if name == SOURCE:
         return gettext.NullTranslations()

@@ -25,7 +25,7 @@ class Shop:
         """Publish the order's event, and whatever else the dice say of it."""
         life, dice = self.life, self.life.dice
         kind = dice.strike("body")
-        life.valid = kind in (None, "goes-stale")
+        life.valid = kind in (None, "goes-stale", "surrogate-in-name")
         life.poisoned = (kind or "").startswith("surrogate")
         receives = {
             "few-left-for-a-bug": limits.UNEXPECTED_MAX_ATTEMPTS - 1,

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from infra.config import settings_table
 from infra.local.costs import markdown
 from infra.local.ses.settings import SesSettings
+from steps.contract import limits
 from steps.contract.handler import logger
+from steps.mail import view
 from tests.support import protocol_deaths
 from tests.support.rooms import STEPS_PICTURE, mermaid
 
@@ -41,12 +43,40 @@ def ses_settings_table() -> str:
     )
 
 
+def bounds_table() -> str:
+    """Return what an order event may hold, as a Markdown table."""
+    skew, zones = limits.CLOCK_SKEW // 60, limits.ZONES_AHEAD // 3600
+    rows = {
+        "items of an order, a parcel or a refund": f"{limits.ITEMS_MAX:,}",
+        "characters of a text": f"{limits.TEXT_MAX_LENGTH:,}, of which a mail shows {view.TEXT_MAX}",
+        "characters of `orderId`": f"{limits.ID_MAX_LENGTH}",
+        "characters of an address": f"{limits.ADDRESS_MAX_LENGTH}",
+        "characters of a link, in ASCII": f"{limits.LINK_MAX_LENGTH:,}",
+        "characters of `locale`": f"{limits.LANGUAGE_TAG_MAX_LENGTH}",
+        "characters of a time": f"{limits.MOMENT_MAX_LENGTH}; years {limits.FIRST_YEAR} to {limits.LAST_YEAR}",
+        "levels of JSON, unknown fields included": f"{limits.NESTING_MAX}",
+        "bytes of the message, escaped as JSON": f"{limits.MESSAGE_MAX_BYTES:,}; else it is a dead letter",
+        "bytes of the validated event": f"{limits.ANSWER_MAX_BYTES:,}; links that are not ASCII grow threefold",
+        "`eventTimestamp` in the future": f"{skew} minutes; {zones} hours more without a time zone",
+        "what a rejection keeps": f"{limits.REASONS_MAX} reasons of {limits.REASON_MAX_LENGTH} characters,"
+        f" and {limits.KEPT_EVENT_BYTES:,} bytes of the message",
+    }
+    return "\n".join(
+        [
+            "| what | at most |",
+            "|---|---|",
+            *(f"| {what} | {most} |" for what, most in rows.items()),
+        ]
+    )
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "rooms": lambda: mermaid(STEPS_PICTURE),
     "settings": settings_table,
     "costs": markdown,
     "deaths": protocol_deaths.table,
     "ses settings": ses_settings_table,
+    "bounds": bounds_table,
 }
 """What makes each generated part, by the name in its comments."""
 

@@ -71,6 +71,24 @@ DECIDED = {
     "REPUTATION_REPORT_TTL": timedelta(days=90),
     # Step Functions' quota, and the room of the execution's ARN in it.
     "STATE_MAX_BYTES": 262_144,
+    "LATER_STEPS_BYTES": 16_384,
+    # What an event may hold.
+    "ITEMS_MAX": 1_000,
+    "TEXT_MAX_LENGTH": 2_000,
+    "ID_MAX_LENGTH": 128,
+    "ADDRESS_MAX_LENGTH": 254,
+    "LINK_MAX_LENGTH": 2_048,
+    "LANGUAGE_TAG_MAX_LENGTH": 35,
+    "MOMENT_MAX_LENGTH": 40,
+    "FIRST_YEAR": 2000,
+    "LAST_YEAR": 2099,
+    "NESTING_MAX": 64,
+    "CLOCK_SKEW": timedelta(minutes=15),
+    "ZONES_AHEAD": timedelta(hours=14),
+    "REASONS_MAX": 100,
+    "REASON_MAX_LENGTH": 300,
+    "KEPT_EVENT_BYTES": 65_536,
+    "MAIL_PART_MAX_BYTES": 100_000,
     "TASK_ENVELOPE_BYTES": 512,
 }
 """What is decided and not computed. Whoever changes a figure changes it here, too, on purpose."""
@@ -100,6 +118,7 @@ COMPUTED = {
     "IN_DOUBT_GRACE_LOCAL_MIN": 30,
     "QUEUE_VISIBILITY": 1374,
     "MESSAGE_MAX_BYTES": 261_632,
+    "ANSWER_MAX_BYTES": 245_248,
 }
 """What the decided figures come to, in seconds but for the bytes: `test_limits.py` says why that is enough."""
 

@@ -1,11 +1,9 @@
 """`order.delivered`: the parcel has arrived."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from steps.contract.order_event import Moment, OrderEvent, Piece, Text, WebLink
+from steps.contract.order_event import Moment, OrderEvent, Pieces, Text, WebLink
 
 MAX_AGE = timedelta(days=7)
 
@@ -19,4 +17,4 @@ class OrderDelivered(OrderEvent):
     tracking_number: Text | None = None
     tracking_url: WebLink | None = None
     delivered_to: Text | None = None
-    parcel_items: Annotated[list[Piece], Field(min_length=1)] | None = None
+    parcel_items: Pieces | None = None

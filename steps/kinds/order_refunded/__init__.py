@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from steps.contract.order_event import Moment, Money, OrderEvent, Piece, Text
+from steps.contract.order_event import Moment, Money, OrderEvent, Pieces, Text
 
 MAX_AGE = timedelta(days=30)
 
@@ -17,4 +17,4 @@ class OrderRefunded(OrderEvent):
     event_timestamp: Moment
     refund_amount: Annotated[Money, Field(gt=0)]
     refund_method: Text | None = None
-    refund_items: Annotated[list[Piece], Field(min_length=1)] | None = None
+    refund_items: Pieces | None = None

@@ -1,11 +1,9 @@
 """`order.shipped`: a parcel is with the carrier."""
 
-from datetime import date, timedelta
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Literal
 
-from pydantic import Field
-
-from steps.contract.order_event import Moment, OrderEvent, Piece, Text, WebLink
+from steps.contract.order_event import Day, Moment, OrderEvent, Pieces, Text, WebLink
 
 MAX_AGE = timedelta(days=14)
 
@@ -18,5 +16,5 @@ class OrderShipped(OrderEvent):
     carrier: Text
     tracking_number: Text | None = None
     tracking_url: WebLink | None = None
-    estimated_delivery: date | None = None
-    parcel_items: Annotated[list[Piece], Field(min_length=1)] | None = None
+    estimated_delivery: Day | None = None
+    parcel_items: Pieces | None = None

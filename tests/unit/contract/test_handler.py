@@ -78,6 +78,20 @@ def test_an_order_id_that_may_be_an_address_is_not_logged(lines: Lines) -> None:
     assert "john" not in json.dumps(line)
 
 
+def test_an_answer_that_cannot_be_encoded_is_a_bug_and_not_the_end_of_the_runtime(
+    lines: Lines,
+) -> None:
+    @step_handler
+    def handler(_event: StepEvent, _context: object) -> dict[str, str]:
+        return {"name": "Maya \ud83d"}
+
+    with pytest.raises(UnexpectedError, match=r"^UnicodeEncodeError in "):
+        handler(EVENT, CONTEXT)
+    (line,) = lines()
+    assert line["error"] == "UnicodeEncodeError"
+    assert "Maya" not in json.dumps(line)
+
+
 def test_an_error_of_our_own_leaves_the_function_and_is_logged_by_its_name(lines: Lines) -> None:
     @step_handler
     def handler(_event: StepEvent, _context: object) -> None:

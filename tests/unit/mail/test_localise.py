@@ -83,3 +83,10 @@ def test_every_plural_form_contains_the_number(language: str, number: int) -> No
         ("%(num)d item in this parcel", "%(num)d items in this parcel"),
     ):
         assert str(number) in texts.ngettext(*forms, number) % {"num": number}
+
+
+def test_what_events_may_name_without_end_is_not_kept_without_end() -> None:
+    for number in range(3 * localise.LANGUAGES_KEPT):
+        localise.language(f"xx-{number:03}").money("1.50", "EUR")
+    for cache in (localise.language, localise._currency_pattern):
+        assert cache.cache_info().currsize <= localise.LANGUAGES_KEPT

@@ -41,7 +41,7 @@ def test_the_subtotal_is_the_sum_of_all_items_listed_or_not() -> None:
 
 def test_a_long_name_ends_in_an_ellipsis() -> None:
     mail = email(
-        "order.confirmed", customerName="x" * 10_000, orderItems=[ITEM | {"name": "y" * 10_000}]
+        "order.confirmed", customerName="x" * 2_000, orderItems=[ITEM | {"name": "y" * 2_000}]
     )
     assert "x" * 59 + "…" in mail["html"]
     assert "x" * 60 not in mail["html"]
