@@ -22,6 +22,9 @@ RECIPIENTS = {"bounce": 0.03, "complaint": 0.02, "ooto": 0.02}
 INVALID, TOO_LARGE, GROWING = 0.03, 0.01, 0.01
 """The share of orders that are poison, by kind; at least one each."""
 
+CUT_EVERY = 10
+"""One in so many valid orders has a text that was cut through an emoji."""
+
 SNS_MAX = 256 * 1024
 """Bytes that SNS takes; SQS takes four times as much."""
 
@@ -29,8 +32,9 @@ SNS_MAX = 256 * 1024
 class Kind(StrEnum):
     """What an order must come to.
 
-    VALID: one mail. INVALID: a REJECTED record with reasons. TOO_LARGE for an execution's input: a dead letter
-    or a REJECTED record. GROWING, whose state may outgrow an execution: any of the three.
+    VALID: one mail, though the name or a title may be cut through an emoji. INVALID, and GROWING, whose state
+    would outgrow an execution: a REJECTED record with reasons. TOO_LARGE for an execution's input: a dead
+    letter or a REJECTED record.
     """
 
     VALID = "valid"
@@ -104,6 +108,8 @@ def _order(number: int, kind: Kind, dice: random.Random) -> Order:
         case Kind.VALID:
             names, weights = zip(*RECIPIENTS.items(), strict=True)
             (box,) = dice.choices([*names, ""], [*weights, 1 - sum(weights)])
+            if number % CUT_EVERY == 0:
+                _cut(event, number)
             if box:
                 event["customerEmail"] = f"{box}+{number}@simulator.amazonses.com"
         case Kind.INVALID:
@@ -111,7 +117,7 @@ def _order(number: int, kind: Kind, dice: random.Random) -> Order:
         case Kind.TOO_LARGE:
             event["orderItems"] = _items(SNS_MAX + 20_000)
         case Kind.GROWING:
-            event["orderItems"] = _items(SNS_MAX - 6_000)
+            event["orderItems"] = _growing_items(SNS_MAX - 60_000)
     return Order(
         order_id=event["orderId"],
         # A lone surrogate travels as an escape: as it is, no transport would take it.
@@ -135,19 +141,31 @@ def _event(number: int, dice: random.Random) -> dict[str, Any]:
 
 
 def _items(size: int) -> list[dict[str, Any]]:
-    """Return items that take `size` bytes of JSON; decimals come out of Validate longer than they went in."""
-    item = {"name": "x", "quantity": 1, "price": 1}
+    """Return items that take `size` bytes of JSON."""
+    return _repeated({"name": "x", "quantity": 1, "price": 1}, size)
+
+
+def _growing_items(size: int) -> list[dict[str, Any]]:
+    """Return items that take `size` bytes of JSON, and half as much more with their links in ASCII."""
+    link = "https://shop.example/" + "\u5546\u54c1" * 100
+    return _repeated({"name": "x", "quantity": 1, "price": 1, "url": link}, size)
+
+
+def _repeated(item: dict[str, Any], size: int) -> list[dict[str, Any]]:
     return [item] * (size // (len(json.dumps(item, separators=(",", ":"))) + 1))
 
 
 def _spoil(event: dict[str, Any], number: int) -> None:
-    """Put a lone surrogate (no character: half of one in UTF-16) into one of the fields."""
-    match number % 4:
-        case 0:
-            event["orderId"] += "\ud800"
-        case 1:
-            event["customerEmail"] = f"customer\udfff{number}@example.com"
-        case 2:
-            event["customerName"] += "\ud83d"
-        case 3:
-            event["orderItems"][0]["name"] += "\ude00"
+    """Put a lone surrogate (no character: half of one in UTF-16) where none can be dropped."""
+    if number % 2:
+        event["customerEmail"] = f"customer\udfff{number}@example.com"
+    else:
+        event["orderId"] += "\ud800"
+
+
+def _cut(event: dict[str, Any], number: int) -> None:
+    """Cut a text that the mail shows through an emoji."""
+    if number % (2 * CUT_EVERY):
+        event["customerName"] += " \ud83d"
+    else:
+        event["orderItems"][0]["name"] += "\ude00"

@@ -162,7 +162,7 @@ def judge(facts: Facts) -> Verdict:
         if order.kind is not Kind.VALID and (why := _poison(order, facts)):
             what = "never final" if facts.unfinished else "wrongly rejected"
             wrong[what].append(f"{order.shown} {why}")
-    ordered = {order.key for order in facts.orders if order.kind in {Kind.VALID, Kind.GROWING}}
+    ordered = {order.key for order in facts.orders if order.kind is Kind.VALID}
     wrong["wrongly rejected"] += [
         f"mail without an order: {k}" for k in facts.mails if k not in ordered
     ]
@@ -230,11 +230,10 @@ def _poison(order: Order, facts: Facts) -> str:
     record = facts.records.get(order.rejected_key, {})
     rejected = record.get("status") == "REJECTED" and bool(record.get("reasons"))
     letters = [letter.reason for letter in facts.left if letter.message == order.message]
-    mails = facts.mails.get(order.key, []) if order.kind is Kind.GROWING else []
     ends = {
         Kind.INVALID: [rejected],
         Kind.TOO_LARGE: [rejected, bool(letters) and all(letters)],
-        Kind.GROWING: [rejected, bool(letters) and all(letters), bool(mails)],
+        Kind.GROWING: [rejected],
     }[order.kind]
     if any(ends):
         return ""
