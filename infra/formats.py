@@ -6,13 +6,14 @@ import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import UnknownRegionError
 from email_validator import validate_email
+from pydantic import HttpUrl, TypeAdapter
 
 from infra.setting import Format
+from steps.contract.order_event import WebLink
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -103,8 +104,9 @@ def _sender(text: str) -> str:
 
 def _web_link(text: str) -> str:
     # Printable ASCII without brackets: it also stands in a header field (RFC 2369).
-    if not re.fullmatch(r"https://[!-;=?-~]{1,500}", text) or not urlsplit(text).hostname:
+    if not re.fullmatch(r"https://[!-;=?-~]{1,500}", text):
         raise ValueError(text)
+    _EVENTS_LINK.validate_python(text)  # What an event may link to, a setting may.
     return text
 
 
@@ -120,6 +122,7 @@ def _links(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+_EVENTS_LINK: TypeAdapter[HttpUrl] = TypeAdapter(WebLink)
 _LABEL = line(40, "a label of")
 
 SWITCH = Format("true or false", _switch)
@@ -141,6 +144,6 @@ ADDRESSES = Format("addresses separated by commas", _addresses)
 SUPPORT_ADDRESS = Format("the address that customers write to", _address)
 
 COLOUR = matching("#[0-9a-fA-F]{6}", "a colour such as #1f5a43")
-WEB_LINK = Format("a link that begins with https://", _web_link)
+WEB_LINK = Format("a link that begins with https:// and a host's name", _web_link)
 UNSUBSCRIBE_LINK = Format(f"{WEB_LINK.words} and may hold {{notificationId}}", _web_link)
 LINKS = Format("up to six links for the footer: Help=https://..., Returns=https://...", _links)
