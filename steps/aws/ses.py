@@ -24,16 +24,13 @@ from botocore.exceptions import (
     ProxyConnectionError,
 )
 
+from steps.aws.refusals import meaning
 from steps.aws.sdk import client_config, error_code, is_server_error, translated
 from steps.contract import limits
 from steps.contract.errors import (
     OrderMailError,
-    QuotaExceeded,
-    SenderNotReady,
-    SendingPaused,
     SendOutcomeUnknown,
     SendRejected,
-    SendThrottled,
     SesUnavailable,
     SesUnreachable,
 )
@@ -45,20 +42,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
     from steps.contract.state import Email
-
-_REFUSALS: dict[str, type[OrderMailError]] = {
-    "TooManyRequestsException": SendThrottled,
-    "ThrottlingException": SendThrottled,
-    "Throttling": SendThrottled,
-    "LimitExceededException": QuotaExceeded,
-    "SendingPausedException": SendingPaused,
-    "AccountSuspendedException": SendingPaused,
-    "MailFromDomainNotVerifiedException": SenderNotReady,
-    "NotFoundException": SenderNotReady,
-    "MessageRejected": SendRejected,
-    "BadRequestException": SendRejected,
-}
-"""SES v2 API Reference, SendEmail, Errors; the common errors for throttling and access."""
 
 _UNMADE: dict[type[BotoCoreError], type[OrderMailError]] = {
     ParamValidationError: SendRejected,
@@ -76,6 +59,10 @@ _UNMADE: dict[type[BotoCoreError], type[OrderMailError]] = {
     ),
 }
 """The SDK's errors before it has sent a byte of the request; after any other SES may have the mail."""
+
+
+SHUTDOWN = "SHUTDOWN"
+"""The enforcement status of an account that SES lets send nothing, whatever it says of sending enabled."""
 
 
 @functools.cache
@@ -104,7 +91,7 @@ class Ses:
 
         Raises:
             SendDeferred: one of its kinds; SES did not accept the mail and may later.
-            SendRejected: SES will never accept it.
+            SendRejected: SES will never accept it. Which refusal is which: `steps.aws.refusals`.
             SendOutcomeUnknown: no answer or a 5xx; the mail may be on its way.
         """
         with translated("SES", SendOutcomeUnknown, _refusal, _UNMADE):
@@ -129,18 +116,9 @@ class Ses:
 
 
 def _refusal(error: ClientError) -> type[OrderMailError]:
-    code, text = error_code(error), error.response["Error"]["Message"].lower()
-    if code == "MessageRejected":
-        # What is about the account and not about the mail, and can be mended: an unverified sender (in the
-        # sandbox: recipient), or paused sending ("Amazon SES email sending errors", SES Developer Guide).
-        if "not verified" in text:
-            return SenderNotReady
-        if "paused" in text or "suspended" in text:
-            return SendingPaused
-    if refusal := _REFUSALS.get(code):
-        return refusal
-    # Any other 4xx is a request that SES did not act on: credentials, permissions, a quota of the API.
-    return SendOutcomeUnknown if is_server_error(error) else SenderNotReady
+    if is_server_error(error):
+        return SendOutcomeUnknown  # Whatever its code: SES may have failed after it took the mail.
+    return meaning(error_code(error), error.response["Error"].get("Message", ""))
 
 
 def from_field(name: str, address: str) -> str:
@@ -180,8 +158,10 @@ def sending_account() -> SendingAccount:
         answer = sesv2().get_account()
     quota = answer["SendQuota"]
     unlimited = quota["Max24HourSend"] < 0
+    # SES stops an account by either; one on PROBATION still sends (SES v2 API Reference, GetAccount).
+    stopped = answer.get("EnforcementStatus") == SHUTDOWN
     return SendingAccount(
         rate=quota["MaxSendRate"],
         quota_left=float("inf") if unlimited else quota["Max24HourSend"] - quota["SentLast24Hours"],
-        enabled=answer["SendingEnabled"],
+        enabled=answer["SendingEnabled"] and not stopped,
     )

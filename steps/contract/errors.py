@@ -65,11 +65,11 @@ class QuotaExceeded(SendDeferred):
 
 
 class SendingPaused(SendDeferred):
-    """`SendingPausedException` or `AccountSuspendedException`."""
+    """The account, the configuration set or the identity is paused; in which words: `steps.aws.refusals`."""
 
 
 class SenderNotReady(SendDeferred):
-    """Sender not verified, configuration set missing, or the step's role not allowed to send."""
+    """Sender not verified, configuration set missing, role not allowed, or refused in unknown words."""
 
 
 class SesUnreachable(SendDeferred):
@@ -77,7 +77,7 @@ class SesUnreachable(SendDeferred):
 
 
 class SendRejected(OrderMailError):
-    """`MessageRejected`, `BadRequestException`, or no valid request: this mail will never be accepted.
+    """An address or content that SES never takes, or no valid request: it is about this very mail.
 
     The event may be mended and published again.
     """

@@ -115,15 +115,9 @@ def only_execution(stack: StackWithAlerts, base: str) -> str:
     return str(execution["executionArn"])
 
 
-def test_one_bad_header_that_rejects_every_mail_alarms(stack: StackWithAlerts) -> None:
-    functions = stack.client("lambda")
-    render = stack.name("email-render")
-    before = functions.get_function_configuration(FunctionName=render)["Environment"]
-    brand = json.loads(before["Variables"]["BRAND"])
-    bad = json.dumps(brand | {"unsubscribe_url": "https://shop.example/\u00fc/{notificationId}"})
-    functions.update_function_configuration(
-        FunctionName=render, Environment={"Variables": before["Variables"] | {"BRAND": bad}}
-    )
+def test_content_that_ses_never_takes_alarms(stack: StackWithAlerts) -> None:
+    refusal = "MessageRejected: The message can't be sent because it contains invalid content."
+    stack.ses("settings", {"refusal": refusal})
     try:
         for n in range(4):
             stack.publish_order(f"REFUSED-{n}", f"jo{n}@example.com")
@@ -132,7 +126,7 @@ def test_one_bad_header_that_rejects_every_mail_alarms(stack: StackWithAlerts) -
         stack.publish_order("REFUSED-4", "jo4@example.com")
         alert = stack.alert('ALARM: "email-rejections-dev"')
     finally:
-        functions.update_function_configuration(FunctionName=render, Environment=before)
+        stack.ses("settings", {"refusal": ""})
     assert "/aws/lambda/email-send-dev" in alert["Message"]
     assert stack.statuses()["REJECTED"] == 5
 

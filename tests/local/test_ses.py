@@ -18,7 +18,10 @@ from infra.local.ses.core import Ses
 from infra.local.ses.server import Server
 from infra.local.ses.settings import SesSettings
 from infra.local.ses.upstream import Upstream
+from steps.aws import ses as ses_door
 from tests.local.emulator import ACCOUNT, PATIENT, REGION, client, started
+from tests.support.sample_mails import email
+from tests.unit.aws.test_refusals import AS_SES_SAYS
 
 ARN = f"arn:aws:ses:{REGION}:{ACCOUNT}"
 KINDS = ["SEND", "DELIVERY", "DELIVERY_DELAY", "BOUNCE", "COMPLAINT", "REJECT"]
@@ -211,6 +214,28 @@ def test_each_refusal_is_its_exception(
     stack.set(**settings)
     assert refused(stack.send)[:2] == (name, status)
     assert stack.control("messages") == []
+
+
+def test_each_refusal_in_ses_s_own_words_means_what_the_table_says(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ses_door, "sesv2", lambda: stack.role)
+    door = ses_door.Ses(sender="orders@shop.example", configuration_set="set")
+    for code, text, means in AS_SES_SAYS:
+        stack.set(refusal=f"{code}: {text}")
+        with pytest.raises(means):
+            door.send(email("order.confirmed"), tags={})
+    stack.set(refusal="")
+    assert door.send(email("order.confirmed"), tags={})
+
+
+@pytest.mark.parametrize("settings", [{"paused": True}, {"suspended": True}])
+def test_a_paused_account_says_so_in_one_way_or_the_other(
+    stack: Stack, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ses_door, "sesv2", lambda: stack.sesv2)
+    stack.set(**settings)
+    assert ses_door.sending_account().paused
 
 
 def test_unknown_configuration_set_and_bad_request(stack: Stack) -> None:

@@ -54,6 +54,13 @@ LATE = "a late request"
 GRACE = limits.IN_DOUBT_GRACE
 """The grace period as it is promised, in seconds."""
 
+PAUSED = (
+    ("SendingPausedException", "Sending paused for this account."),
+    ("MessageRejected", "Sending paused for this account. For more information, ..."),
+    ("BadRequestException", "Configuration set <mails> does not exist."),
+)
+"""How SES says that it does not send for now."""
+
 SENTLIKE = frozenset({"SENT", "DELAYED", "UNDELIVERED", "DELIVERED", "BOUNCED", "COMPLAINED"})
 
 # --- the tracking table ---------------------------------------------------------------------------
@@ -214,14 +221,16 @@ class Sdk:
             raise _answer("TooManyRequestsException", 429, "GetAccount")
         if fault:
             raise _answer("InternalFailure", 500, "GetAccount")
-        used_up = bool(world.during("quota"))
+        used_up, paused = bool(world.during("quota")), bool(world.during("paused"))
+        shut_down = paused and bool(world.seed % 2)
         return {
             "SendQuota": {
                 "MaxSendRate": world.send_rate,
                 "Max24HourSend": 100_000,
                 "SentLast24Hours": 100_000 if used_up else 0,
             },
-            "SendingEnabled": not world.during("paused"),
+            "SendingEnabled": shut_down or not paused,
+            "EnforcementStatus": "SHUTDOWN" if shut_down else "HEALTHY",
         }
 
     def send_email(self, **call: Any) -> dict[str, str]:
@@ -256,16 +265,19 @@ class Sdk:
 
     def _refuse(self, life: Life, fault: str | None) -> None:
         if self.world.during("paused"):
-            raise _answer("SendingPausedException", 400, "SendEmail")
+            code, text = PAUSED[self.world.number() % len(PAUSED)]
+            raise _answer(code, 400, "SendEmail", text)
         if self.world.during("quota"):
             raise _answer("LimitExceededException", 400, "SendEmail")
         if fault == "throttled":
             raise _answer("TooManyRequestsException", 429, "SendEmail")
+        if fault == "refused-in-unknown-words":
+            raise _answer("MessageRejected", 400, "SendEmail", "Nobody has seen these words yet.")
         if fault == "5xx-not-accepted":
             raise _answer("InternalFailure", 500, "SendEmail")
         if life.refused and not life.mended:
             self.world.log(life, "SES answers MessageRejected")
-            raise _answer("MessageRejected", 400, "SendEmail", "Illegal header")
+            raise _answer("MessageRejected", 400, "SendEmail", "Illegal address")
 
     def change_message_visibility(self, **call: Any) -> None:
         """Let a message come back later."""

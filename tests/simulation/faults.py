@@ -29,6 +29,7 @@ FAULTS: dict[str, tuple[tuple[str, float], ...]] = {
     # One SendEmail.
     "ses": (
         ("throttled", 0.02),
+        ("refused-in-unknown-words", 0.01),
         ("5xx-not-accepted", 0.01),
         ("5xx-accepted", 0.01),
         ("answer-lost", 0.01),

@@ -110,17 +110,20 @@ def test_a_mail_is_handed_to_ses_field_by_field(ses_client: FakeSesClient) -> No
         (refusal("NotFoundException", 404), errors.SenderNotReady, "CLAIMED"),
         (refusal("AccessDeniedException", 403), errors.SenderNotReady, "CLAIMED"),
         (refusal("ExpiredTokenException", 403), errors.SenderNotReady, "CLAIMED"),
-        (refusal("MessageRejected", 400), errors.SendRejected, "CLAIMED"),
-        *(
-            (refusal("MessageRejected", 400, text), errors.SendingPaused, "CLAIMED")
-            for text in ("Account is paused.", "Sending suspended for this account.")
+        (refusal("MessageRejected", 400), errors.SenderNotReady, "CLAIMED"),
+        (refusal("MessageRejected", 400, "Illegal address"), errors.SendRejected, "CLAIMED"),
+        (
+            refusal("MessageRejected", 400, "Sending paused for this account. For more ..."),
+            errors.SendingPaused,
+            "CLAIMED",
         ),
+        (refusal("ThrottlingException", 503), errors.SendOutcomeUnknown, "SENDING"),
         (
             refusal("MessageRejected", 400, "Email address is not verified. The following ..."),
             errors.SenderNotReady,
             "CLAIMED",
         ),
-        (refusal("BadRequestException", 400), errors.SendRejected, "CLAIMED"),
+        (refusal("BadRequestException", 400), errors.SenderNotReady, "CLAIMED"),
         (refusal("InternalFailure", 500), errors.SendOutcomeUnknown, "SENDING"),
         (refusal("ServiceUnavailable", 503), errors.SendOutcomeUnknown, "SENDING"),
         (

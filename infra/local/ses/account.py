@@ -23,6 +23,12 @@ _STATUS = {
 }
 
 
+PAUSED = (
+    "Sending paused for this account. For more information, please check the inbox of the email address "
+    "associated with your AWS account."
+)
+
+
 class SesError(Exception):
     """A refusal as SES words it."""
 
@@ -149,10 +155,13 @@ class SesAccount:
 
     def _refuse(self, send: Send) -> None:
         settings = self.settings
+        if settings.refusal:
+            code, _, text = settings.refusal.partition(": ")
+            raise SesError(code, text)
         if settings.suspended:
             raise SesError("AccountSuspendedException", "Sending suspended for this account.")
         if settings.paused:
-            raise SesError("SendingPausedException", "Sending paused for this account.")
+            raise SesError("SendingPausedException", PAUSED)
         if not send.sending_enabled:
             raise SesError(
                 "SendingPausedException", f"Sending paused for configuration set {send.config_set}."
@@ -183,7 +192,6 @@ class SesAccount:
         """Answer GetAccount."""
         with self._lock:
             settings = self.settings
-            stopped = settings.paused or settings.suspended
             return {
                 "DedicatedIpAutoWarmupEnabled": False,
                 "EnforcementStatus": "SHUTDOWN" if settings.suspended else "HEALTHY",
@@ -193,7 +201,8 @@ class SesAccount:
                     "MaxSendRate": settings.effective_rate,
                     "SentLast24Hours": float(self._sent_last_day(self._clock())),
                 },
-                "SendingEnabled": not stopped,
+                # An account that SES itself shut down may say that sending is enabled.
+                "SendingEnabled": not settings.paused,
                 "SuppressionAttributes": {"SuppressedReasons": list(self.suppressed_reasons)},
             }
 

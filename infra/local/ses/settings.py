@@ -23,11 +23,16 @@ class SesSettings(BaseModel):
     rate: float = Field(14, gt=0, description="MaxSendRate, recipients a second")
     daily_quota: float = Field(50_000, ge=0, description="Max24HourSend, recipients")
     paused: bool = Field(default=False, description="SendingPausedException")
-    suspended: bool = Field(default=False, description="AccountSuspendedException")
+    suspended: bool = Field(
+        default=False, description="AccountSuspendedException; GetAccount: SHUTDOWN"
+    )
     sandbox: bool = Field(default=False, description="1/s, 200 a day, verified recipients only")
     sender_verified: bool = Field(default=True, description="false: MessageRejected")
     mail_from_verified: bool = Field(
         default=True, description="false: MailFromDomainNotVerifiedException"
+    )
+    refusal: str = Field(
+        "", pattern=r"^(\w+: .*)?$", description="`CODE: text` refuses every mail in these words"
     )
     # faults of calls
     seed: int = Field(0, description="of all dice")

@@ -55,6 +55,19 @@ def test_get_account_says_how_much_is_left(stub: Stubber, daily: float, left: fl
     assert not account.paused
 
 
+@pytest.mark.parametrize(
+    ("status", "paused"), [("HEALTHY", False), ("PROBATION", False), ("SHUTDOWN", True)]
+)
+def test_an_account_that_ses_shut_down_is_paused_whatever_else_it_says(
+    stub: Stubber, status: str, *, paused: bool
+) -> None:
+    quota = {"Max24HourSend": 200.0, "MaxSendRate": 14.0, "SentLast24Hours": 0.0}
+    answer = {"SendQuota": quota, "SendingEnabled": True, "EnforcementStatus": status}
+    stub.add_response("get_account", answer)
+    account = sending_account()
+    assert (account.paused, account.sends) == (paused, not paused)
+
+
 def test_a_throttled_get_account_says_that_ses_does_not_tell(stub: Stubber) -> None:
     stub.add_client_error("get_account", "TooManyRequestsException", http_status_code=429)
     with pytest.raises(SesUnavailable, match="TooManyRequestsException"):
