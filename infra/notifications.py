@@ -191,7 +191,7 @@ class NotificationsStack(Stack):
             projection_type=dynamodb.ProjectionType.INCLUDE,
             non_key_attributes=["status", "timestamp", "customerEmail", "eventType"],
         )
-        # SES's legacy notifications carry no tags, only the message id; written once per mail.
+        # For operators: a customer's complaint quotes the message id. Written once per mail.
         tracking.add_global_secondary_index(
             index_name=MESSAGE_ID_INDEX,
             partition_key=string("messageId"),
@@ -305,11 +305,13 @@ class NotificationsStack(Stack):
             "email-feedback",
             "feedback",
             timeout=limits.FEEDBACK_TIMEOUT,
-            environment=FeedbackSettings(tracking_table=self.table.table_name).to_env(),
+            environment=FeedbackSettings(
+                tracking_table=self.table.table_name,
+                configuration_set=ses.configuration_set.configuration_set_name,
+            ).to_env(),
             dead_letters=self.internal_dead_letters,
         )
         self._grant_ledger(feedback, "dynamodb:GetItem", "dynamodb:UpdateItem")
-        self._grant_query(feedback, MESSAGE_ID_INDEX)
         ses.events.add_subscription(
             subscriptions.LambdaSubscription(feedback, dead_letter_queue=self.internal_dead_letters)
         )

@@ -46,67 +46,77 @@ class SnsEvent(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackSettings(FunctionSettings):
-    """Where records are kept."""
+    """Where records are kept, and through which configuration set their mails are sent."""
 
     tracking_table: str
+    configuration_set: str
 
 
-def apply_event(message: str, *, table: LedgerTable, by: str, now: float) -> None:
+def apply_event(
+    message: str, *, table: LedgerTable, configuration_set: str, by: str, now: float
+) -> None:
     """Fold one event into its record; a repetition changes nothing and counts nothing.
 
-    `by` names the invocation. Lambda repeats a failed one under the same name, which then counts what the
-    failed one wrote and may not have counted.
+    Mails of other configuration sets, and of others who send through ours, are none of ours: what SES says of
+    them is left alone. `by` names the invocation. Lambda repeats a failed one under the same name, which
+    then counts what the failed one wrote and may not have counted.
 
     Raises:
         InvalidSesEvent: it is no SES event.
-        RecordNotFound: no record has sent it, or its message id is not recorded yet.
+        RecordNotFound: no record has such a mail.
         LedgerUnavailable: the table did not answer, or the record kept changing.
     """
     event = ses_events.parse(message)
     if event is None:
         return
-    notification_id = event.notification_id or table.find_by_message_id(event.message_id)
-    if notification_id is None:
-        raise RecordNotFound(f"no record of message {event.message_id}")
+    notification_id = event.notification_id
+    if notification_id is None or event.configuration_set != configuration_set:
+        logger.warning("an event of somebody else's mail")
+        return
     for _ in range(limits.FOLD_ATTEMPTS):
         record = table.read(notification_id)
         if not record:
             raise RecordNotFound(f"no record {notification_id}")
         logger.append_keys(order_id=shown(record["orderId"]), message_id=event.message_id)
+        if not rules.expects(record, event.message_id):
+            raise RecordNotFound(f"record {notification_id} has no such mail")
         update = rules.learn(record, event, by=by, now=now)
         if update is None:
             if rules.is_own(record, event, by=by):
-                _report(event, first=record.get("promotedBy") == by)
+                _report(record, event, first=record.get("promotedBy") == by)
             return
         if table.write(update) is None:
-            _report(event, first=not rules.is_settled(record))
+            _report(record, event, first=not rules.is_settled(record))
             if rules.is_second(record, event):
-                _report_second(record)
+                logger.warning("a second mail went out")
             return
     raise LedgerUnavailable("the record kept changing under the event")
 
 
-def _report(event: SesEvent, *, first: bool) -> None:
+def _report(record: Record, event: SesEvent, *, first: bool) -> None:
+    logger.info("reported", event=event.identity, status=event.status)
+    if ses_events.is_simulated(record["customerEmail"]):
+        return
     if event.metric:
         count(event.metric)
     if first:
         count(Metric.SENT)  # The send step's own answer never came.
-    logger.info("reported", event=event.identity, status=event.status)
-
-
-def _report_second(record: Record) -> None:
-    logger.warning("a second mail went out")
-    if rules.is_unflagged(record):
-        count(Metric.IN_DOUBT)
 
 
 @lambda_handler
 def handler(event: SnsEvent, context: LambdaContext) -> None:
     """Take SNS records, one or more. A failure repeats the invocation, which is safe."""
     by = context.aws_request_id[:INVOCATION_DIGITS]
-    table = LedgerTable(FeedbackSettings.from_env().tracking_table)
+    settings = FeedbackSettings.from_env()
+    table = LedgerTable(settings.tracking_table)
     for record in event["Records"]:
         try:
-            apply_event(record["Sns"]["Message"], table=table, by=by, now=time.time())
+            apply_event(
+                record["Sns"]["Message"],
+                table=table,
+                configuration_set=settings.configuration_set,
+                by=by,
+                now=time.time(),
+            )
         finally:
             logger.remove_keys(["order_id", "message_id"])

@@ -1,4 +1,4 @@
-"""The tracking table: carries out the ledger's writes, reads records, finds them by SES's message id."""
+"""The tracking table: carries out the ledger's writes, reads records, finds those that are overdue."""
 
 from __future__ import annotations
 
@@ -100,19 +100,6 @@ class LedgerTable:
                 ConsistentRead=True,
             )
         return _record(answer.get("Item", {}))
-
-    def find_by_message_id(self, message_id: str) -> str | None:
-        """Find the notification that SES knows as `message_id`; the index lags the table a little."""
-        with ledger_errors():
-            answer = dynamodb().query(
-                TableName=self.name,
-                IndexName=MESSAGE_ID_INDEX,
-                KeyConditionExpression="messageId = :id",
-                ExpressionAttributeValues={":id": serialize(message_id)},
-                Limit=1,
-            )
-        items = answer["Items"]
-        return deserialize(items[0]["notificationId"]) if items else None
 
     def _arguments(self, request: Put | Update) -> dict[str, Any]:
         names = {f"#{a}": a for a in ("status", "owner", "ttl") if f"#{a}" in request.condition}

@@ -51,7 +51,7 @@ RECORD_TIMEOUT = RECORD_WRITES * LEDGER_CALL + OWN_TIME
 
 FOLD_ATTEMPTS = 5
 """How often an event is folded anew when its record changed between reading and writing."""
-FEEDBACK_TIMEOUT = LEDGER_CALL + FOLD_ATTEMPTS * 2 * LEDGER_CALL + OWN_TIME
+FEEDBACK_TIMEOUT = FOLD_ATTEMPTS * 2 * LEDGER_CALL + OWN_TIME
 
 TASK_MARGIN = 3
 """A task waits longer than its function runs, so that the function's own report comes first."""

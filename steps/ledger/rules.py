@@ -99,6 +99,18 @@ def is_unflagged(record: Record) -> bool:
     return len(record.get("secondMessageIds", ())) >= resends(record)
 
 
+def expects(record: Record, message_id: str) -> bool:
+    """Whether SES may have accepted a mail of this id for the record.
+
+    The record knows the id, or SES was called more often than the record knows of mails: with the call that
+    `sendingAt` tells of, and once for each of the `resends`. A claim that never reached SES expects nothing.
+    """
+    known = {*record.get("secondMessageIds", ()), *record.get("superseded", ())}
+    known |= {record["messageId"]} if "messageId" in record else set()
+    calls = resends(record) + ("sendingAt" in record)
+    return message_id in known or calls > len(known)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Put:
     """A PutItem. `condition` is a condition expression over `values` (without the leading colon)."""
@@ -428,6 +440,9 @@ def _reasons(rejection: Mapping[str, Any]) -> list[str]:
 
 # --- what SES says --------------------------------------------------------------------------------
 
+MAX_EVENTS = 30
+"""Events kept per record, of about 70 bytes each, 350 at most. SES has two or three for an ordinary mail."""
+
 _MARK = "#"
 """Stands in `events` between an event's identity and the invocation that folded it in."""
 
@@ -459,6 +474,9 @@ def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | N
     is the first to know that the mail was sent at all sets its time, and its message id, too. Status and
     reason come out the same in whatever order the events come, and however often.
 
+    Of more than `MAX_EVENTS` only those are kept that make the status more final, and those of a second
+    mail: at most a dozen more. None is forgotten, so a repetition stays known, and the status is that of all.
+
     Args:
         record: as read.
         event: an event of SES's, or its receipt.
@@ -466,7 +484,7 @@ def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | N
         now: epoch seconds.
 
     Returns:
-        None where the record knows it all already.
+        None where the record knows it all already, or is full.
     """
     if event.message_id in record.get("superseded", ()) or is_known(record, event):
         return None
@@ -474,6 +492,8 @@ def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | N
     if settled and not second and event.status is Status.SENT:
         return None
     status, reason = _word(record, event)
+    if settled and not second and _is_full(record) and status == record["status"]:
+        return None
     attributes: dict[str, Any] = {"status": status}
     forgotten: tuple[str, ...] = ()
     if not settled:
@@ -499,6 +519,10 @@ def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | N
         add={name: frozenset({value}) for name, value in added.items()},
         **_as_read(record),
     )
+
+
+def _is_full(record: Record) -> bool:
+    return len(record.get("events", ())) >= MAX_EVENTS
 
 
 def _word(record: Record, event: SesEvent) -> tuple[Status, str | None]:

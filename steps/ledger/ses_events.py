@@ -1,13 +1,14 @@
 """What SES reports of a mail: its events, read.
 
-Sources: "Contents of event data that Amazon SES publishes to Amazon SNS" (`eventType`) and "Amazon SNS
-notification contents for Amazon SES" (`notificationType`, the legacy form without tags), both in the
-Amazon SES Developer Guide. Events come unordered and repeated.
+Source: "Contents of event data that Amazon SES publishes to Amazon SNS", Amazon SES Developer Guide. Events
+come unordered and repeated. Their words are the recipients' providers', so they are cut to what a record
+may hold. The legacy notifications of an identity (`notificationType`) are none of them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,18 @@ from steps.ledger.status import Status
 
 NOTIFICATION_TAG = "notificationId"
 """The message tag that carries our id from SendEmail to every event."""
+
+CONFIGURATION_SET_TAG = "ses:configuration-set"
+"""The tag by which SES says through which configuration set a mail was sent."""
+
+SIMULATOR = "simulator.amazonses.com"
+"""The domain of SES's mailbox simulator, whose mails are outside of SES's rates ("Using the mailbox simulator
+manually", Amazon SES Developer Guide)."""
+
+_NOTIFICATION_ID = re.compile(r"[0-9a-f]{40}")
+
+WORDS_MAX, MOMENT_MAX, MESSAGE_ID_MAX = 64, 32, 128
+"""Characters of an event's subtypes and of its time, which are cut, and of a message id."""
 
 SUPPRESSED = frozenset({"OnAccountSuppressionList", "Suppressed"})
 """Subtypes of mails that SES never tried to deliver; they are outside the rates."""
@@ -38,7 +51,8 @@ class SesEvent:
 
     identity: names the event itself, so that a repetition is recognised: type, subtypes and time. Empty
         where it is no event but SES's receipt.
-    notification_id: our id from the tags; None in the legacy form.
+    notification_id: our id from the tags; None where the mail has none, so is none of ours.
+    configuration_set: what the mail was sent through; None where it says nothing of it.
     metric: the outcome to count, if it is one.
     gives_up_at: of a delayed mail, the epoch second at which SES stops trying.
     """
@@ -47,6 +61,7 @@ class SesEvent:
     message_id: str
     notification_id: str | None
     sent_at: str
+    configuration_set: str | None = None
     metric: Metric | None = None
     gives_up_at: int | None = None
 
@@ -68,6 +83,11 @@ class Word:
     def reason(self) -> str | None:
         """Why the mail did not arrive; None where it did, or where there is nothing more to say."""
         return None if self.subtypes == AUTOMATIC_REPLY else self.subtypes or None
+
+
+def is_simulated(address: str) -> bool:
+    """Whether an address is one of SES's mailbox simulator, whose mails count nowhere."""
+    return address.rpartition("@")[2].lower() == SIMULATOR
 
 
 def receipt(message_id: str, sent_at: str) -> SesEvent:
@@ -119,21 +139,51 @@ def parse(message: str) -> SesEvent | None:
         return None
     try:
         event = json.loads(message)
-        type_ = event.get("eventType") or event["notificationType"]
-        mail = event["mail"]
+        type_, mail = event["eventType"], event["mail"]
         if (read := _READERS.get(type_)) is None:
             return None
         moment, detail, metric = read(event)
+        words = (type_, detail[:WORDS_MAX], moment[:MOMENT_MAX])
+        identity = "|".join(word for word in words if word)
+        identity.encode()  # Half a surrogate pair is no text that the table takes.
         return SesEvent(
-            identity="|".join(part for part in (type_, detail, moment) if part),
-            message_id=mail["messageId"],
-            notification_id=(mail.get("tags") or {}).get(NOTIFICATION_TAG, [None])[0],
-            sent_at=mail["timestamp"][:19] + "Z",
+            identity=identity,
+            message_id=_message_id(mail),
+            notification_id=_our_id(mail),
+            configuration_set=_tag(mail, CONFIGURATION_SET_TAG),
+            sent_at=_rounded(mail["timestamp"]),
             metric=metric,
             gives_up_at=_gives_up_at(event) if type_ == "DeliveryDelay" else None,
         )
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise InvalidSesEvent(f"not an event of SES's ({type(error).__name__})") from None
+
+
+def _rounded(timestamp: str) -> str:
+    """Return SES's time to the second, as the contract's `timestamp` has it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return datetime.fromisoformat(timestamp[:19]).isoformat() + "Z"
+
+
+def _message_id(mail: dict[str, Any]) -> str:
+    message_id: str = mail["messageId"]
+    if not 0 < len(message_id.encode()) <= MESSAGE_ID_MAX:
+        raise ValueError
+    return message_id
+
+
+def _tag(mail: dict[str, Any], name: str) -> str | None:
+    value: str | None = (mail.get("tags") or {}).get(name, [None])[0]
+    return value
+
+
+def _our_id(mail: dict[str, Any]) -> str | None:
+    """Return the notification's id; anything else under its tag would be another item of the table."""
+    tagged = _tag(mail, NOTIFICATION_TAG)
+    return tagged if tagged and _NOTIFICATION_ID.fullmatch(tagged) else None
 
 
 def _gives_up_at(event: dict[str, Any]) -> int:

@@ -64,8 +64,7 @@ GOOD = Facts(
     letters=[LETTER],
     counted={
         Metric.SENT: 4,
-        Metric.DELIVERED: 2,
-        Metric.BOUNCED: 1,
+        Metric.DELIVERED: 3,
         Metric.REJECTED: 2,
         Metric.FAILED: 1,
         Metric.IN_DOUBT: 1,
@@ -152,6 +151,7 @@ BROKEN: dict[str, tuple[str, Callable[[], Facts]]] = {
     "a mail to nobody": ("wrongly rejected", lambda: with_mails(INVALID, mail(5, "Send"))),
     "counted less than true": ("wrongly counted", lambda: with_count(Metric.SENT, 3)),
     "counted more than true": ("wrongly counted", lambda: with_count(Metric.FAILED, 2)),
+    "a mail to the simulator counted": ("wrongly counted", lambda: with_count(Metric.BOUNCED, 1)),
     "a batch that died of a message": (
         "batches broken",
         lambda: replace(GOOD, broken_batches=["UnicodeEncodeError"]),

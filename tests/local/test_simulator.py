@@ -104,20 +104,6 @@ def test_a_hard_bounce_suppresses_the_address_for_the_next_order(stack: RunningS
     assert record["reason"] == SUPPRESSED
 
 
-def test_a_legacy_notification_without_tags_finds_its_record(stack: RunningStack) -> None:
-    order_id = order(stack, "customer@example.com")
-    record = stack.wait_for_status(order_id, "DELIVERED")
-    bounce = load_event("ses/bounce-permanent")
-    bounce["notificationType"] = bounce.pop("eventType")
-    bounce["mail"]["messageId"] = record["messageId"]
-    del bounce["mail"]["tags"]
-    stack.client("sns").publish(
-        TopicArn=stack.arn("sns", "email-ses-events"), Message=json.dumps(bounce)
-    )
-    record = stack.wait_for_status(order_id, "BOUNCED")
-    assert record["reason"] == "Permanent/General"
-
-
 def test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters(stack: RunningStack) -> None:
     stack.client("sns").publish(
         TopicArn=stack.arn("sns", "email-ses-events"), Message='{"eventType": "Bounce"}'

@@ -67,6 +67,7 @@ FAULTS: dict[str, tuple[tuple[str, float], ...]] = {
         ("repeated", 0.02),
         ("twice-at-once", 0.02),
         ("minutes-late", 0.02),
+        ("beside-somebody-else-s", 0.01),
     ),
     # Once in an order's life, or once per mail, whatever its storm.
     "send-event": (("lost", 0.03),),

@@ -112,6 +112,12 @@ def _not_twice(life: Life, record: Record) -> Iterator[tuple[str, str]]:
 
 def _true(life: Life, record: Record) -> Iterator[tuple[str, str]]:
     """The record's status and reason are what SES did and reported."""
+    for event in (event for mail in life.mails for event in mail.events):
+        if event.refused and not event.arrived:
+            yield (
+                "what SES says of a mail counts",
+                f"{event.kind} is of no mail that the record knows",
+            )
     status = str(record.get("status", ""))
     if status in ("CLAIMED", "SENDING") and not _excused(life):
         yield "no record stays claimed", f"{status} for ever"

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Event:
-    """An event of SES's about a mail. `status` is what it truly says of it; None: nothing."""
+    """An event of SES's about a mail. `status` is what it truly says of it; None: nothing.
+
+    refused: the feedback function said that no record has such a mail.
+    """
 
     kind: str
     text: str
@@ -20,6 +23,7 @@ class Event:
     detail: str = ""
     metric: str | None = None
     arrived: bool = False
+    refused: bool = False
 
 
 @dataclass

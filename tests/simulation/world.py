@@ -21,7 +21,7 @@ from steps.aws import queue as queue_door
 from steps.aws import ses as ses_door
 from steps.contract import handler as step_handler
 from steps.contract import limits
-from steps.contract.errors import OrderMailError
+from steps.contract.errors import OrderMailError, RecordNotFound
 from steps.kinds.parsing import parse
 from steps.ledger import rules
 from tests.simulation.doors import FUNCTIONS, Sdk, Table
@@ -33,7 +33,7 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.shop import Shop
 from tests.support.clock import NOW
 from tests.support.pace_in_memory import PaceItem
-from tests.support.ses_events import ses_event
+from tests.support.ses_events import CONFIGURATION_SET, ses_event
 from tests.support.table_in_memory import TableInMemory
 
 if TYPE_CHECKING:
@@ -253,6 +253,12 @@ class World:
         if fault == "lost":
             self.log(life, f"SES's {event.kind} of {mail.message_id} is lost")
             return
+        if fault == "beside-somebody-else-s":
+            complaint = {"kind": "Complaint", "complaintFeedbackType": "abuse"}
+            _, other = self._event(
+                mail, life.notification_id, 0, status=None, configuration_set="else", **complaint
+            )
+            self._feedback(life, other, delay * dice.share())
         if fault == "late":
             delay += dice.long(HOUR, 2 * DAY)
         if fault == "minutes-late":
@@ -286,10 +292,17 @@ class World:
     def _fold(self, life: Life, event: Event, by: str) -> bool:
         invocation = running().invocation
         try:
-            feedback.apply_event(event.text, table=self.table, by=by, now=self.time.now)
+            feedback.apply_event(
+                event.text,
+                table=self.table,
+                configuration_set=CONFIGURATION_SET,
+                by=by,
+                now=self.time.now,
+            )
         except Died:
             return False
         except Exception as error:
+            event.refused = isinstance(error, RecordNotFound)
             if not isinstance(error, OrderMailError | InjectedBug):
                 life.crashes.append(f"feedback raises {type(error).__name__}")
             self.flush(invocation, life)

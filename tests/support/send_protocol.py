@@ -198,7 +198,11 @@ class SlowMotion:
         try:
             with self._counting():
                 feedback.apply_event(
-                    event.text, table=self.table, by=event.invocation, now=self.now
+                    event.text,
+                    table=self.table,
+                    configuration_set=SES.configuration_set,
+                    by=event.invocation,
+                    now=self.now,
                 )
         except (Died, errors.OrderMailError):
             pass  # Lambda tries the same invocation again.

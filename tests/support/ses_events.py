@@ -9,6 +9,7 @@ from tests.support.sample_mails import NOTIFICATION_ID
 SENT_AT = "2026-11-24T07:59:58.000Z"
 MOMENT = "2026-11-24T08:00:00.000Z"
 MESSAGE_ID = "message-1"
+CONFIGURATION_SET = "mails"
 
 DETAILS = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}
 """What an event calls its details, where that is not its type in lower case."""
@@ -17,28 +18,27 @@ DETAILS = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}
 def ses_event(
     event_type: str,
     *,
-    legacy: bool = False,
     message_id: str = MESSAGE_ID,
     notification_id: str = NOTIFICATION_ID,
+    configuration_set: str = CONFIGURATION_SET,
     sent_at: str = SENT_AT,
     moment: str = MOMENT,
     **details: object,
 ) -> str:
-    """Return the event of a mail that SES accepted at `sent_at`, about what happened at `moment`.
-
-    `legacy`: the form of a notification, which has no tags.
-    """
-    mail: dict[str, object] = {
+    """Return the event of a mail that SES accepted at `sent_at`, about what happened at `moment`."""
+    mail = {
         "timestamp": sent_at,
         "messageId": message_id,
         "source": "orders@example.com",
         "destination": ["customer@example.com"],
+        "tags": {
+            "notificationId": [notification_id],
+            "ses:configuration-set": [configuration_set],
+        },
     }
-    if not legacy:
-        mail["tags"] = {"notificationId": [notification_id], "ses:configuration-set": ["mails"]}
     return json.dumps(
         {
-            "notificationType" if legacy else "eventType": event_type,
+            "eventType": event_type,
             "mail": mail,
             DETAILS.get(event_type, event_type.lower()): {"timestamp": moment} | details,
         }
@@ -51,7 +51,6 @@ DELAY = ses_event(
     "DeliveryDelay", delayType="MailboxFull", expirationTime="2026-11-24T21:59:58.000Z"
 )
 BOUNCE = ses_event("Bounce", bounceType="Permanent", bounceSubType="General")
-LEGACY_BOUNCE = ses_event("Bounce", legacy=True, bounceType="Permanent", bounceSubType="General")
 SUPPRESSED = ses_event("Bounce", bounceType="Permanent", bounceSubType="OnAccountSuppressionList")
 MAILBOX_FULL = ses_event(
     "Bounce",

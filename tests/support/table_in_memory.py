@@ -40,7 +40,6 @@ class TableInMemory(LedgerTable):
     """A tracking table; `items` is its content by notification id. Records are never changed in place."""
 
     items: dict[str, Record] = field(default_factory=dict)
-    _by_message_id: dict[str, str] = field(default_factory=dict)
 
     def write(self, request: Put | Update) -> Record | None:
         """Make one conditional write; see `LedgerTable.write`."""
@@ -51,21 +50,12 @@ class TableInMemory(LedgerTable):
         old = self.items.get(key, {})
         if not compiled(request.condition)(old, request.values):
             return dict(old)
-        new = written(old, key, request)
-        self.items[key] = new
-        if "messageId" in new:
-            self._by_message_id[new["messageId"]] = key
+        self.items[key] = written(old, key, request)
         return None
 
     def read(self, notification_id: str) -> Record:
         """Read a record; `{}` where there is none."""
         return dict(self.items.get(notification_id, {}))
-
-    def find_by_message_id(self, message_id: str) -> str | None:
-        """Find the notification that SES knows as `message_id`."""
-        key = self._by_message_id.get(message_id)
-        found = key is not None and self.items.get(key, {}).get("messageId") == message_id
-        return key if found else None
 
     def find_overdue(self, now: float) -> Iterator[str]:
         """Yield the notifications of delayed mails that are overdue at `now`."""

@@ -49,6 +49,6 @@ def ledger_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(LedgerTable, method, in_memory)
 
-    for method in ("write", "read", "find_by_message_id", "find_overdue"):
+    for method in ("write", "read", "find_overdue"):
         put_in_place_of(method)
     set_environment(monkeypatch, *STEP_SETTINGS)

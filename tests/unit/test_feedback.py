@@ -25,7 +25,6 @@ from tests.support.ses_events import (
     DELAY,
     DELIVERY,
     EVERY_KIND,
-    LEGACY_BOUNCE,
     MAILBOX_FULL,
     MESSAGE_ID,
     REJECT,
@@ -108,13 +107,114 @@ def test_an_event_without_a_record_is_tried_again() -> None:
     assert MEMORY.records() == []
 
 
-def test_a_legacy_notification_finds_its_record_by_the_message_id() -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        ses_event("Delivery", configuration_set="of-somebody-else"),
+        ses_event("Delivery", notification_id="of-somebody-else"),
+        json.dumps({"eventType": "Send", "mail": json.loads(SEND)["mail"] | {"tags": None}}),
+    ],
+)
+def test_what_ses_says_of_somebody_else_s_mail_is_left_alone(
+    event: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     put_record(status="SENDING", sendingAt=1)
-    with pytest.raises(errors.RecordNotFound, match=r"^no record of message message-1$"):
-        handle(LEGACY_BOUNCE)
-    put_record(status="SENT", messageId=MESSAGE_ID)
-    handle(LEGACY_BOUNCE)
-    assert MEMORY.records()[0]["status"] == "BOUNCED"
+    before = MEMORY.records()
+    handle(event)
+    assert MEMORY.records() == before
+    assert counted_metrics(capsys) == []
+
+
+HANDED_OVER: list[dict[str, Any]] = [
+    {"status": "SENDING", "sendingAt": 1},
+    {"status": "FAILED", "sendingAt": 1},
+    {"status": "REJECTED", "reason": "InvalidEvent", "sendingAt": 1},
+    {"status": "CLAIMED", "resends": 1},
+    {"status": "FAILED", "resends": 1},
+    {"status": "SENT", "sendingAt": 1, "messageId": MESSAGE_ID},
+    {"status": "SENT", "sendingAt": 1, "messageId": "another", "resends": 1},
+    {"status": "CLAIMED", "resends": 2, "superseded": {"another"}},
+]
+NOT_HANDED_OVER: list[dict[str, Any]] = [
+    {"status": "CLAIMED"},
+    {"status": "FAILED"},
+    {"status": "REJECTED", "reason": "SendRejected"},
+    {"status": "CLAIMED", "resends": 1, "superseded": {"another"}},
+    {"status": "SENT", "sendingAt": 1, "messageId": "another"},
+    {
+        "status": "SENT",
+        "sendingAt": 1,
+        "messageId": "another",
+        "resends": 1,
+        "secondMessageIds": {"a second"},
+    },
+]
+
+
+@pytest.mark.parametrize("changes", HANDED_OVER)
+@pytest.mark.parametrize("event", [SEND, DELIVERY, BOUNCE, COMPLAINT, REJECT])
+def test_an_event_of_a_mail_that_ses_may_have_is_folded_in(
+    changes: dict[str, Any], event: str
+) -> None:
+    put_record(**changes)
+    handle(event)
+    assert rules.is_settled(MEMORY.records()[0])
+
+
+@pytest.mark.parametrize("changes", NOT_HANDED_OVER)
+@pytest.mark.parametrize("event", [SEND, DELIVERY, BOUNCE, COMPLAINT, REJECT])
+def test_an_event_of_a_mail_that_ses_cannot_have_changes_nothing(
+    changes: dict[str, Any], event: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_record(**changes)
+    before = MEMORY.records()
+    with pytest.raises(errors.RecordNotFound, match=r"has no such mail$"):
+        handle(event)
+    assert MEMORY.records() == before
+    assert counted_metrics(capsys) == []
+
+
+@pytest.mark.parametrize("box", ["success", "bounce", "complaint+label", "ooto", "suppressionlist"])
+def test_mails_to_the_simulator_count_nowhere_and_are_recorded_all_the_same(
+    box: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_record(status="SENDING", sendingAt=1, customerEmail=f"{box}@simulator.amazonses.com")
+    handle(SEND, DELIVERY, BOUNCE, REJECT, COMPLAINT)
+    assert MEMORY.records()[0]["status"] == "COMPLAINED"
+    assert counted_metrics(capsys) == []
+
+
+def forged(number: int) -> str:
+    """Return one more event of a mail, larger than any of SES's."""
+    words = f"{number}" + "x" * 300
+    return ses_event("DeliveryDelay", moment=f"2026-11-24T08:00:00.{number:03}Z", delayType=words)
+
+
+def test_a_record_holds_so_many_events_and_no_more_and_their_outcome_is_true(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put_record(status="SENT", sendingAt=1, messageId=MESSAGE_ID)
+    handle(*(forged(number) for number in range(3 * rules.MAX_EVENTS)))
+    (item,) = MEMORY.records()
+    assert len(item["events"]) == rules.MAX_EVENTS
+    late = ses_event("Delivery", moment="2026-11-24T07:59:59.000Z")
+    for event in (DELIVERY, late, BOUNCE, DELIVERY, BOUNCE, COMPLAINT, forged(0), forged(99)):
+        handle(event)
+    (item,) = MEMORY.records()
+    assert (item["status"], item["reason"]) == ("COMPLAINED", "abuse")
+    assert len(item["events"]) == rules.MAX_EVENTS + 3
+    assert sum(len(event.encode()) for event in item["events"]) < 10_000
+    assert counted_metrics(capsys) == ["EmailBounced", "EmailComplaint", "EmailDelivered"]
+
+
+def test_a_full_record_still_tells_of_a_second_mail() -> None:
+    events = {f"DeliveryDelay|{number}|x#y" for number in range(rules.MAX_EVENTS)}
+    put_record(status="DELAYED", sendingAt=1, messageId="another", resends=1, events=events)
+    handle(SEND)
+    (item,) = MEMORY.records()
+    assert item["secondMessageIds"] == {MESSAGE_ID}
+    handle(SEND)
+    assert MEMORY.records() == [item]
 
 
 def test_a_record_that_changes_meanwhile_is_folded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +296,7 @@ def test_the_order_of_the_events_makes_no_difference_to_the_reason() -> None:
     "changes",
     [
         {"status": "FAILED", "reason": "SendOutcomeUnknown", "sendingAt": 1},
-        {"status": "REJECTED", "reason": "SendRejected"},
+        {"status": "REJECTED", "reason": "SendRejected", "resends": 1},
         {"status": "REJECTED", "reason": "InvalidEvent", "reasons": ["x"], "sendingAt": 1},
     ],
 )
@@ -216,16 +316,15 @@ def test_what_ses_itself_rejected_stays_rejected() -> None:
     assert MEMORY.records()[0]["status"] == "REJECTED"
 
 
-@pytest.mark.parametrize(("resends", "counts"), [(0, ["EmailInDoubt"]), (1, [])])
 def test_an_event_of_another_mail_is_the_proof_of_a_second_one(
-    resends: int, counts: list[str], capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    put_record(status="SENT", messageId="another", resends=resends)
+    put_record(status="SENT", messageId="another", sendingAt=1, resends=1)
     handle(SEND, SEND)
     (item,) = MEMORY.records()
     assert item["secondMessageIds"] == {MESSAGE_ID}
     assert item["messageId"] == "another"
-    assert counted_metrics(capsys) == counts
+    assert counted_metrics(capsys) == []
     handle(DELIVERY)
     assert MEMORY.records()[0]["status"] == "DELIVERED"
     assert counted_metrics(capsys) == ["EmailDelivered"]

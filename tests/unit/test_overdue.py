@@ -14,7 +14,7 @@ from steps.contract import errors, limits
 from steps.ledger import rules
 from steps.ledger.status import Status
 from tests.support.clock import NOW, Clock
-from tests.support.in_memory_aws import TABLE, claimed_record, tracking_table
+from tests.support.in_memory_aws import SES, TABLE, claimed_record, tracking_table
 from tests.support.sample_mails import NOTIFICATION_ID
 from tests.support.ses_events import BOUNCE, DELIVERY, MESSAGE_ID
 
@@ -89,7 +89,9 @@ def test_a_record_that_expired_is_not_made_anew() -> None:
 def test_a_later_event_of_ses_still_changes_the_record(event: str, status: Status) -> None:
     delayed(NOW)
     overdue.settle_overdue(table=TABLE, clock=Clock())
-    feedback.apply_event(event, table=TABLE, by="x", now=NOW)
+    feedback.apply_event(
+        event, table=TABLE, configuration_set=SES.configuration_set, by="x", now=NOW
+    )
     assert TABLE.read(NOTIFICATION_ID)["status"] == status
 
 

@@ -181,6 +181,15 @@ def forgotten_claims(patch: pytest.MonkeyPatch) -> None:
     weakened("sending")(patch)
 
 
+def distrust(patch: pytest.MonkeyPatch) -> None:
+    """Believe in one mail per record."""
+
+    def expects(record: rules.Record, message_id: str) -> bool:
+        return bool(record.get("messageId", message_id) == message_id)
+
+    patch.setattr(rules, "expects", expects)
+
+
 PLANTED = (
     Planted(
         "claim-without-condition",
@@ -202,6 +211,7 @@ PLANTED = (
     Planted("uncounted-resends", "no second mail", "ses event", uncounted_resends),
     Planted("hasty-dispatcher", "no mail is lost", "ledger ses invoke", hasty_dispatcher),
     Planted("uncounted-deliveries", "outcomes are counted", "event", uncounted_deliveries),
+    Planted("distrust", "what SES says of a mail counts", "ses event", distrust),
     Planted("counted-twice", "outcomes are not counted too often", "event", counted_twice),
 )
 

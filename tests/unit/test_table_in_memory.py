@@ -125,6 +125,3 @@ def test_random_writes_end_as_in_the_real_table(requests: list[Put | Update]) ->
         for key in IDS:
             assert simulated.read(key) == TABLE.read(key)
     assert sorted(simulated.items.values(), key=str) == sorted(table_items(), key=str)
-    for message_id in ("m1", "m2"):
-        holders = {k for k, i in simulated.items.items() if i.get("messageId") == message_id}
-        assert (simulated.find_by_message_id(message_id) is None) <= (not holders)

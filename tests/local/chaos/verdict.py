@@ -14,13 +14,13 @@ and whose repetitions fell into a bad deployment, leaves nobody who counts.
 
     EmailSent       least: records of which SES took a mail and that know it; most: mails that SES took
     EmailDelivered  least: distinct Delivery events published; most: mails in the inbox
-    EmailBounced    least: distinct permanent Bounce events published; most: mails to such mailboxes
-    EmailComplaint  likewise
+    EmailBounced    none, like EmailComplaint: only the simulator's mailboxes bounce for good or complain
     EmailRejected   REJECTED records
     EmailFailed     dead letters; two of the same execution are one
     EmailInDoubt    the sum of the records' `resends`, but for mails that SES had given up on
 
-Of a published event only those count that did not end among the feedback dead letters.
+Mails to the simulator's mailboxes are counted nowhere. Of a published event only those count that did not end
+among the feedback dead letters.
 """
 
 from __future__ import annotations
@@ -244,25 +244,21 @@ def _poison(order: Order, facts: Facts) -> str:
 
 def counts(facts: Facts) -> dict[Metric, Count]:
     """Return what each metric counted, and the truth; see the module."""
-    mails = [mail for taken in facts.mails.values() for mail in taken]
-
-    def reported(type_: str, boxes: set[str] | None = None) -> int:
-        return sum(
-            type_ in mail.published and (mail.message_id, type_) not in facts.unread
-            for mail in mails
-            if boxes is None or mail.box in boxes
-        )
-
-    known = sum(r.get("status") in FINALITY for k, r in facts.records.items() if k in facts.mails)
-    box = Counter(mail.box for mail in mails)
+    counted = {k: taken for k, taken in facts.mails.items() if not any(m.box for m in taken)}
+    mails = [mail for taken in counted.values() for mail in taken]
+    delivered = sum(
+        "Delivery" in mail.published and (mail.message_id, "Delivery") not in facts.unread
+        for mail in mails
+    )
+    known = sum(r.get("status") in FINALITY for k, r in facts.records.items() if k in counted)
     rejected = sum(r.get("status") == "REJECTED" for r in facts.records.values())
     failed = len({(letter.message, letter.execution) for letter in facts.letters})
     resent = sum(resends(r) - len(r.get("superseded", ())) for r in facts.records.values())
     truth = {
         Metric.SENT: (known, len(mails)),
-        Metric.DELIVERED: (reported("Delivery"), len(facts.inbox)),
-        Metric.BOUNCED: (reported("Bounce", {"bounce"}), box["bounce"]),
-        Metric.COMPLAINT: (reported("Complaint"), box["complaint"]),
+        Metric.DELIVERED: (delivered, len(facts.inbox & {mail.message_id for mail in mails})),
+        Metric.BOUNCED: (0, 0),
+        Metric.COMPLAINT: (0, 0),
         Metric.REJECTED: (rejected, rejected),
         Metric.FAILED: (failed, max(failed, len(facts.letters))),
         Metric.IN_DOUBT: (resent, resent),

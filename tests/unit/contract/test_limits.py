@@ -26,7 +26,7 @@ from tests.support.order_queue import sqs_record
 from tests.support.pace_in_memory import PaceInMemory
 from tests.support.reports import BOUNCE_RATE_SETTINGS, COST_SETTINGS
 from tests.support.sample_mails import NOTIFICATION_ID, email
-from tests.support.ses_events import LEGACY_BOUNCE
+from tests.support.ses_events import BOUNCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,10 +57,6 @@ class SlowTable(LedgerTable):
     def read(self, _notification_id: str) -> Record:
         self.clock.sleep(limits.LEDGER_CALL)
         return self.record or {}
-
-    def find_by_message_id(self, _message_id: str) -> str | None:
-        self.clock.sleep(limits.LEDGER_CALL)
-        return NOTIFICATION_ID
 
 
 @dataclass(frozen=True)
@@ -145,7 +141,13 @@ def test_record_has_time_for_its_writes(record_outcome: Callable[..., Recorded])
 def test_feedback_has_time_for_an_event_that_is_folded_again_and_again() -> None:
     clock = Clock()
     with pytest.raises(errors.LedgerUnavailable):
-        feedback.apply_event(LEGACY_BOUNCE, table=slow_table(clock, EXPIRED), by="x", now=NOW)
+        feedback.apply_event(
+            BOUNCE,
+            table=slow_table(clock, EXPIRED | {"sendingAt": 1}),
+            configuration_set=SES.configuration_set,
+            by="x",
+            now=NOW,
+        )
     assert clock.elapsed == limits.FEEDBACK_TIMEOUT - limits.OWN_TIME
 
 

@@ -39,7 +39,7 @@ SETTINGS: list[FunctionSettings] = [
     DispatchSettings(
         order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
     ),
-    FeedbackSettings(tracking_table="t"),
+    FeedbackSettings(tracking_table="t", configuration_set="c"),
     OverdueSettings(tracking_table="t"),
     PauseSettings(configuration_set=""),
     RecordSettings(tracking_table="t"),

@@ -18,7 +18,6 @@ from tests.support.ses_events import (
     DELAY,
     DELIVERY,
     EVERY_KIND,
-    LEGACY_BOUNCE,
     MAILBOX_FULL,
     NOT_SPAM,
     REJECT,
@@ -57,7 +56,6 @@ from tests.support.ses_events import (
         ),
         (REJECT, "REJECTED", "EmailRejected"),
         (RENDERING_FAILURE, "REJECTED", "EmailRejected"),
-        (LEGACY_BOUNCE, "BOUNCED", "EmailBounced"),
     ],
 )
 def test_an_event_says_a_status_and_what_to_count(
@@ -82,7 +80,13 @@ def test_what_says_nothing_of_a_mail_s_fate_is_ignored(message: str) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["", "[]", "{}", "null", '{"eventType": "Send"}', '{"eventType": "Bounce", "mail": {}}'],
+    [
+        *("", "[]", "{}", "null", '{"eventType": "Send"}', '{"eventType": "Bounce", "mail": {}}'),
+        SEND.replace("eventType", "notificationType"),
+        *(ses_event("Send", message_id=id_) for id_ in ("", "m" * 129, "\ud800")),
+        ses_event("Send", sent_at="then"),
+        ses_event("Bounce", bounceType="\ud800", bounceSubType="x"),
+    ],
 )
 def test_what_is_no_event_is_an_error(message: str) -> None:
     with pytest.raises(errors.InvalidSesEvent):
@@ -162,13 +166,6 @@ PERMANENT_WITHOUT_STATUS = ses_event(
             "EmailBounced",
         ),
         (
-            LEGACY_BOUNCE,
-            f"Bounce|Permanent/General|{AT}",
-            "BOUNCED",
-            "Permanent/General",
-            "EmailBounced",
-        ),
-        (
             PERMANENT_WITHOUT_STATUS,
             f"Bounce|Permanent/General|{AT}",
             "BOUNCED",
@@ -230,7 +227,8 @@ def test_an_event_is_read_in_full(
     assert event is not None
     assert (event.identity, event.status, event.metric) == (identity, status, metric)
     assert (event.message_id, event.sent_at) == ("message-1", "2026-11-24T07:59:58Z")
-    assert event.notification_id == (None if message == LEGACY_BOUNCE else NOTIFICATION_ID)
+    assert event.notification_id == NOTIFICATION_ID
+    assert event.configuration_set == "mails"
     assert (event.gives_up_at is None) is (message != DELAY)
     assert ses_events.recall(identity).reason == reason
 
@@ -242,6 +240,35 @@ def test_an_event_without_our_tag_is_of_no_notification_that_it_knows() -> None:
     assert event is not None
     assert event.notification_id is None
     assert ses_events.NOTIFICATION_TAG == "notificationId"
+
+
+@pytest.mark.parametrize("tag", ["pace", "attempts-1", "rejected-" + "5f" * 20, "", "5F" * 20])
+def test_what_stands_under_our_tag_and_is_no_id_of_ours_names_no_record(tag: str) -> None:
+    event = ses_events.parse(ses_event("Send", notification_id=tag))
+    assert event is not None
+    assert event.notification_id is None
+
+
+def test_a_provider_s_words_take_no_more_of_a_record_than_they_may() -> None:
+    long = ses_event("Complaint", complaintFeedbackType="x" * 9_000, moment="2026-11-24T08" * 99)
+    event = ses_events.parse(long)
+    assert event is not None
+    assert len(event.identity) < 120
+    assert event.status == "COMPLAINED"
+
+
+@pytest.mark.parametrize(
+    ("address", "simulated"),
+    [
+        ("success@simulator.amazonses.com", True),
+        ("complaint+any.label@Simulator.AmazonSES.com", True),
+        ("bounce@simulator.amazonses.com.example", False),
+        ("simulator.amazonses.com@example.com", False),
+        ("", False),
+    ],
+)
+def test_the_simulator_s_addresses_are_known(address: str, *, simulated: bool) -> None:
+    assert ses_events.is_simulated(address) is simulated
 
 
 def test_a_receipt_says_what_a_send_event_does() -> None:
@@ -271,8 +298,8 @@ def test_the_time_limit_is_counted_from_the_mail_s_own_time() -> None:
     [
         ("", "JSONDecodeError"),
         ("{}", "KeyError"),
-        ("[]", "AttributeError"),
-        ("5", "AttributeError"),
+        ("[]", "TypeError"),
+        ("5", "TypeError"),
     ],
 )
 def test_what_is_no_event_is_named_by_what_is_wrong_not_by_what_it_says(
