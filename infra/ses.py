@@ -64,6 +64,33 @@ class SesStack(Stack):
                 ses.EmailSendingEvent.RENDERING_FAILURE,
             ],
         )
+        self._deny_events_of_anybody_else()
+
+    def _deny_events_of_anybody_else(self) -> None:
+        """Let nobody publish events but SES on behalf of our configuration set.
+
+        The event destination brings the permission that AWS documents ("Set up an Amazon SNS event destination
+        for event publishing", SES Developer Guide). It is no fence: a principal of this account needs the
+        permission of its own policy alone. So what comes from elsewhere is denied. A caller cannot set
+        `aws:SourceArn`, only services do, and where it is missing a negated condition holds ("AWS global
+        condition context keys", IAM User Guide). The permission asks for the same ARN, so this denies nothing
+        that it allows.
+        """
+        source = self.format_arn(
+            service="ses",
+            resource="configuration-set",
+            resource_name=self.configuration_set.configuration_set_name,
+        )
+        self.events.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="NobodyElse",
+                effect=iam.Effect.DENY,
+                principals=[iam.StarPrincipal()],  # services, too
+                actions=["sns:Publish"],
+                resources=[self.events.topic_arn],
+                conditions={"StringNotEquals": {"aws:SourceArn": source}},
+            )
+        )
 
     def _events_topic(self, config: Config) -> sns.Topic:
         topic = sns.Topic(

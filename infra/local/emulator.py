@@ -7,6 +7,9 @@ SES: MiniStack authorises `SendEmail` on the resource `*` and knows none of its 
 policy that names an identity, a configuration set or `ses:FromAddress` allows nothing. Here the
 resources and keys are those of AWS's service authorization reference for `ses:SendEmail`.
 
+Topics: MiniStack takes whoever calls its SNS for a principal of the account. Here a call that names the source
+it is made for (`x-amz-source-arn`, as AWS's services do among themselves) is one of SES's.
+
 Alarms: MiniStack evaluates them over all metrics of a name, whatever their dimensions.
 
 SNS: MiniStack tries a Lambda subscriber once and forgets the message if that fails. AWS invokes it
@@ -45,6 +48,7 @@ CHECKS = {
     "TLS of what no request began": "tests/local/test_scheduled_workflows.py"
     "::test_the_schedulers_own_targets_run_both_workflows",
     "SES": "tests/local/test_ses.py::test_iam_decides",
+    "topics": "tests/local/test_emulator.py::test_a_topic_s_policy_knows_ses_by_its_source",
     "alarms": "tests/local/test_emulator.py::test_an_alarm_minds_its_dimensions",
     "SNS": "tests/local/test_simulator.py"
     "::test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters",
@@ -118,6 +122,26 @@ def _enforce_send_email(
         if denied:
             return denied
     return None
+
+
+_service_source: ContextVar[str] = ContextVar("source of a service's call", default="")
+_handle_sns = sns.handle_request
+_enforce_topic_policy = sns._enforce_topic_policy
+
+
+async def _handle_sns_of_service(
+    method: str, path: str, headers: dict[str, str], *rest: Any
+) -> Any:
+    _service_source.set(headers.get("x-amz-source-arn", ""))
+    return await _handle_sns(method, path, headers, *rest)
+
+
+def _enforce_topic_policy_on_services(topic: dict[str, Any], action: str) -> Any:
+    source = _service_source.get()
+    allowed = source and sns.topic_policy_allows(
+        topic["arn"], "ses.amazonaws.com", source, get_account_id()
+    )
+    return None if allowed else _enforce_topic_policy(topic, action)
 
 
 _evaluate_alarm_over = cloudwatch._evaluate_alarm
@@ -266,6 +290,8 @@ class _AsynchronousLambda:
 
 cloudwatch._evaluate_alarm = _evaluate_alarm
 sns._lambda_svc = _AsynchronousLambda()
+sns.handle_request = _handle_sns_of_service
+sns._enforce_topic_policy = _enforce_topic_policy_on_services
 lambda_svc._execute_function_dispatch = _execute_as_one_request
 lambda_svc.invalidate_worker = _replace_environments
 lambda_svc._update_config = _without_killing(lambda_svc._update_config)

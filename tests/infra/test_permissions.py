@@ -107,3 +107,39 @@ def test_every_function_has_a_role_of_its_own(templates: Templates) -> None:
             json.dumps(f["Role"]) for f in resources(template, "AWS::Lambda::Function").values()
         ]
         assert len(roles) == len(set(roles))
+
+
+def test_nobody_but_ses_on_behalf_of_our_configuration_set_publishes_events(
+    templates: Templates,
+) -> None:
+    template = templates["ses-configuration-prod"]
+    (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()
+    allowed, denied = (
+        [
+            statement
+            for statement in policy["PolicyDocument"]["Statement"]
+            if statement["Effect"] == effect
+            and statement.get("Sid") != "AllowPublishThroughSSLOnly"
+        ]
+        for effect in ("Allow", "Deny")
+    )
+    (permission,), (fence,) = allowed, denied
+    assert permission["Principal"] == {"Service": "ses.amazonaws.com"}
+    equals = permission["Condition"]["StringEquals"]
+    (configuration_set,) = resources(template, "AWS::SES::ConfigurationSet")
+    assert equals["AWS:SourceArn"]["Fn::Join"][1][-2:] == [
+        ":ses:us-east-1:123456789012:configuration-set/",
+        {"Ref": configuration_set},
+    ]
+    assert equals["AWS:SourceAccount"] == "123456789012"
+    assert fence["Principal"] == "*"
+    assert fence["Action"] == permission["Action"] == "sns:Publish"
+    # What the permission asks for is what is not denied, so the fence cannot hit SES.
+    ((operator, condition),) = fence["Condition"].items()
+    assert (operator, list(condition)) == ("StringNotEquals", ["aws:SourceArn"])
+    partition = {"Ref": "AWS::Partition"}
+    arns = [
+        "".join(str("aws" if part == partition else part) for part in arn["Fn::Join"][1])
+        for arn in (condition["aws:SourceArn"], equals["AWS:SourceArn"])
+    ]
+    assert arns[0] == arns[1]

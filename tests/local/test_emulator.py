@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.local.programs import Plan, aws, plain_env
 from infra.local.running_stack import until
+from infra.local.ses.upstream import Upstream
 from infra.local.settings import ROOT, LocalSettings
 from tests.local.emulator import ACCOUNT, REGION, client, create_function, lambda_asset, started
 
@@ -74,6 +76,36 @@ def test_loopback_counts_as_tls(emulator: Plan) -> None:
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     sqs.send_message(QueueUrl=queue, MessageBody="x")
+
+
+def test_a_topic_s_policy_knows_ses_by_its_source(emulator: Plan) -> None:
+    sns = client("sns", emulator.settings.aws_url)
+    topic = sns.create_topic(Name="of-one-set")["TopicArn"]
+    source = f"arn:aws:ses:{REGION}:{ACCOUNT}:configuration-set"
+    statements = [
+        {
+            "Effect": effect,
+            "Principal": principal,
+            "Action": "sns:Publish",
+            "Resource": topic,
+            "Condition": {operator: {"aws:SourceArn": f"{source}/ours"}},
+        }
+        for effect, principal, operator in (
+            ("Allow", {"Service": "ses.amazonaws.com"}, "StringEquals"),
+            ("Deny", "*", "StringNotEquals"),
+        )
+    ]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    upstream = Upstream(emulator.settings.aws_url, account=ACCOUNT, region=REGION)
+    try:
+        upstream.publish(topic, {}, configuration_set="ours")
+        with pytest.raises(ClientError, match="AuthorizationError"):
+            upstream.publish(topic, {}, configuration_set="another")
+    finally:
+        upstream.close()
+    with pytest.raises(ClientError, match="AuthorizationError"):
+        sns.publish(TopicArn=topic, Message="{}")
 
 
 def test_an_alarm_minds_its_dimensions(emulator: Plan) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.local.running_stack import RunningStack, until
+from infra.local.ses.upstream import Upstream
 from tests.conftest import load_event
 
 if TYPE_CHECKING:
@@ -104,14 +106,31 @@ def test_a_hard_bounce_suppresses_the_address_for_the_next_order(stack: RunningS
     assert record["reason"] == SUPPRESSED
 
 
+def test_nobody_but_ses_publishes_events(stack: RunningStack) -> None:
+    order_id = order(stack, "customer@example.com")
+    record = stack.wait_for_status(order_id, "DELIVERED")
+    forged = load_event("ses/bounce-permanent")
+    forged["mail"] |= {"messageId": record["messageId"]}
+    forged["mail"]["tags"]["notificationId"] = [record["notificationId"]]
+    with pytest.raises(ClientError, match="AuthorizationError"):
+        stack.client("sns").publish(
+            TopicArn=stack.arn("sns", "email-ses-events"), Message=json.dumps(forged)
+        )
+    assert stack.record(order_id)["status"] == "DELIVERED"
+
+
 def test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters(stack: RunningStack) -> None:
-    stack.client("sns").publish(
-        TopicArn=stack.arn("sns", "email-ses-events"), Message='{"eventType": "Bounce"}'
+    settings = stack.settings
+    ses = Upstream(settings.aws_url, account=settings.account, region=settings.region)
+    ses.publish(
+        stack.arn("sns", "email-ses-events"),
+        {"eventType": "Bounce"},
+        configuration_set=stack.name("email-notifications"),
     )
-    # Mails that other tests send without our tag end there, too.
+    ses.close()
     until(
         lambda: any(
-            '{\\"eventType\\": \\"Bounce\\"}' in letter["Body"]
+            '{\\"eventType\\":\\"Bounce\\"}' in letter["Body"]
             for letter in stack.dead_letters("email-internal-dlq")
         ),
         what="the dead letter",

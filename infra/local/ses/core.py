@@ -342,7 +342,7 @@ class Ses:
         config_set = self.upstream.configuration_set(accepted.email.config_set)
         self._suppress(accepted, event, config_set.suppressed_reasons)
         for topic in config_set.topics(event.kind):
-            self.upstream.publish(topic, event.payload)
+            self.upstream.publish(topic, event.payload, configuration_set=accepted.email.config_set)
             self.count("events_published")
             with self._lock:
                 if mail := self._mails.get(accepted.message_id):

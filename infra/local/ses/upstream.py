@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -19,6 +20,15 @@ _KEEP = 1.0
 _TIMEOUT = urllib3.Timeout(connect=2, read=30)
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "expect"})
 _AUTHENTICATION = frozenset({401, 403})
+
+
+SOURCE_ARN = "x-amz-source-arn"
+"""The header by which a service tells another on whose behalf it calls: `aws:SourceArn` of a policy."""
+_source: ContextVar[str] = ContextVar("source")
+
+
+def _on_behalf(params: dict[str, Any], **_: Any) -> None:
+    params["headers"][SOURCE_ARN] = _source.get()
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Upstream:
         config = Config(max_pool_connections=32)
         self._ses = root.client("sesv2", endpoint_url=self._endpoint, config=config)
         self._sns = root.client("sns", endpoint_url=self._endpoint, config=config)
+        self._sns.meta.events.register("before-call.sns.Publish", _on_behalf)
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
 
@@ -144,8 +155,13 @@ class Upstream:
             destinations=[dict(d) for d in events.get("EventDestinations", [])],
         )
 
-    def publish(self, topic: str, payload: Mapping[str, Any]) -> None:
-        """Publish an event as SES does, newline at the end and subject included."""
+    def publish(
+        self, topic: str, payload: Mapping[str, Any], *, configuration_set: str | None
+    ) -> None:
+        """Publish an event as SES does: for a configuration set, newline at the end and subject included."""
+        _source.set(
+            f"arn:aws:ses:{self.region}:{self.account}:configuration-set/{configuration_set}"
+        )
         self._sns.publish(
             TopicArn=topic,
             Subject="Amazon SES Email Event Notification",
