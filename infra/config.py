@@ -229,7 +229,7 @@ class Config:
         config = cls.rows().read(environ, local=local)
         brand = replace(
             config.brand,
-            name=config.brand.name or config.domain,
+            name=config.brand.name or formats.shown_domain(config.sender),
             support_email=config.brand.support_email or config.sender,
         )
         config = replace(config, brand=brand)

@@ -91,7 +91,15 @@ def _region(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    return validate_email(text, check_deliverability=False, allow_smtputf8=False).normalized
+    # SES takes ASCII alone in every header, and a policy's `ses:FromAddress` is compared with what it got: an
+    # international domain is its A-labels (RFC 5890) from here on.
+    address = validate_email(text, check_deliverability=False, allow_smtputf8=False)
+    return address.ascii_email or address.normalized
+
+
+def shown_domain(address: str) -> str:
+    """Return an address's domain as people write it: an international one in Unicode."""
+    return validate_email(address, check_deliverability=False).domain
 
 
 def _addresses(text: str) -> tuple[str, ...]:

@@ -32,6 +32,23 @@ def test_on_aws_all_but_three_settings_have_a_default() -> None:
     assert not config.keeps_data
 
 
+@pytest.mark.parametrize("given", ["bücher.example", "orders@xn--bcher-kva.example"])
+def test_an_international_domain_is_sent_in_ascii_and_shown_in_unicode(given: str) -> None:
+    addresses = {
+        "SUPPORT_EMAIL": "hallo@bücher.example",
+        "NOTIFICATION_EMAILS": "ops@bücher.example",
+    }
+    settings = AWS_SETTINGS | {"VERIFIED_DOMAIN": given} | addresses
+    config = Config.from_environment(settings, local=False)
+    assert (config.sender, config.domain) == (
+        "orders@xn--bcher-kva.example",
+        "xn--bcher-kva.example",
+    )
+    assert config.brand.support_email == "hallo@xn--bcher-kva.example"
+    assert config.alert_emails == ("ops@xn--bcher-kva.example",)
+    assert config.brand.name == "bücher.example"
+
+
 def test_on_the_laptop_everything_has_a_default() -> None:
     config = Config.from_environment({}, local=True)
     assert (config.account, config.region) == ("000000000000", "us-east-1")
