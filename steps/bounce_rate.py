@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from steps.aws import sources
-from steps.aws.sources import ReportsTable
+from steps.aws.sources import MetricSum, ReportsTable
 from steps.contract import limits
 from steps.contract.handler import lambda_handler, logger
 from steps.contract.metrics import Metric
@@ -45,7 +45,10 @@ class BounceRateSettings(FunctionSettings):
 def mails(now: datetime, *, namespace: str) -> reputation.Windows:
     """Sum up what our metrics counted in each span."""
     values = sources.metric_values(
-        [(namespace, name, "Sum") for name in (Metric.SENT, Metric.BOUNCED, Metric.COMPLAINT)],
+        [
+            MetricSum(namespace, name, "Sum")
+            for name in (Metric.SENT, Metric.BOUNCED, Metric.COMPLAINT)
+        ],
         now - max(SPANS.values()),
         now,
         period=PERIOD,
@@ -60,18 +63,27 @@ def mails(now: datetime, *, namespace: str) -> reputation.Windows:
     return {"windows": {name: window(span) for name, span in SPANS.items()}}
 
 
-def account(now: datetime) -> reputation.AccountState:
-    """Ask SES for the account's state, and CloudWatch for the rates by which SES judges it."""
+def account(now: datetime, *, configuration_set: str) -> reputation.AccountState:
+    """Ask SES for the account's state, and CloudWatch for SES's own rates.
+
+    SES puts them for the account, and for a configuration set with reputation metrics under its name ("Viewing
+    and exporting reputation metrics", SES Developer Guide).
+    """
     state = sources.account_state()
     quota = state.get("SendQuota", {})
     allowed = quota.get("Max24HourSend", -1)
+    ours = {"ses:configuration-set": configuration_set}
     rates = sources.metric_values(
-        [("AWS/SES", f"Reputation.{kind}Rate", "Average") for kind in ("Bounce", "Complaint")],
+        [
+            MetricSum("AWS/SES", f"Reputation.{kind}Rate", "Average", dimensions)
+            for kind in ("Bounce", "Complaint")
+            for dimensions in (ours, {})
+        ],
         now - timedelta(days=1),
         now,
         period=60 * 60,
     )
-    bounce, complaint = (series[max(series)] if series else None for series in rates)
+    bounce, complaint = (_latest(rates[0] or rates[1]), _latest(rates[2] or rates[3]))
     return {
         "enforcementStatus": state.get("EnforcementStatus"),
         "sendingEnabled": state.get("SendingEnabled"),
@@ -80,6 +92,10 @@ def account(now: datetime) -> reputation.AccountState:
         "bounceRate": bounce,
         "complaintRate": complaint,
     }
+
+
+def _latest(series: dict[datetime, float]) -> float | None:
+    return series[max(series)] if series else None
 
 
 def report(
@@ -108,7 +124,9 @@ def tasks(settings: BounceRateSettings) -> ReportTasks[reputation.Inputs, reputa
     return ReportTasks(
         sources={
             ReputationSource.MAILS: functools.partial(mails, namespace=settings.metrics_namespace),
-            ReputationSource.ACCOUNT: account,
+            ReputationSource.ACCOUNT: functools.partial(
+                account, configuration_set=settings.configuration_set
+            ),
             ReputationSource.PREVIOUS: lambda _now: Previous(report=table.last(KIND)),
         },
         make=functools.partial(report, settings=settings),

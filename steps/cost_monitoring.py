@@ -60,7 +60,7 @@ def costs(now: datetime, *, system: str, region: str) -> cost.Costs:
 def mails(now: datetime, *, namespace: str) -> cost.MailsSent:
     """Ask our own counter for the mails sent on each day of this month and the last."""
     (days,) = sources.metric_values(
-        [(namespace, Metric.SENT, "Sum")], first_day(now), now, period=limits.DAY
+        [sources.MetricSum(namespace, Metric.SENT, "Sum")], first_day(now), now, period=limits.DAY
     )
     return {"days": {at.astimezone(UTC).date().isoformat(): int(sent) for at, sent in days.items()}}
 

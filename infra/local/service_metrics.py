@@ -30,6 +30,7 @@ class ServiceMetrics:
     def __init__(self, stack: RunningStack, since: datetime) -> None:
         self._stack = stack
         self._cloudwatch, self._logs = stack.client("cloudwatch"), stack.client("logs")
+        self._configuration_set = stack.name("email-notifications")
         self._start = since.replace(second=0, microsecond=0)  # Metrics are kept by the minute.
         self._read = since
         self._seen: set[str] = set()
@@ -70,7 +71,8 @@ class ServiceMetrics:
                 ("BounceRate", Metric.BOUNCED),
                 ("ComplaintRate", Metric.COMPLAINT),
             ):
-                self._put("AWS/SES", f"Reputation.{rate}", total(events) / sent)
+                for dimensions in ({}, {"ses:configuration-set": self._configuration_set}):
+                    self._put("AWS/SES", f"Reputation.{rate}", total(events) / sent, **dimensions)
 
     def _executions(self) -> None:
         dimension = {"StateMachineArn": self._stack.workflow}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 
@@ -29,8 +29,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sesv2.type_defs import GetAccountResponseTypeDef
 
-MetricSum = tuple[str, str, str]
-"""Namespace, name and statistic of a metric without dimensions."""
+
+class MetricSum(NamedTuple):
+    """One statistic of one metric."""
+
+    namespace: str
+    name: str
+    statistic: str
+    dimensions: Mapping[str, str] = {}
+
 
 _config = client_config(
     connect=limits.REPORT_CONNECT_TIMEOUT,
@@ -115,12 +122,16 @@ def metric_values(
         {
             "Id": f"m{i}",
             "MetricStat": {
-                "Metric": {"Namespace": namespace, "MetricName": name},
+                "Metric": {
+                    "Namespace": metric.namespace,
+                    "MetricName": metric.name,
+                    "Dimensions": [{"Name": n, "Value": v} for n, v in metric.dimensions.items()],
+                },
                 "Period": period,
-                "Stat": statistic,
+                "Stat": metric.statistic,
             },
         }
-        for i, (namespace, name, statistic) in enumerate(metrics)
+        for i, metric in enumerate(metrics)
     ]
     values: list[dict[datetime, float]] = [{} for _ in metrics]
     with _asking("CloudWatch"):

@@ -7,18 +7,21 @@ intervals for the single proportion", Statistics in Medicine 17 (1998), 857-872.
 
 Thresholds: SES reviews an account at 5% bounces or 0.1% complaints and may pause it at 10% or 0.5%
 (Amazon SES Developer Guide, "Sender review process FAQs").
+
+Our own counters judge and alert. A pause stops the shop's mails, so it takes a second witness: SES's own rate.
 """
 
 from __future__ import annotations
 
+import functools
 from math import sqrt
-from typing import TYPE_CHECKING, NotRequired, TypedDict, final
+from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict, final
 
 from steps.contract.report_tasks import Alert, Gap, Previous, ReportBase
 from steps.reports.tasks import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 TOO_FEW, OK, WARN, CRITICAL = "TOO FEW", "OK", "WARN", "CRITICAL"
 _SEVERITY = (TOO_FEW, OK, WARN, CRITICAL)
@@ -56,7 +59,11 @@ class Windows(TypedDict):
 
 @final
 class AccountState(TypedDict):
-    """What SES says of the account; None where it does not. Rates are fractions."""
+    """What SES says; None where it does not.
+
+    Rates are fractions, over what SES takes for a representative volume: of the configuration set's mails,
+    or of the account's where SES has none of the former.
+    """
 
     enforcementStatus: str | None
     sendingEnabled: bool | None
@@ -74,16 +81,26 @@ class Inputs(TypedDict):
 
 
 class Report(ReportBase, TypedDict):
-    """The hour's report. `pause` is there when sending is to be paused, `alert` when the verdict changed.
+    """The hour's report. `pause` is there when sending is to be paused now, `alert` when there is news.
 
-    `account` is None where SES did not answer.
+    account: None where SES did not answer.
+    pauseAsked: a pause was asked for since the verdict became CRITICAL; an operator may have lifted it.
     """
 
     verdict: str
     reasons: list[str]
     windows: dict[str, Window]
     account: AccountState | None
+    pauseAsked: bool
     pause: NotRequired[bool]
+
+
+class Finding(NamedTuple):
+    """What a window shows of one kind of event, in a sentence."""
+
+    kind: str
+    severity: str
+    sentence: str
 
 
 def at_least(events: int, mails: int) -> float:
@@ -97,25 +114,57 @@ def at_least(events: int, mails: int) -> float:
 
 def judge(windows: Mapping[str, Window]) -> tuple[str, list[str]]:
     """Return the worst verdict over the windows, and the reasons for it."""
-    verdict, reasons = TOO_FEW, []
+    enough = [window for window in windows.values() if window["sent"] >= MIN_SENT]
+    if not enough:
+        return TOO_FEW, [f"fewer than {MIN_SENT} mails in every window"]
+    findings = list(find(windows))
+    verdict = functools.reduce(_worse, (finding.severity for finding in findings), OK)
+    return verdict, [finding.sentence for finding in findings]
+
+
+def find(windows: Mapping[str, Window]) -> Iterator[Finding]:
+    """Yield what the windows with enough mails show that is more than chance."""
     for name, window in windows.items():
         if window["sent"] < MIN_SENT:
             continue
-        verdict = _worse(verdict, OK)
         for kind, events in (("bounce", window["bounced"]), ("complaint", window["complained"])):
             warn, critical = THRESHOLDS[kind]
             rate = at_least(events, window["sent"])
             if events < MIN_EVENTS or rate < warn:
                 continue
             severity, limit = (CRITICAL, critical) if rate >= critical else (WARN, warn)
-            verdict = _worse(verdict, severity)
-            reasons.append(
+            yield Finding(
+                kind,
+                severity,
                 f"{events} {kind}s in {window['sent']} mails of the last {name}: a {kind} rate of "
-                f"{rate:.2%} or more, from {limit:.1%} on it is {severity}"
+                f"{rate:.2%} or more, from {limit:.1%} on it is {severity}",
             )
-    if verdict == TOO_FEW:
-        reasons.append(f"fewer than {MIN_SENT} mails in every window")
-    return verdict, reasons
+
+
+def ask_ses(windows: Mapping[str, Window], account: AccountState | None) -> tuple[bool, list[str]]:
+    """Return whether SES's own rate agrees that it is critical, and what it says.
+
+    It agrees from the rate on at which SES reviews an account: its rates are long averages, so they follow
+    what happens today, and at its own critical rate SES may pause the account itself.
+    """
+    rates: dict[str, float | None] = {}
+    if account:
+        rates = {"bounce": account["bounceRate"], "complaint": account["complaintRate"]}
+    agrees, said = False, []
+    for kind in sorted({f.kind for f in find(windows) if f.severity == CRITICAL}):
+        rate = rates.get(kind)
+        if rate is None:
+            said.append(
+                f"SES's own {kind} rate is not known, so nothing is paused for it by itself"
+            )
+            continue
+        least, _ = THRESHOLDS[kind]
+        agrees |= rate >= least
+        verb = (
+            "agrees" if rate >= least else "does not agree, so nothing is paused for it by itself"
+        )
+        said.append(f"SES's own {kind} rate of {rate:.2%} {verb} (it would from {least:.1%} on)")
+    return agrees, said
 
 
 def report(
@@ -123,8 +172,8 @@ def report(
 ) -> Report:
     """Judge what the sources gave at `hour` (ISO 8601 to the hour) and say what changed since the last.
 
-    It alerts, and asks for a pause, when the verdict changes and not every hour; a pause that an
-    operator has lifted is not repeated while the verdict stays the same.
+    It alerts when the verdict changes and not every hour. It asks for a pause once SES's own rate agrees with
+    a critical verdict; one that an operator has lifted is not repeated while the verdict stays the same.
     """
     gaps: list[str] = []
     windows: dict[str, Window] = {}
@@ -136,21 +185,25 @@ def report(
     account = _account(inputs["account"], gaps)
     if account and (warnings := _account_warnings(account)):
         verdict, reasons = _worse(verdict, WARN), reasons + warnings
-    before = _verdict_before(inputs["previous"], gaps)
+    agrees, said = ask_ses(windows, account)
+    reasons += said
+    before, asked = _before(inputs["previous"], gaps)
+    pause = auto_pause and verdict == CRITICAL and agrees and not asked
     of_the_hour: Report = {
         "date": hour,
         "verdict": verdict,
         "reasons": reasons,
         "windows": windows,
         "account": account,
+        "pauseAsked": verdict == CRITICAL and (asked or pause),
         "gaps": gaps,
     }
-    if verdict != before and {verdict, before} & {WARN, CRITICAL}:
+    if pause:
+        of_the_hour["pause"] = True
+    if pause or (verdict != before and {verdict, before} & {WARN, CRITICAL}):
         of_the_hour["alert"] = alert(
             of_the_hour, before=before, dashboard=dashboard, configuration_set=configuration_set
         )
-        if auto_pause and verdict == CRITICAL:
-            of_the_hour["pause"] = True
     return of_the_hour
 
 
@@ -163,19 +216,22 @@ def _account(answer: AccountState | Gap, gaps: list[str]) -> AccountState | None
     return answer
 
 
-def _verdict_before(answer: Previous | Gap, gaps: list[str]) -> str:
+def _before(answer: Previous | Gap, gaps: list[str]) -> tuple[str, bool]:
+    """Return the verdict before, and whether a pause was asked for since it became CRITICAL."""
     if "Error" in answer:
         gaps.append(f"the last report: {reason(answer)}; an alert may be repeated")
-        return OK
+        return OK, False
     verdict: str = answer["report"].get("verdict", OK)
-    return verdict
+    # Older reports do not say so: their critical verdicts had paused at once.
+    return verdict, verdict == CRITICAL and answer["report"].get("pauseAsked", True)
 
 
 def alert(of_the_hour: Report, *, before: str, dashboard: str, configuration_set: str) -> Alert:
     """Write the message for a verdict that changed: why, figures, what to do first."""
     verdict = of_the_hour["verdict"]
+    news = f"it was {before}" if verdict != before else "and SES's own rate agrees by now"
     lines = [
-        f"The sending reputation of the order mails is {verdict}; it was {before}.",
+        f"The sending reputation of the order mails is {verdict}; {news}.",
         "",
         *(f"- {sentence}" for sentence in of_the_hour["reasons"]),
         "",
@@ -190,7 +246,7 @@ def alert(of_the_hour: Report, *, before: str, dashboard: str, configuration_set
     if of_the_hour["gaps"]:
         lines += ["", "Not known:", *(f"  {gap}" for gap in of_the_hour["gaps"])]
     return {
-        "subject": f"Order mails: sending reputation {verdict}, it was {before}",
+        "subject": f"Order mails: sending reputation {verdict}, {news}",
         "message": "\n".join(lines),
     }
 

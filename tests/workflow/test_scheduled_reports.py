@@ -47,6 +47,7 @@ class ReportsInMoto:
         self._patch = patch
         self.paused: list[str] = []
         self.bounced = 0
+        self.rate: float | None = 0.06
         set_environment(patch, COST_SETTINGS, BOUNCE_RATE_SETTINGS)
         patch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
         for client in (sources.dynamodb, sources.cloudwatch, sources.sesv2):
@@ -71,7 +72,8 @@ class ReportsInMoto:
         assert period
         counts: dict[str, float] = {Metric.SENT: 40.0, Metric.BOUNCED: float(self.bounced)}
         at = end - timedelta(minutes=5)
-        return [{at: counts[name]} if name in counts else {} for _, name, _ in metrics]
+        counts |= {"Reputation.BounceRate": self.rate} if self.rate is not None else {}
+        return [{at: counts[m.name]} if m.name in counts else {} for m in metrics]
 
     def run(self, machine: str, **broken: str) -> Run:
         """Run a workflow, with these tasks broken."""
@@ -189,6 +191,25 @@ def test_a_critical_rate_pauses_once_and_the_alert_says_how_to_resume(
     assert trunk(again) == ["Report", "Alert?", "Keep", "Done"]
     assert reports.paused == ["mails"]
     assert reports.alerts() == []
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [(0.01, "SES's own bounce rate of 1.00% does not agree"), (None, "bounce rate is not known")],
+)
+def test_our_own_figures_alone_pause_nothing_until_ses_agrees(
+    reports: ReportsInMoto, rate: float | None, words: str
+) -> None:
+    reports.bounced, reports.rate = 8, rate
+    assert trunk(reports.run("bounce_rate_check"))[:3] == ["Report", "Alert?", "Alert"]
+    (alert,) = reports.alerts()
+    assert words in alert["Message"]
+    assert reports.paused == []
+    reports.rate = 0.05
+    assert "Pause" in trunk(reports.run("bounce_rate_check"))
+    (alert,) = reports.alerts()
+    assert "CRITICAL, and SES's own rate agrees" in alert["Subject"]
+    assert reports.paused == ["mails"]
 
 
 def test_the_alert_says_when_the_pause_failed(reports: ReportsInMoto) -> None:

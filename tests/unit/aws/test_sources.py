@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
+from steps import bounce_rate
 from steps.aws import sources
 from steps.contract.errors import SourceUnavailable
 from steps.contract.metrics import Metric
@@ -18,6 +19,8 @@ from tests.support.reports import METRICS, REGION, SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
 
 @pytest.fixture
@@ -62,6 +65,32 @@ def test_a_source_that_does_not_answer_is_in_the_error(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("in_memory_aws")
+def test_ses_s_own_rate_is_the_configuration_set_s_or_else_the_account_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sources, "account_state", dict)
+    sources.cloudwatch.cache_clear()
+    now = datetime.now(UTC).replace(microsecond=0)
+
+    def put(name: str, value: float, **dimensions: str) -> None:
+        datum: MetricDatumTypeDef = {
+            "MetricName": f"Reputation.{name}",
+            "Value": value,
+            "Timestamp": now - timedelta(hours=2),
+            "Dimensions": [{"Name": n, "Value": v} for n, v in dimensions.items()],
+        }
+        boto3.client("cloudwatch").put_metric_data(Namespace="AWS/SES", MetricData=[datum])
+
+    put("BounceRate", 0.01)
+    put("ComplaintRate", 0.002)
+    put("BounceRate", 0.5, **{"ses:configuration-set": "another"})
+    put("BounceRate", 0.07, **{"ses:configuration-set": "mails"})
+    state = bounce_rate.account(now, configuration_set="mails")
+    assert (state["bounceRate"], state["complaintRate"]) == (0.07, 0.002)
+    sources.cloudwatch.cache_clear()
+
+
+@pytest.mark.usefixtures("in_memory_aws")
 def test_metrics_come_back_in_the_order_asked_for() -> None:
     sources.cloudwatch.cache_clear()
     now = datetime.now(UTC).replace(microsecond=0)
@@ -73,7 +102,10 @@ def test_metrics_come_back_in_the_order_asked_for() -> None:
             ],
         )
     series = sources.metric_values(
-        [(METRICS, metric, "Sum") for metric in (Metric.BOUNCED, Metric.COMPLAINT, Metric.SENT)],
+        [
+            sources.MetricSum(METRICS, metric, "Sum")
+            for metric in (Metric.BOUNCED, Metric.COMPLAINT, Metric.SENT)
+        ],
         now - timedelta(days=1),
         now,
         period=300,

@@ -104,9 +104,10 @@ HEALTHY: reputation.AccountState = {
     "enforcementStatus": "HEALTHY",
     "sendingEnabled": True,
     "quotaUsed": 0.1,
-    "bounceRate": 0.01,
+    "bounceRate": 0.06,
     "complaintRate": 0.0,
 }
+"""The account of one whose bounce rate SES would review."""
 
 
 class InputChanges(TypedDict, total=False):
@@ -122,6 +123,7 @@ def make_report(
     sent: int = 40,
     *,
     before: str | None = None,
+    asked: bool | None = None,
     pause: bool = False,
     **changes: Unpack[InputChanges],
 ) -> reputation.Report:
@@ -129,7 +131,10 @@ def make_report(
     inputs: reputation.Inputs = {
         "mails": {"windows": windows},
         "account": HEALTHY,
-        "previous": {"report": {"verdict": before} if before else {}},
+        "previous": {
+            "report": ({"verdict": before} if before else {})
+            | ({"pauseAsked": asked} if asked is not None else {})
+        },
         **changes,
     }
     return reputation.report(
@@ -154,6 +159,49 @@ def test_a_verdict_is_alerted_when_it_changes_and_not_while_it_lasts() -> None:
     assert "it was CRITICAL" in make_report(0, before=CRITICAL)["alert"]["subject"]
     assert "alert" not in make_report(0, sent=3, before=OK)
     assert "alert" not in make_report(0, before=TOO_FEW)
+
+
+def account(**changes: object) -> reputation.AccountState:
+    return cast("reputation.AccountState", HEALTHY | changes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "paused"),
+    [
+        (account(bounceRate=0.05), "of 5.00% agrees (it would from 5.0% on)", True),
+        (account(bounceRate=0.0499), "of 4.99% does not agree", False),
+        (account(bounceRate=0.0, complaintRate=0.5), "bounce rate of 0.00% does not agree", False),
+        (account(bounceRate=None), "bounce rate is not known", False),
+        ({"Error": "SourceUnavailable", "Cause": "x"}, "bounce rate is not known", False),
+    ],
+)
+def test_our_own_figures_alert_and_only_with_ses_s_own_rate_they_pause(
+    answer: reputation.AccountState | Gap, said: str, *, paused: bool
+) -> None:
+    report = make_report(8, pause=True, account=answer)
+    assert report["verdict"] == CRITICAL
+    assert said in report["alert"]["message"]
+    assert ("pause" in report, report["pauseAsked"]) == (paused, paused)
+
+
+def test_complaints_are_held_against_ses_s_own_complaint_rate() -> None:
+    mails: reputation.Windows = {"windows": {"24 h": window(1000, complained=12)}}
+    for rate, paused in ((0.001, True), (0.0009, False)):
+        answer = account(bounceRate=0.2, complaintRate=rate)
+        assert ("pause" in make_report(pause=True, mails=mails, account=answer)) is paused
+
+
+def test_a_pause_waits_for_ses_and_is_then_asked_for_once() -> None:
+    agreeing = make_report(8, pause=True, before=CRITICAL, asked=False)
+    assert agreeing["pause"]
+    assert agreeing["alert"]["subject"].endswith("CRITICAL, and SES's own rate agrees by now")
+    assert agreeing["pauseAsked"]
+    later = make_report(8, pause=True, before=CRITICAL, asked=True)
+    assert "pause" not in later
+    assert "alert" not in later
+    assert later["pauseAsked"]
+    assert not make_report(0, pause=True, before=CRITICAL, asked=True)["pauseAsked"]
+    assert make_report(8, pause=True, before=WARN, asked=False)["pause"]
 
 
 def test_a_pause_is_asked_for_once_and_only_if_allowed_and_critical() -> None:
