@@ -10,8 +10,14 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
 
+from infra.local.gate import GatedHandler
 from infra.local.loopback import LOOPBACK, fetch
 from infra.local.programs import Plan
 from infra.local.running_stack import Json
@@ -62,14 +68,21 @@ def _group(service: str, tag: str, amount: Decimal) -> Json:
     }
 
 
+class _Handler(GatedHandler, MotoRequestHandler):
+    """moto's, behind the gate."""
+
+
 def main() -> None:
     """Serve until a signal ends the process."""
     plan = Plan.load(Path(sys.argv[1]))
-    ThreadedMotoServer(ip_address=LOOPBACK, port=plan.cost_port, verbose=False).start()
+    moto = DomainDispatcherApplication(create_backend_app)
+    server = make_server(LOOPBACK, plan.cost_port, moto, threaded=True, request_handler=_Handler)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
     costs = sample_costs(datetime.now(UTC).date(), f"order-mail-{plan.settings.environment_suffix}")
     url = f"{plan.cost_url}/moto-api/static/ce/cost-and-usage-results"
     fetch(url, {"results": [costs]}, "POST")
-    threading.Event().wait()
+    serving.join()
 
 
 if __name__ == "__main__":

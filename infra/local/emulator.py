@@ -24,9 +24,13 @@ its environments at once; AWS lets each end its invocation, and sends new ones t
 Logs: MiniStack takes what a function has written to be complete when nothing came for 5 ms. On a busy machine
 the rest shows up at the environment's next invocation, or never if it dies before; our metrics are in it.
 
+Callers: MiniStack lets every web page in, and so do the servers by which it hands functions their events.
+`gate.py` says who may call.
+
 All of it re-binds names that MiniStack may rename in any version, so it starts no other than `WRITTEN_FOR`.
 """
 
+import http.server
 import json
 import os
 import select
@@ -57,6 +61,9 @@ CHECKS = {
     "::test_an_environment_that_dies_at_its_start_takes_no_other_along",
     "deployments": "tests/local/test_emulator.py::test_a_deployment_lets_what_is_at_work_end_it",
     "logs": "tests/local/test_emulator.py::test_each_invocation_has_its_own_lines",
+    "callers": "tests/local/test_gate.py::test_what_another_page_asks_for_is_refused",
+    "callers of the runtime API": "tests/local/test_gate.py"
+    "::test_a_functions_runtime_api_serves_its_runtime_alone",
 }
 """What is mended to the test that fails without it."""
 
@@ -78,6 +85,8 @@ from ministack.services import (
     sns,
 )
 from ministack.services.cloudformation import provisioners
+
+from infra.local.gate import NO_PAGE, GatedHandler, gated
 
 
 def _where(function: Any, **names: Any) -> Any:
@@ -307,4 +316,7 @@ app.pin_request_origin = _pin_loopback_as_secure
 # What no request began, such as a schedule, has no origin and would count as insecure.
 iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
 app._enforce_ses_v2 = _enforce_send_email
+# Any port: the laptop's SES and the fault proxy pass on what was signed for theirs.
+app.app = gated(app.app, None, NO_PAGE)
+http.server.BaseHTTPRequestHandler = GatedHandler  # type: ignore[misc]
 app.main()

@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, request
-from werkzeug.serving import BaseWSGIServer, make_server
+from flask import Flask, Response, abort, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from infra import mail
 from infra.config import Config
+from infra.local import gate
 from infra.local.loopback import LOOPBACK, is_taken
 from infra.setting import ConfigError
 from steps import kinds, render
@@ -27,16 +29,24 @@ from steps.kinds.parsing import InvalidEvent, parse
 from steps.mail import localise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from steps.contract.state import Email
     from steps.mail.brand import Brand
 
 PORT_VARIABLE, PORT = "LOCAL_PREVIEW_PORT", 8090
 PAGE = Path(__file__).with_name("preview.html")
 NOTIFICATION_ID = "0" * 40
+SCHEMES = ("light", "dark")
+MAIL = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src * data:; font-src * data:; sandbox;"
+    " frame-ancestors 'self'"
+)
+"""The policy of a mail: it may look as it wants, and do nothing."""
 
 
 def in_scheme(html: str, scheme: str) -> str:
-    """Fix a mail to `light` or `dark`, whatever the viewer's own setting."""
+    """Fix a mail to one of `SCHEMES`, whatever the viewer's own setting."""
     always, never = "(min-width: 0)", "(max-width: 0)"
     return html.replace(
         "(prefers-color-scheme: dark)", always if scheme == "dark" else never
@@ -77,15 +87,21 @@ class Mails:
         order = parse(message, now).model_dump_json(by_alias=True, exclude_none=True)
         return render.render(json.loads(order), self.brand, NOTIFICATION_ID)
 
+    @property
+    def _own_locale(self) -> str:
+        return str(self.event.get("locale", "en-US")) if self.event else ""
+
+    @property
+    def locales(self) -> list[str]:
+        """The languages to show; another one of one's own event comes first."""
+        locales, own = list(localise.languages()), self._own_locale
+        return [own, *locales] if own and own not in locales else locales
+
     def overview(self, sender: str) -> dict[str, Any]:
         """Describe every kind in every language: what a client shows beside the mail, and its size."""
-        locales = list(localise.languages())
-        own = self.event.get("locale", "en-US") if self.event else ""
-        if own and own not in locales:
-            locales.insert(0, own)
         mails = {}
         for kind in kinds.names():
-            for locale in locales:
+            for locale in self.locales:
                 email = self.render(kind, locale)
                 mails[f"{kind} {locale}"] = {
                     "headers": {
@@ -104,10 +120,27 @@ class Mails:
         )
         return {
             "kinds": kinds.names(),
-            "locales": locales,
-            "chosen": [chosen, own or localise.SOURCE],
+            "locales": self.locales,
+            "chosen": [chosen, self._own_locale or localise.SOURCE],
             "mails": mails,
         }
+
+
+class _Handler(gate.GatedHandler, WSGIRequestHandler):
+    def policy(self, path: str) -> str:
+        match path.partition("?")[0]:
+            case "/":
+                return gate.page(PAGE.read_text("utf-8"))
+            case "/mail":
+                return MAIL
+            case _:
+                return gate.NO_PAGE
+
+
+def _asked(name: str, known: Iterable[str]) -> str:
+    """Return what the query asks for; 404 where it is not known, and so in no file's name and on no page."""
+    value = request.args.get(name, "")
+    return value if value in known else abort(404, f"{name} is one of {', '.join(known)}")
 
 
 def _json(value: object) -> Response:
@@ -136,12 +169,15 @@ def server(mails: Mails, sender: str, port: int) -> BaseWSGIServer:
 
     @app.get("/mail")
     def one_mail() -> str:
-        html = mails.render(request.args["kind"], request.args["locale"])["html"]
-        return in_scheme(html, request.args["scheme"])
+        kind, locale = _asked("kind", kinds.names()), _asked("locale", mails.locales)
+        scheme = _asked("scheme", SCHEMES)
+        return in_scheme(mails.render(kind, locale)["html"], scheme)
 
     @app.errorhandler(Exception)
-    def mistake(error: Exception) -> Response:
+    def mistake(error: Exception) -> Response | HTTPException:
         """Show a mistake in a template in its place."""
+        if isinstance(error, HTTPException):
+            return error
         return _json({"error": f"{type(error).__name__}: {error}"})
 
     @app.after_request
@@ -151,7 +187,7 @@ def server(mails: Mails, sender: str, port: int) -> BaseWSGIServer:
 
     # The page asks every second: no line for each request.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    return make_server(LOOPBACK, port, app, threaded=True)
+    return make_server(LOOPBACK, port, app, threaded=True, request_handler=_Handler)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ TOOLS = ROOT / ".venv" / "bin"
 PYTHON, EMULATOR_PYTHON = str(TOOLS / "python"), str(EMULATOR / "python")
 NODE_MODULES = ROOT / "infra" / "node_modules"
 SKEWED_CLOCK = ROOT / "infra" / "local" / "skewed_clock"
+GATE = ROOT / "infra" / "local" / "gate.mjs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ def aws(plan: Plan) -> Program:
     return Program(
         name="aws",
         title="AWS API (MiniStack)",
-        argv=(EMULATOR_PYTHON, "-P", str(ROOT / "infra" / "local" / "emulator.py")),
+        argv=(EMULATOR_PYTHON, "-m", "infra.local.emulator"),
         env={
             "AUTH": "true",
             "BIND_HOST": LOOPBACK,
@@ -151,7 +152,7 @@ def inbox(plan: Plan) -> Program:
         name="inbox",
         title="inbox (MailDev)",
         argv=(
-            str(TOOLS / "node"),
+            *(str(TOOLS / "node"), "--import", GATE.as_uri()),
             str(NODE_MODULES / "maildev" / "dist" / "bin" / "maildev.js"),
             *("--ip", LOOPBACK, "--smtp", str(plan.smtp_port)),
             *("--web-ip", LOOPBACK, "--web", str(settings.inbox_port)),
@@ -166,11 +167,7 @@ def _console(plan: Plan) -> Program:
     return Program(
         name="console",
         title="console (StackPort)",
-        argv=(
-            *(EMULATOR_PYTHON, "-P", "-m", "uvicorn", "backend.main:app"),
-            *("--host", LOOPBACK, "--port", str(settings.console_port)),
-            *("--log-level", "warning"),
-        ),
+        argv=(EMULATOR_PYTHON, "-m", "infra.local.console", str(settings.console_port)),
         env=settings.client_env
         | {
             "STACKPORT_DATA_DIR": str(settings.state_dir / "console"),
@@ -222,7 +219,7 @@ def faults(plan: Plan) -> Program:
         name="faults",
         title="fault proxy (microburst)",
         argv=(
-            *(EMULATOR_PYTHON, "-P", str(ROOT / "infra" / "local" / "fault_proxy.py")),
+            *(EMULATOR_PYTHON, "-m", "infra.local.fault_proxy"),
             *("--upstream", plan.settings.aws_url),
             *("--host", LOOPBACK, "--port", str(plan.faults_port)),
         ),

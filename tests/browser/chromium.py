@@ -39,6 +39,8 @@ COMMANDS = (
 APPS = ("Chromium", "Google Chrome for Testing")
 CHANNELS = ("chrome", "msedge")
 """Browsers of which playwright knows where they are installed, on Linux and macOS."""
+REBOUND = "rebound.example"
+"""A foreign name that resolves to loopback, as in an attack by DNS rebinding."""
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -47,6 +49,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
 ]
 
 

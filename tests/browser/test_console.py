@@ -22,9 +22,13 @@ def test_the_graph_of_an_order_has_every_state(browser: Browser, stack: RunningS
 
     machine = stack.name("email-order-workflow")
     page = browser.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: complaints.append(str(e)))
     graph = graph_of(page, stack.settings.console_url, machine, order_id)
     labels = graph.text_content() or ""
     page.close()
+    assert complaints == []
     assert [state for state in STATES if state not in labels] == []
     png = picture(browser, stack.settings.console_url, machine, order_id)
     assert png.startswith(b"\x89PNG")

@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 
 from infra.local.loopback import answers
-from infra.local.programs import Plan, Program
+from infra.local.programs import Plan, Program, programs
 from infra.local.running_stack import until
 from infra.local.settings import LocalSettings
 from infra.local.supervisor import Supervisor
@@ -71,16 +71,17 @@ def create_function(plan: Plan, name: str, source: str, *, bootstrap: str = "", 
 def started(
     folder: Path, *makers: Callable[[Plan], Program], faults: bool = False
 ) -> Iterator[Plan]:
-    """Run some of the stack's programs until the block ends; it starts when they serve."""
+    """Run some of the stack's programs, or all, until the block ends; it starts when they serve."""
     settings = LocalSettings.on_free_ports(folder, account=ACCOUNT, region=REGION, faults=faults)
     plan = Plan.make(settings)
     plan.save()
-    table = [make(plan) for make in makers]
+    table = [make(plan) for make in makers] or programs(plan)
     supervisor = Supervisor(table, folder)
     supervisor.start()
     try:
         for program in table:
-            until(partial(answers, program.ready), what=program.title)
+            if program.ready:
+                until(partial(answers, program.ready), what=program.title)
         yield plan
     finally:
         supervisor.stop()

@@ -8,13 +8,14 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import ValidationError
 
+from infra.local.gate import NO_PAGE, GatedHandler, page
 from infra.local.ses.account import Json, SesError
 from infra.local.ses.core import Dropped, Ses
 from infra.local.ses.settings import SesSettings
@@ -36,7 +37,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(GatedHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
@@ -47,6 +48,10 @@ class Handler(BaseHTTPRequestHandler):
     @property
     def _ses(self) -> Ses:
         return cast("Server", self.server).ses
+
+    def policy(self, path: str) -> str:
+        """Return the page's own policy."""
+        return page(_PAGE.read_text("utf-8")) if path == "/" else NO_PAGE
 
     def log_message(self, *_: object) -> None:
         """Stay silent: request lines hold addresses."""
