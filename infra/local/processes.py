@@ -7,13 +7,26 @@ the system reuses, nor on files, which a person may have removed.
 
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
 MARK = "LOCAL_STACK_PROCESS"
 POLL = 0.05
+OWNER_ALONE = 0o077
+"""The umask of all programs of a stack: mails, logs and tables are nobody else's on the machine."""
+
+
+@contextmanager
+def owner_alone() -> Iterator[None]:
+    """Create files for their owner alone, for the length of a `with` block of a single thread."""
+    before = os.umask(OWNER_ALONE)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def mark(state_dir: Path, name: str = "") -> str:

@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from infra.local.loopback import LOOPBACK, free_ports
+from infra.local.processes import owner_alone
 from infra.local.settings import ROOT, LocalSettings
 
 EMULATOR = ROOT / ".local" / "emulator" / "bin"
@@ -77,12 +78,14 @@ class Plan(BaseModel):
     def save(self) -> None:
         """Lay out the stack's folder: the plan, and what the programs find there."""
         folder = self.settings.state_dir
-        for name in ("logs", "mails", "lambda", "home", "tmp", "aws", "console"):
-            (folder / name).mkdir(parents=True)
-        (folder / "stack.json").write_text(self.model_dump_json(indent=2))
-        script = self.lambda_dir / "bootstrap"
-        script.write_text(bootstrap(self))
-        script.chmod(0o755)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with owner_alone():
+            for name in ("logs", "mails", "lambda", "home", "tmp", "aws", "console"):
+                (folder / name).mkdir(parents=True)
+            (folder / "stack.json").write_text(self.model_dump_json(indent=2))
+            script = self.lambda_dir / "bootstrap"
+            script.write_text(bootstrap(self))
+        script.chmod(0o700)
 
     @property
     def ses_url(self) -> str:

@@ -21,7 +21,7 @@ import boto3
 
 from infra.config import Config
 from infra.local.loopback import LOOPBACK, answers, is_taken
-from infra.local.processes import MARK, POLL, end, mark, marked
+from infra.local.processes import MARK, POLL, end, mark, marked, owner_alone
 from infra.local.programs import (
     NODE_MODULES,
     TOOLS,
@@ -154,7 +154,7 @@ def _start(settings: LocalSettings, say: Say, owner: int | None) -> Plan:
     plan = Plan.make(settings)
     plan.save()
     try:
-        with _log(plan, "supervisor").open("wb") as log:
+        with owner_alone(), _log(plan, "supervisor").open("wb") as log:
             subprocess.run(
                 (
                     *(sys.executable, "-m", "infra.local.supervisor", str(folder)),
@@ -206,7 +206,7 @@ def _deploy(plan: Plan, say: Say, app: str | None) -> None:
         with _step("preparing the account for CDK (cdk bootstrap)", say):
             # From a folder without cdk.json, since bootstrap needs no synth of the app.
             _cdk(plan, folder, "bootstrap", f"aws://{settings.account}/{settings.region}")
-        done.touch()
+        done.touch(mode=0o600)
     with _step("verifying the sender's domain in SES", say):
         domain = Config.from_environment(os.environ, local=True).domain
         boto3.client("sesv2", **settings.client).create_email_identity(EmailIdentity=domain)
@@ -227,6 +227,8 @@ def _cdk(plan: Plan, cwd: Path, command: str, *arguments: str) -> None:
         StackError: it failed; the message ends with its last lines.
     """
     log = _log(plan, f"cdk-{command}")
+    log.touch(mode=0o600)
+    # CDK has the person's own umask: uv keeps what it unpacks, and AWS refuses files that it cannot read.
     with log.open("wb") as output:
         result = subprocess.run(
             (

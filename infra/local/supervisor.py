@@ -23,7 +23,7 @@ from typing import Literal
 
 import psutil
 
-from infra.local.processes import MARK, end, mark
+from infra.local.processes import MARK, OWNER_ALONE, end, mark
 from infra.local.programs import Plan, Program, plain_env, programs
 from infra.local.settings import ROOT
 
@@ -117,6 +117,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                umask=OWNER_ALONE,
                 # Ctrl-C in the terminal that started the stack is not for them.
                 start_new_session=True,
             )

@@ -5,6 +5,7 @@ The tests use the same stack, in the order of this file.
 
 import json
 import os
+import smtplib
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import psutil
 import pytest
 
 from infra.local import stack
-from infra.local.loopback import answers, is_taken
+from infra.local.loopback import LOOPBACK, answers, is_taken
 from infra.local.processes import mark, marked
 from infra.local.programs import Plan, inbox, programs
 from infra.local.running_stack import until
@@ -190,6 +191,24 @@ def test_a_lambda_runs_on_awss_image_and_the_exceptions_class_arrives(plan: Plan
     error = json.loads(answer["Payload"].read())
     assert error["errorType"] == "ClaimLost"
     assert error["errorMessage"] == "boto3"
+
+
+def test_what_the_stack_writes_is_its_owners_alone(plan: Plan) -> None:
+    """Code and what CDK writes may have other modes: the folder keeps others out of these."""
+    folder = plan.settings.state_dir
+    with smtplib.SMTP(LOOPBACK, plan.smtp_port) as smtp:
+        smtp.sendmail("orders@shop.example", "customer@example.com", "Subject: Order\r\n\r\nx")
+    until(lambda: list((folder / "mails").glob("*.eml")), what="the mail's file")
+    by_cdk = [folder / name for name in ("cdk.out", "home")]
+    readable = [
+        path
+        for path in [folder, *folder.rglob("*")]
+        if path.lstat().st_mode & 0o077
+        and not path.is_symlink()
+        and path.name != "bootstrap"
+        and not any(path.is_relative_to(other) for other in by_cdk)
+    ]
+    assert readable == []
 
 
 def test_a_dead_aws_is_told_with_the_next_step_and_not_restarted(plan: Plan) -> None:
