@@ -18,7 +18,7 @@ from microburst import cli, control, forward
 from microburst.core.pipeline import Microburst
 from microburst.forward import Upstream
 
-from infra.local.gate import NO_PAGE, headers, refusal
+from infra.local.gate import NO_PAGE, browser_headers, refusal
 
 OK = 200
 PORT = cli.build_parser().parse_args().port
@@ -57,7 +57,7 @@ async def _gate(request: Any, handler: Any) -> Any:
 
 
 async def _tell_browser(_: Any, answer: Any) -> None:
-    answer.headers.update(headers(NO_PAGE))
+    answer.headers.update(browser_headers(NO_PAGE))
 
 
 def _make_gated_app(*arguments: Any, **more: Any) -> Any:

@@ -81,7 +81,7 @@ def _hashes(html: str, tag: str) -> str:
     return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
 
 
-def headers(policy: str) -> list[tuple[str, str]]:
+def browser_headers(policy: str) -> list[tuple[str, str]]:
     """Return what each answer says to a browser."""
     return [("Content-Security-Policy", policy), ("X-Content-Type-Options", "nosniff")]
 
@@ -105,14 +105,14 @@ class GatedHandler(BaseHTTPRequestHandler):
 
     def end_headers(self) -> None:
         """Add what each answer says to a browser."""
-        for header in headers(self.policy(getattr(self, "path", ""))):
+        for header in browser_headers(self.policy(getattr(self, "path", ""))):
             self.send_header(*header)
         super().end_headers()
 
 
 def gated(app: Asgi, port: int | None, policy: str) -> Asgi:
     """Return an ASGI application behind the gate."""
-    more = [(name.lower().encode(), value.encode()) for name, value in headers(policy)]
+    more = [(name.lower().encode(), value.encode()) for name, value in browser_headers(policy)]
 
     async def gate(scope: Any, receive: Any, send: Any) -> None:
         async def answer(event: Any) -> None:
