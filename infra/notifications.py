@@ -32,6 +32,7 @@ from steps.contract import limits
 from steps.dedup import DedupSettings
 from steps.dispatch import DispatchSettings
 from steps.feedback import FeedbackSettings
+from steps.ledger import rules
 from steps.ledger.rules import ATTEMPTS_PREFIX
 from steps.overdue import OverdueSettings
 from steps.record import RecordSettings
@@ -311,7 +312,16 @@ class NotificationsStack(Stack):
             ).to_env(),
             dead_letters=self.internal_dead_letters,
         )
-        self._grant_ledger(feedback, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        self._grant_ledger(feedback, "dynamodb:UpdateItem")
+        # A rejected event's record holds a customer's order.
+        self._grant_ledger(
+            feedback,
+            "dynamodb:GetItem",
+            conditions={
+                "ForAllValues:StringEquals": {"dynamodb:Attributes": list(rules.FOLDED)},
+                "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+            },
+        )
         ses.events.add_subscription(
             subscriptions.LambdaSubscription(feedback, dead_letter_queue=self.internal_dead_letters)
         )

@@ -14,7 +14,7 @@ from steps.contract.handler import lambda_handler, logger
 from steps.contract.metrics import Metric
 from steps.contract.report_tasks import Previous, ReputationSource
 from steps.contract.settings import FunctionSettings
-from steps.reports import reputation
+from steps.reports import reputation, volume
 from steps.reports.tasks import ReportTasks
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ def mails(now: datetime, *, namespace: str) -> reputation.Windows:
         )
         return {"sent": sent, "bounced": bounced, "complained": complained}
 
-    return {"windows": {name: window(span) for name, span in SPANS.items()}}
+    return {
+        "windows": {name: window(span) for name, span in SPANS.items()},
+        "volume": volume.measure(values[0], now),
+    }
 
 
 def account(now: datetime, *, configuration_set: str) -> reputation.AccountState:
@@ -114,6 +117,7 @@ def report(
         verdict=of_the_hour["verdict"],
         reasons=of_the_hour["reasons"],
         windows=of_the_hour["windows"],
+        volume=of_the_hour["volume"],
     )
     return of_the_hour
 

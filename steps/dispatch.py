@@ -266,7 +266,8 @@ class Dispatcher:
     def _attempts(self, message_id: str) -> int:
         """Return how many executions of a message have failed by a bug, as far as is known."""
         try:
-            return len(self.table.read(rules.attempts_id(message_id)).get("executions", ()))
+            attempts = self.table.read(rules.attempts_id(message_id), [rules.EXECUTIONS])
+            return len(attempts.get(rules.EXECUTIONS, ()))
         except OrderMailError as error:
             logger.warning("attempts not read", message_id=message_id, reason=str(error))
             return 0

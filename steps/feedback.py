@@ -74,7 +74,7 @@ def apply_event(
         logger.warning("an event of somebody else's mail")
         return
     for _ in range(limits.FOLD_ATTEMPTS):
-        record = table.read(notification_id)
+        record = table.read(notification_id, rules.FOLDED)
         if not record:
             raise RecordNotFound(f"no record {notification_id}")
         logger.append_keys(order_id=shown(record["orderId"]), message_id=event.message_id)

@@ -16,7 +16,7 @@ from steps.ledger.rules import Put, Record, Update
 from steps.ledger.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from botocore.exceptions import ClientError
@@ -91,13 +91,16 @@ class LedgerTable:
                 return _record(response.get("Item", {}))
         return None
 
-    def read(self, notification_id: str) -> Record:
-        """Read a record, consistently; `{}` where there is none."""
+    def read(self, notification_id: str, attributes: Sequence[str]) -> Record:
+        """Read these attributes of a record, consistently; `{}` where there is none."""
+        names = {f"#{name}": name for name in attributes}
         with ledger_errors():
             answer = dynamodb().get_item(
                 TableName=self.name,
                 Key={"notificationId": serialize(notification_id)},
                 ConsistentRead=True,
+                ProjectionExpression=", ".join(names),
+                ExpressionAttributeNames=names,
             )
         return _record(answer.get("Item", {}))
 

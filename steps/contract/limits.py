@@ -157,6 +157,9 @@ letters. Executions that were put off, or failed by what passes, do not count.""
 
 RECORD_TTL = 90 * DAY
 
+REJECTED_EVENT_TTL = 14 * DAY
+"""An invalid event is kept as it came, a customer's order: as long as a dead letter, for whoever mends it."""
+
 # --- the order event and what becomes of it -------------------------------------------------------
 
 STATE_MAX_BYTES = 256 * 1024

@@ -50,6 +50,29 @@ Record = dict[str, Any]
 INVALID_EVENT = "InvalidEvent"
 """The reason of a claimed notification whose event is not accepted any more."""
 
+FOLDED = (
+    "notificationId",
+    "orderId",
+    "customerEmail",
+    "status",
+    "owner",
+    "messageId",
+    "sendingAt",
+    "resends",
+    "promotedBy",
+    "events",
+    "secondMessageIds",
+    "superseded",
+    "reason",
+    "reasons",
+    "overdue",
+    "overdueAt",
+)
+"""What is read of a record to fold an event into it: all that a rule below asks for, and no order."""
+
+EXECUTIONS = "executions"
+"""Of the item of a message's attempts: those that failed by a bug."""
+
 OVERDUE_GRACE = 60 * 60
 """Seconds beyond SES's own time limit in which it may still report what became of a delayed mail."""
 
@@ -396,7 +419,7 @@ def _end(status: Status, reason: str, now: float) -> dict[str, Any]:
 
 
 def rejected(*, notification_id: str, rejection: Mapping[str, Any], owner: str, now: float) -> Put:
-    """Keep an invalid event with its reasons. The same message again changes nothing."""
+    """Keep an invalid event with its reasons, for 14 days. The same message again changes nothing."""
     return Put(
         record={
             "notificationId": notification_id,
@@ -407,7 +430,7 @@ def rejected(*, notification_id: str, rejection: Mapping[str, Any], owner: str, 
             "owner": owner,
             "reasons": _reasons(rejection),
             "event": rejection["event"],
-            "ttl": int(now) + limits.RECORD_TTL,
+            "ttl": int(now) + limits.REJECTED_EVENT_TTL,
         },
         condition=_ABSENT,
         values={"now": int(now)},
@@ -560,7 +583,7 @@ def attempted(*, message_id: str, execution: str, now: float) -> Update:
     return Update(
         notification_id=attempts_id(message_id),
         set={"ttl": int(now) + limits.QUEUE_RETENTION},
-        add={"executions": frozenset({execution})},
+        add={EXECUTIONS: frozenset({execution})},
         condition="attribute_not_exists(#status)",  # Always: no record has such a key.
         values={},
     )

@@ -18,10 +18,13 @@ from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict, final
 
 from steps.contract.report_tasks import Alert, Gap, Previous, ReportBase
+from steps.reports import volume
 from steps.reports.tasks import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from steps.reports.volume import Volume
 
 TOO_FEW, OK, WARN, CRITICAL = "TOO FEW", "OK", "WARN", "CRITICAL"
 _SEVERITY = (TOO_FEW, OK, WARN, CRITICAL)
@@ -52,9 +55,10 @@ class Window(TypedDict):
 
 @final
 class Windows(TypedDict):
-    """Our counters' answer, by the span's name."""
+    """Our counters' answer: by the span's name, and how the last hour compares with those before it."""
 
     windows: dict[str, Window]
+    volume: Volume
 
 
 @final
@@ -83,6 +87,7 @@ class Inputs(TypedDict):
 class Report(ReportBase, TypedDict):
     """The hour's report. `pause` is there when sending is to be paused now, `alert` when there is news.
 
+    volume: None where our counters did not answer.
     account: None where SES did not answer.
     pauseAsked: a pause was asked for since the verdict became CRITICAL; an operator may have lifted it.
     """
@@ -90,6 +95,7 @@ class Report(ReportBase, TypedDict):
     verdict: str
     reasons: list[str]
     windows: dict[str, Window]
+    volume: Volume | None
     account: AccountState | None
     pauseAsked: bool
     pause: NotRequired[bool]
@@ -172,15 +178,12 @@ def report(
 ) -> Report:
     """Judge what the sources gave at `hour` (ISO 8601 to the hour) and say what changed since the last.
 
-    It alerts when the verdict changes and not every hour. It asks for a pause once SES's own rate agrees with
-    a critical verdict; one that an operator has lifted is not repeated while the verdict stays the same.
+    It alerts when the verdict changes, and when far more mails go out than usual; not every hour. It
+    asks for a pause once SES's own rate agrees with a critical verdict; one that an operator has lifted is
+    not repeated while the verdict stays the same.
     """
     gaps: list[str] = []
-    windows: dict[str, Window] = {}
-    if "Error" in inputs["mails"]:
-        gaps.append(f"mails, bounces and complaints: {reason(inputs['mails'])}")
-    else:
-        windows = inputs["mails"]["windows"]
+    windows, counted = _mails(inputs["mails"], gaps)
     verdict, reasons = judge(windows)
     account = _account(inputs["account"], gaps)
     if account and (warnings := _account_warnings(account)):
@@ -194,17 +197,53 @@ def report(
         "verdict": verdict,
         "reasons": reasons,
         "windows": windows,
+        "volume": counted,
         "account": account,
         "pauseAsked": verdict == CRITICAL and (asked or pause),
         "gaps": gaps,
     }
     if pause:
         of_the_hour["pause"] = True
+    alerts = []
     if pause or (verdict != before and {verdict, before} & {WARN, CRITICAL}):
-        of_the_hour["alert"] = alert(
-            of_the_hour, before=before, dashboard=dashboard, configuration_set=configuration_set
+        alerts.append(
+            alert(
+                of_the_hour, before=before, dashboard=dashboard, configuration_set=configuration_set
+            )
         )
+    if counted and volume.is_high(counted) and not _was_high(inputs["previous"]):
+        alerts.append(volume_alert(counted, configuration_set))
+    if alerts:
+        of_the_hour["alert"] = _in_one(alerts)
     return of_the_hour
+
+
+def _mails(answer: Windows | Gap, gaps: list[str]) -> tuple[dict[str, Window], Volume | None]:
+    if "Error" in answer:
+        gaps.append(f"mails, bounces and complaints: {reason(answer)}")
+        return {}, None
+    return answer["windows"], answer.get("volume")  # absent while a deployment goes on
+
+
+def _was_high(answer: Previous | Gap) -> bool:
+    before = None if "Error" in answer else answer["report"].get("volume")
+    return before is not None and volume.is_high(before)
+
+
+def volume_alert(counted: Volume, configuration_set: str) -> Alert:
+    """Write the message for far more mails than usual: figures, the commonest cause, how to pause."""
+    return {
+        "subject": f"Order mails: {counted['lastHour']:,} in an hour, far more than usual",
+        "message": "\n".join([volume.described(counted), *_how_to_pause(configuration_set)]),
+    }
+
+
+def _in_one(alerts: Sequence[Alert]) -> Alert:
+    """Return one message for the topic: a report has one."""
+    return {
+        "subject": alerts[0]["subject"],
+        "message": "\n\n".join(one["message"] for one in alerts),
+    }
 
 
 def _account(answer: AccountState | Gap, gaps: list[str]) -> AccountState | None:
@@ -259,6 +298,12 @@ def _what_to_do(configuration_set: str) -> list[str]:
             "in common (a form without validation, an import, one mail provider). SES reviews an "
             "account at 5% bounces or 0.1% complaints and may pause it at 10% or 0.5%."
         ),
+        *_how_to_pause(configuration_set),
+    ]
+
+
+def _how_to_pause(configuration_set: str) -> list[str]:
+    return [
         "",
         "To pause the order mails (orders wait on the queue, nothing is lost):",
         f"  {pause_command(configuration_set, enabled=False)}",

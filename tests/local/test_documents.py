@@ -46,6 +46,7 @@ NOT_RUN = {
     r"make setup": "has been run: without it there is no test",
     r".*make (deploy|destroy)": "deploys to an account on AWS; the stack deploys the same app",
     r".*cdk (bootstrap|deploy|import|destroy).*": "likewise",
+    r"key=\$\(aws dynamodb describe-table .*": "deletes the table and the key that production keeps",
     r"make costs COUNT=100": "sends a hundred orders to write down what they used",
     r"pre-commit install": "changes the repository's hooks",
     r"make mutants.*": "takes minutes on a quiet machine; tests/unit/test_mutants.py tests the tool",

@@ -67,6 +67,7 @@ def test_a_malformed_event_is_kept_with_all_its_reasons_and_not_retried(
     assert len(record["reasons"]) == 8
     assert "orderItems[1].price: must be an amount" in " ".join(record["reasons"])
     assert json.loads(record["event"])["orderId"] == order_id
+    assert int(record["ttl"]) - time.time() < limits.REJECTED_EVENT_TTL + 1
     until(lambda: stack.waiting() == 0, what="an empty queue")
     assert [p[-1] for p in stack.paths(order_id)] == ["Rejected"]
 

@@ -22,7 +22,7 @@ from tests.support.pace_in_memory import PaceInMemory
 from tests.support.table_in_memory import TableInMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from steps.aws.pace import Answer, Outside
     from steps.ledger.rules import Record, Update
@@ -80,10 +80,10 @@ class Table(TableInMemory):
         )
         return standing
 
-    def read(self, notification_id: str) -> Record:
+    def read(self, notification_id: str, attributes: Sequence[str]) -> Record:
         """Read a record, or not."""
         plain = super().read
-        found: Record = self._call(lambda: plain(notification_id), writes=False)
+        found: Record = self._call(lambda: plain(notification_id, attributes), writes=False)
         return found
 
     def _carry_out(self, request: Put | Update, life: Life, who: str) -> Record | None:

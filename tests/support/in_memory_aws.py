@@ -116,6 +116,12 @@ def tracking_table() -> Table:
     return boto3.resource("dynamodb").Table(TABLE.name)
 
 
+def stored(notification_id: str = NOTIFICATION_ID) -> Record:
+    """Return a record as the table has it; `{}` where there is none."""
+    answer = tracking_table().get_item(Key={"notificationId": notification_id})
+    return dict(answer.get("Item", {}))
+
+
 def table_items() -> list[dict[str, Any]]:
     """Return all records of the tracking table."""
     return list(tracking_table().scan()["Items"])

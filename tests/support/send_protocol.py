@@ -274,7 +274,7 @@ class SlowMotion:
 
     def record(self) -> rules.Record:
         """Return the notification's record; empty while there is none."""
-        return self.table.read(NOTIFICATION_ID)
+        return self.table.whole(NOTIFICATION_ID)
 
     def unpublished(self) -> list[Event]:
         """Return the events that SES has not published yet."""

@@ -17,7 +17,7 @@ from steps.aws.ledger_table import LedgerTable
 from steps.ledger.rules import Put, Record, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Operand = Callable[[Record, Mapping[str, Any]], Any]
     Condition = Callable[[Record, Mapping[str, Any]], bool]
@@ -53,8 +53,13 @@ class TableInMemory(LedgerTable):
         self.items[key] = written(old, key, request)
         return None
 
-    def read(self, notification_id: str) -> Record:
-        """Read a record; `{}` where there is none."""
+    def read(self, notification_id: str, attributes: Sequence[str]) -> Record:
+        """Read these attributes of a record; `{}` where there is none."""
+        item = self.items.get(notification_id, {})
+        return {name: item[name] for name in attributes if name in item}
+
+    def whole(self, notification_id: str) -> Record:
+        """Read a record as it is; `{}` where there is none."""
         return dict(self.items.get(notification_id, {}))
 
     def find_overdue(self, now: float) -> Iterator[str]:

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -39,6 +39,9 @@ from tests.support.in_memory_aws import set_environment
 from tests.support.lambda_context import lambda_context
 from tests.support.order_queue import sqs_record
 from tests.support.pace_in_memory import PaceInMemory, PaceItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def succeeded(**output: object) -> OrderExecution:
@@ -220,7 +223,8 @@ class FakeTable(LedgerTable):
         self.executions.setdefault(request.notification_id, set()).update(request.add["executions"])
         return None
 
-    def read(self, notification_id: str) -> rules.Record:
+    def read(self, notification_id: str, attributes: Sequence[str]) -> rules.Record:
+        assert attributes == [rules.EXECUTIONS]
         if not self.answers:
             raise errors.LedgerUnavailable("x")
         executions = self.executions.get(notification_id)
@@ -428,10 +432,10 @@ def test_a_message_that_nothing_can_be_done_with_takes_no_other_down(
 class Breaks(FakeTable):
     """Meets a bug of ours at one message's attempts."""
 
-    def read(self, notification_id: str) -> rules.Record:
+    def read(self, notification_id: str, attributes: Sequence[str]) -> rules.Record:
         if notification_id == rules.attempts_id("bad"):
             raise KeyError("customer@example.com")
-        return super().read(notification_id)
+        return super().read(notification_id, attributes)
 
 
 @pytest.mark.parametrize("account", [SENDS, replace(SENDS, enabled=False)])

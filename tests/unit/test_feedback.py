@@ -6,7 +6,7 @@ import json
 import uuid
 from datetime import UTC, datetime
 from itertools import permutations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -32,6 +32,9 @@ from tests.support.ses_events import (
     ses_event,
 )
 from tests.support.table_in_memory import MEMORY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 pytestmark = pytest.mark.usefixtures("ledger_in_memory")
 
@@ -217,13 +220,57 @@ def test_a_full_record_still_tells_of_a_second_mail() -> None:
     assert MEMORY.records() == [item]
 
 
+class Watched(dict[str, Any]):
+    """A record that remembers what it was asked for."""
+
+    def __init__(self, record: rules.Record) -> None:
+        super().__init__(record)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return super().__contains__(name)
+
+
+@pytest.mark.parametrize("record_status", ["SENDING", "SENT", "DELAYED", "FAILED", "DELIVERED"])
+def test_what_is_read_of_a_record_is_what_the_rules_ask_for(
+    record_status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attribute that a rule asks for and that is not read would count as absent."""
+    sent = {} if record_status in ("SENDING", "FAILED") else {"messageId": MESSAGE_ID}
+    records: list[Watched] = []
+
+    def read(_table: LedgerTable, key: str, attributes: Sequence[str]) -> rules.Record:
+        records.append(Watched(MEMORY.read(key, attributes)))
+        return records[-1]
+
+    monkeypatch.setattr(LedgerTable, "read", read)
+    for event in EVERY_KIND:
+        put_record(status=record_status, sendingAt=int(NOW), resends=1, **sent)
+        handle(event)
+        handle(event)
+    asked = set().union(*(record.asked for record in records))
+    assert asked <= set(rules.FOLDED)
+    assert {"status", "events", "owner", "customerEmail"} <= asked
+
+
 def test_a_record_that_changes_meanwhile_is_folded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     put_record(status="SENT", messageId=MESSAGE_ID)
     read = LedgerTable.read
     other_events = [COMPLAINT]
 
-    def read_then_change(table: LedgerTable, notification_id: str) -> rules.Record:
-        item = read(table, notification_id)
+    def read_then_change(
+        table: LedgerTable, notification_id: str, attributes: Sequence[str]
+    ) -> rules.Record:
+        item = read(table, notification_id, attributes)
         if other_events:
             handle(other_events.pop())
         return item

@@ -13,7 +13,7 @@ from steps.ledger import rules, ses_events
 from steps.ledger.status import UNSENT, Status
 from tests.support.clock import NOW
 from tests.support.documents import blocks
-from tests.support.in_memory_aws import TABLE, claim, claimed_record, tracking_table
+from tests.support.in_memory_aws import TABLE, claim, claimed_record, stored, tracking_table
 from tests.support.sample_mails import NOTIFICATION_ID
 from tests.support.ses_events import EVERY_KIND, MESSAGE_ID
 
@@ -135,7 +135,7 @@ def test_the_picture_has_every_transition() -> None:
             if state:
                 table.put_item(Item=record(state))
             if TABLE.write(write) is None:
-                transitions.add((state or START, state_of(TABLE.read(NOTIFICATION_ID)), who))
+                transitions.add((state or START, state_of(stored()), who))
     silent = {(state, state, "feedback") for state in STATES}
     silent |= {(state, state, "record") for state in STATES if state not in UNSENT}
     assert drawn() == transitions - silent

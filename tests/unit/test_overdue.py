@@ -14,7 +14,7 @@ from steps.contract import errors, limits
 from steps.ledger import rules
 from steps.ledger.status import Status
 from tests.support.clock import NOW, Clock
-from tests.support.in_memory_aws import SES, TABLE, claimed_record, tracking_table
+from tests.support.in_memory_aws import SES, TABLE, claimed_record, stored, tracking_table
 from tests.support.sample_mails import NOTIFICATION_ID
 from tests.support.ses_events import BOUNCE, DELIVERY, MESSAGE_ID
 
@@ -41,9 +41,9 @@ def delayed(overdue_at: float = NOW, notification_id: str = NOTIFICATION_ID) -> 
 
 def test_an_overdue_mail_is_undelivered_and_in_the_index_no_more() -> None:
     delayed(NOW)
-    before = TABLE.read(NOTIFICATION_ID)
+    before = stored()
     assert overdue.settle_overdue(table=TABLE, clock=Clock()) == 1
-    after = TABLE.read(NOTIFICATION_ID)
+    after = stored()
     assert after.pop("status") == "UNDELIVERED"
     assert after.pop("reason") == "NoReportAfterDelay"
     assert before.items() - after.items() == {
@@ -60,7 +60,7 @@ def test_an_overdue_mail_is_undelivered_and_in_the_index_no_more() -> None:
 def test_a_mail_that_ses_still_tries_to_deliver_stays_delayed() -> None:
     delayed(NOW + 1)
     assert overdue.settle_overdue(table=TABLE, clock=Clock()) == 0
-    assert TABLE.read(NOTIFICATION_ID)["status"] == "DELAYED"
+    assert stored()["status"] == "DELAYED"
 
 
 @pytest.mark.parametrize(
@@ -72,15 +72,15 @@ def test_the_rule_yields_to_what_ses_reported_since_the_index_was_read(
     changed: dict[str, object],
 ) -> None:
     delayed(NOW)
-    record = TABLE.read(NOTIFICATION_ID) | changed
+    record = stored() | changed
     tracking_table().put_item(Item=record)
     assert TABLE.write(rules.overdue(notification_id=NOTIFICATION_ID, now=NOW)) == record
-    assert TABLE.read(NOTIFICATION_ID) == record
+    assert stored() == record
 
 
 def test_a_record_that_expired_is_not_made_anew() -> None:
     assert TABLE.write(rules.overdue(notification_id=NOTIFICATION_ID, now=NOW)) == {}
-    assert TABLE.read(NOTIFICATION_ID) == {}
+    assert stored() == {}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_later_event_of_ses_still_changes_the_record(event: str, status: Statu
     feedback.apply_event(
         event, table=TABLE, configuration_set=SES.configuration_set, by="x", now=NOW
     )
-    assert TABLE.read(NOTIFICATION_ID)["status"] == status
+    assert stored()["status"] == status
 
 
 def test_page_after_page_is_settled_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:

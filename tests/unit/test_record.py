@@ -217,7 +217,7 @@ def test_giving_up_ends_what_an_execution_left_that_is_over(
     put(owner="another", **changes)
     recorded = record.record_failed(FAILED, "me", table=MEMORY, now=NOW)
     assert recorded == {"status": "FAILED", "settled": False}
-    item = MEMORY.read(NOTIFICATION_ID)
+    item = MEMORY.whole(NOTIFICATION_ID)
     assert (item["status"], item.get("sendingAt")) == ("FAILED", changes.get("sendingAt"))
     assert counted(capsys) == ["EmailFailed"]
 
@@ -284,7 +284,7 @@ def test_an_event_that_is_not_valid_any_more_ends_its_own_claim(
 ) -> None:
     put(**changes)
     record.record_rejected(INVALID, "me", table=TABLE, now=NOW)
-    item = TABLE.read(NOTIFICATION_ID)
+    item = MEMORY.whole(NOTIFICATION_ID)
     assert (item.get("reason") == "InvalidEvent") is ends
     assert item["status"] == ("REJECTED" if ends else changes.get("status", "CLAIMED"))
     assert item.get("sendingAt") == changes.get("sendingAt"), "SES may have it still"

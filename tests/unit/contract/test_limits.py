@@ -29,7 +29,7 @@ from tests.support.sample_mails import NOTIFICATION_ID, email
 from tests.support.ses_events import BOUNCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from steps.aws.pace import Outside
     from steps.contract.report_tasks import TaskEvent
@@ -54,7 +54,7 @@ class SlowTable(LedgerTable):
         self.clock.sleep(limits.LEDGER_CALL)
         return self.record
 
-    def read(self, _notification_id: str) -> Record:
+    def read(self, _notification_id: str, _attributes: Sequence[str]) -> Record:
         self.clock.sleep(limits.LEDGER_CALL)
         return self.record or {}
 

@@ -216,7 +216,7 @@ RECORD_STEP: dict[str, tuple[Callable[[], Put | Update], Put | Update]] = {
                 "owner": "me",
                 "reasons": REASONS,
                 "event": "{}",
-                "ttl": EXPIRES,
+                "ttl": MOMENT + int(timedelta(days=14).total_seconds()),
             },
             condition=ABSENT,
             values={"now": MOMENT},

@@ -173,10 +173,10 @@ def test_what_the_network_delivers_late_of_an_earlier_call_changes_nothing() -> 
     TABLE.write(claim())
     TABLE.write(sending())
     TABLE.write(refused())
-    refused_record = TABLE.read(NOTIFICATION_ID)
+    refused_record = MEMORY.whole(NOTIFICATION_ID)
     assert TABLE.write(sending()) == refused_record
     TABLE.write(sending(call="call-2", previous="call-1"))
-    at_the_second_call = TABLE.read(NOTIFICATION_ID)
+    at_the_second_call = MEMORY.whole(NOTIFICATION_ID)
     for late in (sending(), refused(), sent(), sending(call="call-2", previous="call-1")):
         assert TABLE.write(late) == at_the_second_call
 

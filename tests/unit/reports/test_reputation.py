@@ -14,6 +14,7 @@ from steps.reports.reputation import CRITICAL, OK, TOO_FEW, WARN, at_least, judg
 
 if TYPE_CHECKING:
     from steps.contract.report_tasks import Gap, Previous
+    from steps.reports.volume import Volume
 
 SEVERITY = [TOO_FEW, OK, WARN, CRITICAL]
 
@@ -110,6 +111,10 @@ HEALTHY: reputation.AccountState = {
 """The account of one whose bounce rate SES would review."""
 
 
+USUAL: Volume = {"lastHour": 80, "busiestHour": 100}
+RUNAWAY: Volume = {"lastHour": 50_000, "busiestHour": 100}
+
+
 class InputChanges(TypedDict, total=False):
     """What some of the sources gave instead."""
 
@@ -125,14 +130,17 @@ def make_report(
     before: str | None = None,
     asked: bool | None = None,
     pause: bool = False,
+    counted: Volume = USUAL,
+    counted_before: Volume = USUAL,
     **changes: Unpack[InputChanges],
 ) -> reputation.Report:
     windows = {"24 h": window(sent, bounced), "7 d": window(sent, bounced)}
     inputs: reputation.Inputs = {
-        "mails": {"windows": windows},
+        "mails": {"windows": windows, "volume": counted},
         "account": HEALTHY,
         "previous": {
-            "report": ({"verdict": before} if before else {})
+            "report": {"volume": counted_before}
+            | ({"verdict": before} if before else {})
             | ({"pauseAsked": asked} if asked is not None else {})
         },
         **changes,
@@ -161,6 +169,23 @@ def test_a_verdict_is_alerted_when_it_changes_and_not_while_it_lasts() -> None:
     assert "alert" not in make_report(0, before=TOO_FEW)
 
 
+def test_a_runaway_publisher_is_alerted_once_with_the_command_that_pauses() -> None:
+    report = make_report(counted=RUNAWAY, before=OK)
+    assert report["alert"]["subject"] == "Order mails: 50,000 in an hour, far more than usual"
+    assert "Most often something publishes orders again" in report["alert"]["message"]
+    assert "--no-sending-enabled" in report["alert"]["message"]
+    assert "pause" not in make_report(counted=RUNAWAY, pause=True)
+    assert "alert" not in make_report(counted=RUNAWAY, counted_before=RUNAWAY)
+    assert "alert" in make_report(counted=RUNAWAY, previous={"report": {}})
+
+
+def test_a_report_with_two_pieces_of_news_has_one_message() -> None:
+    alert = make_report(8, counted=RUNAWAY)["alert"]
+    assert alert["subject"] == "Order mails: sending reputation CRITICAL, it was OK"
+    assert "8 bounces in 40 mails" in alert["message"]
+    assert "50,000 mails went out in the last hour" in alert["message"]
+
+
 def account(**changes: object) -> reputation.AccountState:
     return cast("reputation.AccountState", HEALTHY | changes)
 
@@ -185,7 +210,10 @@ def test_our_own_figures_alert_and_only_with_ses_s_own_rate_they_pause(
 
 
 def test_complaints_are_held_against_ses_s_own_complaint_rate() -> None:
-    mails: reputation.Windows = {"windows": {"24 h": window(1000, complained=12)}}
+    mails: reputation.Windows = {
+        "windows": {"24 h": window(1000, complained=12)},
+        "volume": USUAL,
+    }
     for rate, paused in ((0.001, True), (0.0009, False)):
         answer = account(bounceRate=0.2, complaintRate=rate)
         assert ("pause" in make_report(pause=True, mails=mails, account=answer)) is paused
