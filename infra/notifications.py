@@ -319,7 +319,7 @@ class NotificationsStack(Stack):
             "dynamodb:GetItem",
             conditions={
                 "ForAllValues:StringEquals": {"dynamodb:Attributes": list(rules.FOLDED)},
-                "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+                "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
             },
         )
         ses.events.add_subscription(
