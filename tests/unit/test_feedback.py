@@ -196,6 +196,7 @@ def forged(number: int) -> str:
 def test_a_record_holds_so_many_events_and_no_more_and_their_outcome_is_true(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    assert rules.MAX_EVENTS == 30
     put_record(status="SENT", sendingAt=1, messageId=MESSAGE_ID)
     handle(*(forged(number) for number in range(3 * rules.MAX_EVENTS)))
     (item,) = MEMORY.records()

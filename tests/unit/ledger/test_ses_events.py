@@ -242,6 +242,13 @@ def test_an_event_without_our_tag_is_of_no_notification_that_it_knows() -> None:
     assert ses_events.NOTIFICATION_TAG == "notificationId"
 
 
+@pytest.mark.parametrize("length", [1, 128])
+def test_a_message_id_may_be_as_long_as_an_index_takes(length: int) -> None:
+    event = ses_events.parse(ses_event("Send", message_id="m" * length))
+    assert event is not None
+    assert len(event.message_id) == length
+
+
 @pytest.mark.parametrize("tag", ["pace", "attempts-1", "rejected-" + "5f" * 20, "", "5F" * 20])
 def test_what_stands_under_our_tag_and_is_no_id_of_ours_names_no_record(tag: str) -> None:
     event = ses_events.parse(ses_event("Send", notification_id=tag))
@@ -253,7 +260,7 @@ def test_a_provider_s_words_take_no_more_of_a_record_than_they_may() -> None:
     long = ses_event("Complaint", complaintFeedbackType="x" * 9_000, moment="2026-11-24T08" * 99)
     event = ses_events.parse(long)
     assert event is not None
-    assert len(event.identity) < 120
+    assert event.identity == f"Complaint|{'x' * 64}|{('2026-11-24T08' * 9)[:32]}"
     assert event.status == "COMPLAINED"
 
 
@@ -261,6 +268,7 @@ def test_a_provider_s_words_take_no_more_of_a_record_than_they_may() -> None:
     ("address", "simulated"),
     [
         ("success@simulator.amazonses.com", True),
+        ('"a@b"@simulator.amazonses.com', True),
         ("complaint+any.label@Simulator.AmazonSES.com", True),
         ("bounce@simulator.amazonses.com.example", False),
         ("simulator.amazonses.com@example.com", False),
@@ -279,6 +287,7 @@ def test_a_receipt_says_what_a_send_event_does() -> None:
     assert receipt.status == "SENT"
     assert receipt.metric is None
     assert receipt.gives_up_at is None
+    assert receipt.configuration_set is None
 
 
 def test_what_is_between_an_identity_s_type_and_time_are_the_subtypes() -> None:
