@@ -28,14 +28,15 @@ infra/node_modules/.done: infra/package-lock.json $(VENV)/laptop.done
 	@cd infra && npm ci --omit=dev --silent --no-fund --no-audit
 	@touch $@
 
-# MiniStack pins botocore, and Lambda's image holds little: each has an environment of its own.
+# An environment of its own for each infra/locks/*.in, which says why.
 .local/%/.done: $(LOCKS)/%.txt | $(BIN)/uv
 	@echo "· creating the environment '$*'"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .local/$*
 	@$(BIN)/uv pip sync --quiet --require-hashes --python .local/$*/bin/python $<
 	@touch $@
 
-setup: $(VENV)/laptop.done infra/node_modules/.done .local/emulator/.done .local/lambda-image/.done ## installs everything but a browser for the tests
+ENVIRONMENTS := emulator judges lambda-image
+setup: $(VENV)/laptop.done infra/node_modules/.done $(ENVIRONMENTS:%=.local/%/.done) ## installs everything but a browser for the tests
 
 .local/browser.done: infra/node_modules/.done
 	@rm -rf .local/chromium
@@ -80,13 +81,12 @@ mutants: setup ## breaks the protocol's code in every place and tells what no te
 format: $(VENV)/laptop.done ## formats the code and mends what ruff can mend
 	@ruff format . && ruff check --fix .
 
-COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(if $(UPGRADE),--upgrade)
+# Renovate repeats the command that uv writes at the top of each lock: sources named, options with "=".
+COMPILE = uv pip compile --quiet --universal --python-version=3.11 --generate-hashes $(if $(UPGRADE),--upgrade) --output-file=$(LOCKS)/$(1).txt
 lock: $(BIN)/uv ## pins all dependencies with hashes (UPGRADE=1 takes the newest)
-	@$(COMPILE) --group uv -o $(LOCKS)/uv.txt
-	@$(COMPILE) pyproject.toml -o $(LOCKS)/lambda.txt
-	@$(COMPILE) pyproject.toml --group laptop -o $(LOCKS)/laptop.txt
-	@$(COMPILE) --group emulator -o $(LOCKS)/emulator.txt
-	@$(COMPILE) --group lambda-image -o $(LOCKS)/lambda-image.txt
+	@$(call COMPILE,lambda) pyproject.toml
+	@$(call COMPILE,laptop) --group=laptop pyproject.toml $(LOCKS)/uv.in
+	@$(foreach name,$(basename $(notdir $(wildcard $(LOCKS)/*.in))),$(call COMPILE,$(name)) $(LOCKS)/$(name).in &&) true
 	@cd infra && npm install --package-lock-only --no-fund --no-audit
 
 # --- real AWS -------------------------------------------------------------------------------------
