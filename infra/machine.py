@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
-from infra.nag import acknowledge, acknowledge_versions
+from infra.nag import acknowledge, acknowledge_aws_key, acknowledge_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +35,16 @@ def machine(
     """Make the machine `base`-`env`, which calls `functions`; `timeout` is in seconds."""
     name = config.name(base)
     role = _role(scope, base, name)
+    log_group = logs.LogGroup(
+        scope,
+        f"{base}-machine-logs",
+        log_group_name=f"/aws/vendedlogs/states/{name}",
+        retention=logs.RetentionDays.THREE_MONTHS,
+        removal_policy=RemovalPolicy.DESTROY,
+        encryption_key=key,
+    )
+    if not key:
+        acknowledge_aws_key(log_group, "checkov-CKV_AWS_158")
     state_machine = sfn.StateMachine(
         scope,
         base,
@@ -45,17 +55,14 @@ def machine(
         role=role,
         tracing_enabled=True,
         logs=sfn.LogOptions(
-            destination=logs.LogGroup(
-                scope,
-                f"{base}-machine-logs",
-                log_group_name=f"/aws/vendedlogs/states/{name}",
-                retention=logs.RetentionDays.THREE_MONTHS,
-                removal_policy=RemovalPolicy.DESTROY,
-                encryption_key=key,
-            ),
+            destination=log_group,
             level=sfn.LogLevel.ALL,
             include_execution_data=config.log_execution_data,
         ),
+    )
+    acknowledge(
+        state_machine,
+        {"cfnlint-W3005": "CDK lets it wait for its role's policy, and for the role again."},
     )
     acknowledge_versions(role, *functions)
     return state_machine

@@ -218,11 +218,13 @@ class NotificationsStack(Stack):
             enforce_ssl=True,
             master_key=self._key or kms.Alias.from_alias_name(self, "sns-key", "alias/aws/sns"),
         )
+        dead_letters = self._queue("email-order-subscription-dlq")
+        acknowledge(
+            dead_letters, {"AwsSolutions-SQS3": "It is a dead-letter queue, of a subscription."}
+        )
         topic.add_subscription(
             subscriptions.SqsSubscription(
-                self.queue,
-                raw_message_delivery=True,
-                dead_letter_queue=self._queue("email-order-subscription-dlq"),
+                self.queue, raw_message_delivery=True, dead_letter_queue=dead_letters
             )
         )
         return topic

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
 
-from infra.nag import acknowledge
+from infra.nag import acknowledge, acknowledge_aws_key
 from steps.contract import limits
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ def queue(
         else None,
     )
     if not dead_letters:
-        acknowledge(
-            made,
-            {
-                "AwsSolutions-SQS3": "It is a dead-letter queue.",
-                "Serverless-SQSRedrivePolicy": "It is a dead-letter queue.",
-            },
-        )
+        acknowledge(made, {"Serverless-SQSRedrivePolicy": "It is a dead-letter queue."})
+    if not key:
+        acknowledge_aws_key(made, "checkov-CKV_AWS_27")
     return made

@@ -103,7 +103,7 @@ class SesStack(Stack):
         if not self.key:
             acknowledge(
                 topic,
-                {"AwsSolutions-SNS2": "SES cannot publish to a topic under alias/aws/sns; "
+                {"checkov-CKV_AWS_26": "SES cannot publish to a topic under alias/aws/sns; "
                  "CUSTOMER_MANAGED_KEY=true encrypts it."},
             )  # fmt: skip
         return topic
@@ -140,5 +140,8 @@ def _customer_managed_key(scope: Construct, config: Config) -> kms.Key:
             f"logs.{stack.region}.amazonaws.com",
             conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
         )
+    )
+    acknowledge(
+        key, {"parliament-RESOURCE_STAR": "In a key's policy the resource is the key itself."}
     )
     return key

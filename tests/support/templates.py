@@ -24,6 +24,8 @@ PRODUCTION = AWS_SETTINGS | {
     "ENVIRONMENT_SUFFIX": "prod",
 }
 
+PATHS = "aws:cdk:enable-path-metadata"
+
 Properties = dict[str, Any]
 """A resource's properties, or a part of them."""
 
@@ -34,8 +36,9 @@ Templates = dict[str, Template]
 
 def synth(out: Path, **settings: str) -> Templates:
     """Synthesise a production deployment with these settings into `out`; findings of cdk-nag raise."""
-    context = json.loads(Path("cdk.json").read_text())
-    app = App(outdir=str(out), context=context["context"])
+    # Paths as the CDK CLI asks for them: whoever finds fault with a resource can name its construct.
+    context = json.loads(Path("cdk.json").read_text())["context"] | {PATHS: True}
+    app = App(outdir=str(out), context=context)
     directory = out.parent / "bundle"
     directory.mkdir(exist_ok=True)
     (directory / "steps.txt").write_text("stands in for the bundle, which has a test of its own")
