@@ -1,145 +1,437 @@
-"""Least privilege: each function has a role of its own, which allows what its job takes."""
+"""Every role, tried on everything that any role may do, and on what nobody may: its job and no more.
+
+The table says each role's job once. All of the other roles' jobs, and `NOBODY`, are what it must not do.
+"""
 
 from __future__ import annotations
 
-import json
+import copy
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.templates import (
-    Templates,
-    allowed_actions,
-    function_actions,
-    monitoring,
-    notifications,
-    resources,
-    statements,
-)
+from tests.infra.judges.iam import ALLOWED, DENIED, Asked, Request, actions, answers
+from tests.infra.judges.policies import ACCOUNT, Policies
+from tests.support.templates import resources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.infra.judges.deployments import Deployment
+
+REGION = "eu-central-1"
+WITH_ALL = "prod with a key and pausing"
+SENDER = "orders@shop.example"
+OTHER_ACCOUNT = "999999999999"
 
 
-@pytest.mark.parametrize(
-    ("function", "allowed"),
+def arn(service: str, name: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{name}"
+
+
+def sqs(action: str, queue: str) -> Request:
+    return Request(f"sqs:{action}", arn("sqs", f"{queue}-prod"))
+
+
+def publish(topic: str) -> Request:
+    return Request("sns:Publish", arn("sns", f"{topic}-prod"))
+
+
+def start(action: str, machine: str) -> Request:
+    return Request(f"states:{action}", arn("states", f"stateMachine:{machine}-prod"))
+
+
+def invoke(function: str, version: str = "") -> Request:
+    return Request("lambda:InvokeFunction", arn("lambda", f"function:{function}-prod{version}"))
+
+
+def send(resource: str, sender: str = SENDER, action: str = "SendEmail") -> Request:
+    return Request(f"ses:{action}", arn("ses", resource), (("ses:FromAddress", sender),))
+
+
+def everywhere(*names: str) -> set[Request]:
+    """Return requests of actions that take no resource."""
+    return {Request(name, "*") for name in names}
+
+
+TRACKING = "table/email-delivery-tracking-prod"
+REPORTS = "table/email-reports-prod"
+
+
+def items(action: str, *keys: str, table: str = TRACKING) -> set[Request]:
+    return {
+        Request(f"dynamodb:{action}", arn("dynamodb", table), (("dynamodb:LeadingKeys", key),))
+        for key in keys
+    }
+
+
+def query(index: str) -> Request:
+    return Request("dynamodb:Query", arn("dynamodb", f"{TRACKING}/index/{index}"))
+
+
+KEY = "keyFEDD6EC0"
+"""Its logical id, since a key has no name."""
+
+ANY_ITEM = ("a-record", "pace", "attempts-of-a-message")
+OWN_ITEMS = ANY_ITEM[1:]
+
+
+def key(*names: str) -> set[Request]:
+    return {Request(f"kms:{name}", arn("kms", f"key/{KEY}")) for name in names}
+
+
+USES_KEY = key("Decrypt", "GenerateDataKey")
+TABLE_KEY = key("Decrypt", "Encrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo")
+
+TRACES = everywhere("xray:PutTraceSegments", "xray:PutTelemetryRecords")
+
+
+def function(base: str, *job: Request | set[Request]) -> tuple[str, set[Request]]:
+    """Return a function's role with its job, and what all functions do: logs of its own, and traces."""
+    stream = arn("logs", f"log-group:/aws/lambda/{base}-prod:log-stream:s")
+    logs = {Request(f"logs:{name}", stream) for name in ("CreateLogStream", "PutLogEvents")}
+    return f"{base}-role", united(*job, logs, TRACES)
+
+
+def machine(base: str, *job: Request | set[Request]) -> tuple[str, set[Request]]:
+    """Return a workflow's role with its job, and what all workflows do: log delivery, and traces."""
+    delivery = everywhere(
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+    )
+    return f"{base}/Role", united(*job, delivery, TRACES)
+
+
+def schedule(base: str, *job: Request | set[Request]) -> tuple[str, set[Request]]:
+    return f"{base}-schedule-role", united(*job, sqs("SendMessage", "email-internal-dlq"), USES_KEY)
+
+
+def invokes(*functions: str) -> set[Request]:
+    return {invoke(name, version) for name in functions for version in ("", ":1")}
+
+
+def united(*parts: Request | set[Request]) -> set[Request]:
+    return set().union(*({part} if isinstance(part, Request) else part for part in parts))
+
+
+CONFIGURATION_SET = "configuration-set/email-notifications-prod"
+
+JOBS = dict(
     [
-        ("email-validate-prod", set()),
-        ("email-dedup-prod", {"dynamodb:PutItem", "dynamodb:UpdateItem"}),
-        ("email-render-prod", set()),
-        ("email-send-prod", {"dynamodb:UpdateItem", "ses:SendEmail"}),
-        ("email-record-prod", {"dynamodb:PutItem", "dynamodb:UpdateItem"}),
-        (
-            "email-feedback-prod",
-            {"dynamodb:GetItem", "dynamodb:UpdateItem", "sqs:SendMessage"},
+        function("email-validate"),
+        function(
+            "email-dedup", items("PutItem", *ANY_ITEM), items("UpdateItem", *ANY_ITEM), TABLE_KEY
         ),
-        ("email-overdue-prod", {"dynamodb:UpdateItem", "dynamodb:Query", "sqs:SendMessage"}),
-        (
-            "email-processor-prod",
-            {
-                "states:StartSyncExecution",
-                "dynamodb:GetItem",
-                "dynamodb:UpdateItem",
-                "ses:GetAccount",
-                "sqs:SendMessage",
-                "sqs:ReceiveMessage",
-                "sqs:DeleteMessage",
-                "sqs:ChangeMessageVisibility",
-                "sqs:GetQueueAttributes",
-                "sqs:GetQueueUrl",
-            },
+        function("email-render"),
+        function(
+            "email-send",
+            items("UpdateItem", *ANY_ITEM),
+            TABLE_KEY,
+            send("identity/shop.example"),
+            # In the sandbox SES asks for the recipient's identity, too.
+            send("identity/customer@example.com"),
+            send(CONFIGURATION_SET),
         ),
-    ],
+        function(
+            "email-record", items("PutItem", *ANY_ITEM), items("UpdateItem", *ANY_ITEM), TABLE_KEY
+        ),
+        function(
+            "email-processor",
+            {sqs(name, "email-order-queue") for name in ("ReceiveMessage", "DeleteMessage")},
+            {sqs(name, "email-order-queue") for name in ("GetQueueAttributes", "GetQueueUrl")},
+            sqs("ChangeMessageVisibility", "email-order-queue"),
+            sqs("SendMessage", "email-order-dlq"),
+            start("StartSyncExecution", "email-order-workflow"),
+            items("GetItem", *OWN_ITEMS),
+            items("UpdateItem", *OWN_ITEMS),
+            everywhere("ses:GetAccount"),
+            TABLE_KEY,
+        ),
+        function(
+            "email-feedback",
+            items("GetItem", *ANY_ITEM),
+            items("UpdateItem", *ANY_ITEM),
+            query("MessageIdIndex"),
+            sqs("SendMessage", "email-internal-dlq"),
+            TABLE_KEY,
+        ),
+        function(
+            "email-overdue",
+            items("UpdateItem", *ANY_ITEM),
+            query("OverdueIndex"),
+            sqs("SendMessage", "email-internal-dlq"),
+            TABLE_KEY,
+        ),
+        function(
+            "cost-monitoring",
+            everywhere("ce:GetCostAndUsage", "cloudwatch:GetMetricData", "ses:GetAccount"),
+            items("PutItem", "cost", table=REPORTS),
+            items("Query", "cost", table=REPORTS),
+            TABLE_KEY,
+        ),
+        function(
+            "email-bounce-rate",
+            everywhere("cloudwatch:GetMetricData", "ses:GetAccount"),
+            items("PutItem", "cost", table=REPORTS),
+            items("Query", "cost", table=REPORTS),
+            TABLE_KEY,
+        ),
+        function(
+            "email-pause",
+            Request("ses:PutConfigurationSetSendingOptions", arn("ses", CONFIGURATION_SET)),
+        ),
+        machine(
+            "email-order-workflow",
+            invokes(
+                *(f"email-{step}" for step in ("validate", "dedup", "render", "send", "record"))
+            ),
+        ),
+        machine("cost-analysis", invokes("cost-monitoring"), publish("email-alerts"), USES_KEY),
+        machine(
+            "bounce-rate-check",
+            invokes("email-bounce-rate", "email-pause"),
+            publish("email-alerts"),
+            USES_KEY,
+        ),
+        schedule("email-overdue", invokes("email-overdue")),
+        schedule("cost-analysis", start("StartExecution", "cost-analysis")),
+        schedule("bounce-rate-check", start("StartExecution", "bounce-rate-check")),
+    ]
 )
-def test_a_function_of_the_order_path_may_do_its_job_and_no_more(
-    templates: Templates, function: str, allowed: set[str]
-) -> None:
-    template = notifications(templates)
-    assert function_actions(template, function) == allowed
-    for statement in statements(template, function):
-        assert statement["Resource"] != "*" or allowed_actions(statement) == {"ses:GetAccount"}
-        if "dynamodb:Query" in allowed_actions(statement):
-            assert statement["Resource"].endswith(
-                ":table/email-delivery-tracking-prod/index/OverdueIndex"
-            )
-        if (
-            "dynamodb:UpdateItem" in allowed_actions(statement)
-            and function == "email-processor-prod"
-        ):
-            assert statement["Condition"] == {
-                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["pace", "attempts-*"]}
-            }
-        if statement["Action"] == "ses:SendEmail":
-            assert statement["Condition"] == {
-                "StringEquals": {"ses:FromAddress": "orders@shop.example"}
-            }
+"""What each role must be able to do."""
+
+EVERY_JOB = united(*JOBS.values())
 
 
-@pytest.mark.parametrize(
-    ("function", "allowed"),
-    [
-        (
-            "cost-monitoring-prod",
-            {
-                "ce:GetCostAndUsage",
-                "cloudwatch:GetMetricData",
-                "ses:GetAccount",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-            },
-        ),
-        (
-            "email-bounce-rate-prod",
-            {"cloudwatch:GetMetricData", "ses:GetAccount", "dynamodb:PutItem", "dynamodb:Query"},
-        ),
-        ("email-pause-prod", {"ses:PutConfigurationSetSendingOptions"}),
-    ],
+def elsewhere(request: Request) -> Request:
+    """Return the same of something of another's with nearly our name."""
+    names = ("-prod", "-prod-of-another"), (KEY, f"{KEY}-of-another")
+    resource = request.resource
+    for ours, theirs in names:
+        resource = resource.replace(ours, theirs)
+    return replace(request, resource=resource)
+
+
+NOBODY = united(
+    *(elsewhere(request) for request in EVERY_JOB if elsewhere(request) != request),
+    items("DeleteItem", "a-record"),
+    items("BatchWriteItem", "a-record"),
+    {Request(f"dynamodb:{name}", arn("dynamodb", TRACKING)) for name in ("Scan", "DeleteTable")},
+    query("OrderIdIndex"),
+    items("GetItem", "a-record", table="table/some-other-table"),
+    items("GetItem", "cost", table=REPORTS),
+    sqs("PurgeQueue", "email-order-queue"),
+    sqs("SendMessage", "email-order-queue"),
+    sqs("ReceiveMessage", "email-order-dlq"),
+    publish("email-order-events"),
+    publish("email-ses-events"),
+    start("StartExecution", "email-order-workflow"),
+    start("StartExecution", "another"),
+    invoke("email-processor"),
+    send("identity/shop.example", sender="ceo@shop.example"),
+    send(CONFIGURATION_SET, sender="ceo@shop.example"),
+    send("identity/shop.example", action="SendRawEmail"),
+    Request("ses:DeleteEmailIdentity", arn("ses", "identity/shop.example")),
+    everywhere("ses:PutAccountSendingAttributes", "ses:PutSuppressedDestination"),
+    key("CreateGrant", "ScheduleKeyDeletion", "PutKeyPolicy", "DisableKey"),
+    Request("lambda:UpdateFunctionCode", arn("lambda", "function:email-send-prod")),
+    Request("logs:DeleteLogGroup", arn("logs", "log-group:/aws/lambda/email-send-prod")),
+    {
+        Request("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
+        Request("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
+        Request("s3:GetObject", "arn:aws:s3:::a-bucket/object"),
+        Request("secretsmanager:GetSecretValue", arn("secretsmanager", "secret:a-b-c")),
+    },
 )
-def test_a_function_of_a_report_may_do_its_job_and_no_more(
-    templates_with_pausing: Templates, function: str, allowed: set[str]
+"""What no role may do."""
+
+
+@pytest.fixture(scope="module")
+def policies(deployments: dict[str, Deployment]) -> Policies:
+    return Policies(deployments[WITH_ALL])
+
+
+@pytest.fixture(scope="module")
+def allowed(policies: Policies) -> dict[str, set[Request]]:
+    return allowed_by(policies)
+
+
+def allowed_by(policies: Policies) -> dict[str, set[Request]]:
+    """Try every role on everything; return what is allowed by role."""
+    requests = sorted(NOBODY | EVERY_JOB)
+    asked = [
+        (name, Asked(role, request))
+        for name, role in policies.roles.items()
+        for request in requests
+    ]
+    allowed: dict[str, set[Request]] = {name: set() for name in policies.roles}
+    said = answers(policies, [one for _, one in asked])
+    for (name, one), answer in zip(asked, said, strict=True):
+        assert answer in (ALLOWED, *DENIED), answer
+        if answer == ALLOWED:
+            allowed[name].add(one.request)
+    return allowed
+
+
+def test_every_role_has_its_job_in_the_table(policies: Policies) -> None:
+    assert set(policies.roles) == set(JOBS)
+
+
+@pytest.mark.parametrize("role", JOBS)
+def test_a_role_may_do_its_job_and_nothing_else(
+    allowed: dict[str, set[Request]], role: str
 ) -> None:
-    template = monitoring(templates_with_pausing)
-    assert function_actions(template, function) == allowed
-    for statement in statements(template, function):
-        if "dynamodb" in json.dumps(statement["Action"]):
-            assert "reports" in json.dumps(statement["Resource"])
+    assert allowed[role] - JOBS[role] == set()
+    assert JOBS[role] - allowed[role] == set()
 
 
-def test_every_function_has_a_role_of_its_own(templates: Templates) -> None:
-    for template in templates.values():
-        roles = [
-            json.dumps(f["Role"]) for f in resources(template, "AWS::Lambda::Function").values()
-        ]
+@pytest.mark.parametrize("role", JOBS)
+def test_the_table_has_each_action_that_a_role_is_granted(policies: Policies, role: str) -> None:
+    job = {request.action for request in JOBS[role]}
+    granted = actions(policies, policies.roles[role])
+    assert [g for g in granted if not any(fnmatchcase(action, g) for action in job)] == []
+
+
+def test_every_function_has_a_role_of_its_own(policies: Policies) -> None:
+    for template in policies.deployment.templates.values():
+        roles = [str(f["Role"]) for f in resources(template, "AWS::Lambda::Function").values()]
         assert len(roles) == len(set(roles))
 
 
-def test_nobody_but_ses_on_behalf_of_our_configuration_set_publishes_events(
-    templates: Templates,
+def test_without_a_key_no_role_may_use_one(deployments: dict[str, Deployment]) -> None:
+    without = Policies(deployments["prod"])
+    granted = {action for role in without.roles.values() for action in actions(without, role)}
+    assert [action for action in granted if action.startswith("kms:")] == []
+
+
+def test_a_wildcard_is_noticed(policies: Policies) -> None:
+    templates = copy.deepcopy(policies.deployment.templates)
+    for policy in resources(templates["email-notifications-prod"], "AWS::IAM::Policy").values():
+        if policy["PolicyName"].startswith("emailvalidaterole"):
+            everything = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}
+            policy["PolicyDocument"]["Statement"].append(everything)
+    broken = Policies(replace(policies.deployment, templates=templates))
+    assert allowed_by(broken)["email-validate-role"] - JOBS["email-validate-role"]
+
+
+# --- who may assume a role, publish, send a message, use the key ----------------------------------
+
+OURS = ("aws:SourceAccount", ACCOUNT)
+THEIRS = ("aws:SourceAccount", OTHER_ACCOUNT)
+PLAIN = ("aws:SecureTransport", "false")
+
+
+def source(arn: str) -> tuple[str, str]:
+    return "aws:SourceArn", arn
+
+
+TOPIC = arn("sns", "email-order-events-prod")
+ALARM = source(f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:email-send-failures-prod")
+OTHER_ALARM = source(f"arn:aws:cloudwatch:{REGION}:{OTHER_ACCOUNT}:alarm:email-send-failures-prod")
+SET = source(arn("ses", CONFIGURATION_SET))
+
+
+def service_requests() -> Iterator[tuple[str, Request, bool]]:
+    """Yield services, what they ask for, and whether they may."""
+    for queue, topic in (
+        ("email-order-queue", "email-order-events-prod"),
+        ("email-order-subscription-dlq", "email-order-events-prod"),
+        ("email-internal-dlq", "email-ses-events-prod"),
+    ):
+        to_queue = sqs("SendMessage", queue)
+        ours = source(arn("sns", topic))
+        yield "sns", replace(to_queue, context=(ours,)), True
+        yield "sns", replace(to_queue, context=(ours, PLAIN)), False
+        yield "sns", replace(to_queue, context=(source(arn("sns", "another")),)), False
+        yield "sns", replace(sqs("ReceiveMessage", queue), context=(ours,)), False
+        yield "events", replace(to_queue, context=(ours,)), False
+    yield "sns", replace(sqs("SendMessage", "email-order-dlq"), context=(source(TOPIC),)), False
+    feedback, ses_topic = invoke("email-feedback"), arn("sns", "email-ses-events-prod")
+    yield "sns", replace(feedback, context=(source(ses_topic),)), True
+    yield "sns", replace(feedback, context=(source(TOPIC),)), False
+    yield "events", replace(feedback, context=(source(ses_topic),)), False
+    alerts, ses_events = publish("email-alerts"), publish("email-ses-events")
+    yield "cloudwatch", replace(alerts, context=(OURS, ALARM)), True
+    yield "cloudwatch", replace(alerts, context=(OURS, ALARM, PLAIN)), False
+    yield "cloudwatch", replace(alerts, context=(THEIRS, OTHER_ALARM)), False
+    yield "events", replace(alerts, context=(OURS, ALARM)), False
+    yield "ses", replace(ses_events, context=(OURS, SET)), True
+    yield "ses", replace(ses_events, context=(THEIRS, SET)), False
+    yield "ses", replace(publish("email-order-events"), context=(OURS, SET)), False
+    for name in ("sns", "ses", "cloudwatch", f"logs.{REGION}"):
+        for use in USES_KEY:
+            yield name, replace(use, context=(OURS,)), True
+        for abuse in key("ScheduleKeyDeletion", "PutKeyPolicy", "CreateGrant"):
+            yield name, replace(abuse, context=(OURS,)), False
+    for use in USES_KEY:
+        yield "events", replace(use, context=(OURS,)), False
+
+
+def test_services_may_use_what_their_part_takes(policies: Policies) -> None:
+    rows = list(service_requests())
+    said = answers(policies, [Asked(f"{name}.amazonaws.com", request) for name, request, _ in rows])
+    wrong = [
+        (row, answer)
+        for row, answer in zip(rows, said, strict=True)
+        if answer not in ((ALLOWED,) if row[2] else DENIED)
+    ]
+    assert wrong == []
+
+
+def test_a_role_is_assumed_by_its_service_alone(policies: Policies) -> None:
+    services = ("lambda", "states", "scheduler", "ec2", "events")
+    rows = [
+        (name, service, Asked(f"{service}.amazonaws.com", Request("sts:AssumeRole", role, context)))
+        for name, role in policies.roles.items()
+        for context in [(OURS, source(assumed_for(name)))]
+        for service in services
+    ]
+    said = answers(policies, [asked for *_, asked in rows])
+    assert set(said) <= {ALLOWED, *DENIED}
+    assert {
+        (name, service)
+        for (name, service, _), answer in zip(rows, said, strict=True)
+        if answer == ALLOWED
+    } == {(name, assumed_for(name).split(":")[2]) for name in policies.roles}
+
+
+def assumed_for(role: str) -> str:
+    """Return the ARN of the function, workflow or schedule that has a role."""
+    base, _, kind = role.rpartition("/") if role.endswith("/Role") else role.partition("-role")
+    if kind == "Role":
+        return arn("states", f"stateMachine:{base}-prod")
+    if base.endswith("-schedule"):
+        return arn("scheduler", f"schedule/default/{base.removesuffix('-schedule')}-prod")
+    return arn("lambda", f"function:{base}-prod")
+
+
+SHOP = f"arn:aws:iam::{ACCOUNT}:role/shop"
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        (publish("email-order-events"), ALLOWED),
+        (replace(publish("email-order-events"), context=(PLAIN,)), "ExplicitlyDenied"),
+        (publish("email-alerts"), "ExplicitlyDenied"),
+        (sqs("ReceiveMessage", "email-order-dlq"), ALLOWED),
+        (replace(sqs("ReceiveMessage", "email-order-dlq"), context=(PLAIN,)), "ExplicitlyDenied"),
+    ],
+)
+def test_what_another_role_of_the_account_may_do_when_it_is_granted(
+    policies: Policies, request_: Request, answer: str
 ) -> None:
-    template = templates["ses-configuration-prod"]
-    (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()
-    allowed, denied = (
-        [
-            statement
-            for statement in policy["PolicyDocument"]["Statement"]
-            if statement["Effect"] == effect
-            and statement.get("Sid") != "AllowPublishThroughSSLOnly"
-        ]
-        for effect in ("Allow", "Deny")
-    )
-    (permission,), (fence,) = allowed, denied
-    assert permission["Principal"] == {"Service": "ses.amazonaws.com"}
-    equals = permission["Condition"]["StringEquals"]
-    (configuration_set,) = resources(template, "AWS::SES::ConfigurationSet")
-    assert equals["AWS:SourceArn"]["Fn::Join"][1][-2:] == [
-        ":ses:us-east-1:123456789012:configuration-set/",
-        {"Ref": configuration_set},
-    ]
-    assert equals["AWS:SourceAccount"] == "123456789012"
-    assert fence["Principal"] == "*"
-    assert fence["Action"] == permission["Action"] == "sns:Publish"
-    # What the permission asks for is what is not denied, so the fence cannot hit SES.
-    ((operator, condition),) = fence["Condition"].items()
-    assert (operator, list(condition)) == ("StringNotEquals", ["aws:SourceArn"])
-    partition = {"Ref": "AWS::Partition"}
-    arns = [
-        "".join(str("aws" if part == partition else part) for part in arn["Fn::Join"][1])
-        for arn in (condition["aws:SourceArn"], equals["AWS:SourceArn"])
-    ]
-    assert arns[0] == arns[1]
+    granted, not_granted = Asked(SHOP, request_, granted=True), Asked(SHOP, request_)
+    first, second = answers(policies, [granted, not_granted])
+    assert first == answer
+    assert second in DENIED

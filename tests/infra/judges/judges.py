@@ -102,7 +102,7 @@ def parliament(deployments: Sequence[Deployment]) -> Report:
     """Lint every policy document, of roles, topics, queues and the key.
 
     Who may assume a role is not for parliament, which takes each document for a role's own: it is
-    for tests/infra/test_iam_simulation.py.
+    for tests/infra/test_permissions.py.
     """
     documents = [
         (deployment.name, policy)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tests.support.templates import AWS_SETTINGS
+from tests.support.templates import AWS_SETTINGS, Properties, Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,13 +32,25 @@ REF_IS_ARN = ("AWS::SNS::Topic", "AWS::StepFunctions::StateMachine")
 """Of the others a policy takes by `Ref` the last part of the ARN, which is the name."""
 
 
+HOLDERS = {
+    "AWS::IAM::Policy": "Roles",
+    "AWS::Lambda::Permission": "FunctionName",
+    "AWS::SNS::TopicPolicy": "Topics",
+    "AWS::SQS::QueuePolicy": "Queues",
+}
+"""Where a resource that is nothing but a policy says whose it is. The others' policy is their own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PolicyDocument:
-    """A document, and the resource that has it: an `AWS::IAM::Role` has the one of who may assume it."""
+    """A document, and the resource that has it: an `AWS::IAM::Role` has the one of who may assume it.
+
+    `holders` are the names of those that it is for: roles, topics, queues, the key or role itself.
+    """
 
     path: str
     type: str
-    properties: dict[str, Any]
+    holders: frozenset[str]
     document: dict[str, Any]
 
 
@@ -50,30 +62,38 @@ class Policies:
 
     @cached_property
     def documents(self) -> list[PolicyDocument]:
-        """Every policy document, wherever it stands in a resource."""
+        """Every policy document, wherever in a resource; an `AWS::Lambda::Permission` counts as one."""
         return [
             PolicyDocument(
                 path=self.deployment.path(stack, logical_id),
                 type=resource["Type"],
-                properties=self._resolved(stack, resource["Properties"]),
+                holders=self._holders(stack, logical_id),
                 document=self._resolved(stack, document),
             )
             for stack, template in self.deployment.templates.items()
             for logical_id, resource in template["Resources"].items()
-            for document in _documents(resource.get("Properties", {}))
+            for document in _documents(_as_document(resource))
         ]
 
     @cached_property
     def roles(self) -> dict[str, str]:
-        """The roles' ARNs by the last part but one of their construct path: `email-send-role`."""
+        """The roles' ARNs by the path of their construct in its stack: `email-send-role`."""
         return {
-            self.deployment.path(stack, logical_id).split("/", 1)[1].removesuffix("/Resource"): (
-                self._arn(stack, logical_id)
-            )
+            self.deployment.path(stack, logical_id)
+            .partition("/")[2]
+            .removesuffix("/Resource"): self._arn(stack, logical_id)
             for stack, template in self.deployment.templates.items()
             for logical_id, resource in template["Resources"].items()
             if resource["Type"] == "AWS::IAM::Role"
         }
+
+    def _holders(self, stack: str, logical_id: str) -> frozenset[str]:
+        resource = self.deployment.templates[stack]["Resources"][logical_id]
+        if resource["Type"] in HOLDERS:
+            named = self._resolved(stack, resource["Properties"][HOLDERS[resource["Type"]]])
+        else:
+            named = self._arn(stack, logical_id)
+        return frozenset(map(name_in, [named] if isinstance(named, str) else named))
 
     def _arn(self, stack: str, logical_id: str) -> str:
         resource = self.deployment.templates[stack]["Resources"][logical_id]
@@ -101,7 +121,7 @@ class Policies:
             return "aws"
         arn = self._arn(stack, logical_id)
         is_arn = self.deployment.templates[stack]["Resources"][logical_id]["Type"] in REF_IS_ARN
-        return arn if is_arn else arn.rpartition(":")[2].rpartition("/")[2]
+        return arn if is_arn else name_in(arn)
 
     def _get_att(self, stack: str, of: list[str]) -> str:
         logical_id, attribute = of
@@ -123,6 +143,27 @@ class Policies:
             for output in template.get("Outputs", {}).values()
             if "Export" in output
         }
+
+
+def name_in(arn: str) -> str:
+    """Return the last part of an ARN, which is the resource's name."""
+    return arn.rpartition(":")[2].rpartition("/")[2]
+
+
+def _as_document(resource: Template) -> Properties:
+    """Return a resource's properties; those of a permission as what Lambda makes of it: a policy."""
+    properties: Properties = resource.get("Properties", {})
+    if resource["Type"] != "AWS::Lambda::Permission":
+        return properties
+    assert set(properties) == {"Action", "FunctionName", "Principal", "SourceArn"}, properties
+    statement = {
+        "Effect": "Allow",
+        "Action": properties["Action"],
+        "Principal": {"Service": properties["Principal"]},
+        "Resource": properties["FunctionName"],
+        "Condition": {"ArnLike": {"aws:SourceArn": properties["SourceArn"]}},
+    }
+    return {"Policy": {"Version": "2012-10-17", "Statement": [statement]}}
 
 
 def _documents(node: Any) -> Iterator[dict[str, Any]]:
