@@ -1,6 +1,8 @@
 """The bundle: the steps and their dependencies, built by uv without Docker.
 
-One bundle serves every function. boto3 is not in it: it comes with the runtime.
+One bundle serves every function. boto3 is not in it: it comes with the runtime. What is only the source of
+something built is not in it, nor the conventions of languages that no mail is written in. Packages keep
+their `*.dist-info`: Amazon Inspector reads it, and it has their licences.
 """
 
 from __future__ import annotations
@@ -14,9 +16,16 @@ from pathlib import Path
 
 from aws_cdk import aws_lambda as lambda_
 
-from infra import mail
+from infra import mail, sbom
+from steps.mail import localise
 
 ROOT = Path(__file__).parent.parent
+
+_NOT_FOR_LAMBDA = shutil.ignore_patterns(
+    *("__pycache__", "*.pyc", "*.md", "*.png", "built"),
+    *("*.j2", "*.css", "texts"),  # what the mails are built from
+    *("sample.json", "schema.py", "order_event.schema.json"),  # for those who send orders
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +84,25 @@ def build_bundle(target: Target, directory: Path) -> Bundle:
     command += ["--python-version", target.python_version]
     if target.python_platform:
         command += ["--python-platform", target.python_platform]
-    command += ["-r", str(ROOT / "infra" / "locks" / "lambda.txt")]
+    command += ["-r", str(sbom.LOCK)]
     subprocess.run(command, check=True)  # noqa: S603 - our own lock file and constants
     shutil.rmtree(directory / "bin", ignore_errors=True)
-    shutil.copytree(
-        ROOT / "steps",
-        directory / "steps",
-        ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.md", "*.png", "built"),
-    )
-    mail.build(directory / "steps" / "mail" / "built")
+    (directory / ".lock").unlink(missing_ok=True)
+    shutil.copytree(ROOT / "steps", directory / "steps", ignore=_NOT_FOR_LAMBDA)
+    built = mail.build(directory / "steps" / "mail" / "built")
+    _drop_locales(directory / "babel" / "locale-data", built)
+    sbom.write(directory)
     if target.bootstrap:
         shutil.copy(target.bootstrap, directory / "bootstrap")
     return Bundle(directory=directory, target=target)
+
+
+def _drop_locales(locale_data: Path, built: Path) -> None:
+    """Leave the conventions of the languages that mails are written in, of all their territories.
+
+    `steps.mail.localise` asks for no other; the rest would be two thirds of the bundle.
+    """
+    languages = {"root", localise.SOURCE, *(catalogue.stem for catalogue in built.glob("*.mo"))}
+    for file in locale_data.glob("*.dat"):
+        if file.stem.partition("_")[0] not in languages:
+            file.unlink()

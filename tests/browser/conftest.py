@@ -18,5 +18,6 @@ def browser(say: Callable[[str], None]) -> Iterator[Browser]:
     """A running Chromium."""
     with sync_playwright() as playwright:
         running = chromium.launch(playwright.chromium, say)
+        say(f"· browser tests run on Chromium {running.version}")
         yield running
         running.close()

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from infra.bundling import AWS_LAMBDA, build_bundle
 from tests.infra.judges.deployments import SETTINGS, Deployment
 from tests.support.templates import Templates, synth
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle for Lambda."""
+    return build_bundle(AWS_LAMBDA, tmp_path_factory.mktemp("bundle") / "asset").directory
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from infra.config import settings_table
 from infra.local.costs import markdown
 from infra.local.ses.settings import SesSettings
+from infra.sbom import licences_table
 from steps.contract import limits
 from steps.contract.handler import logger
 from steps.mail import view
@@ -77,6 +78,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "deaths": protocol_deaths.table,
     "ses settings": ses_settings_table,
     "bounds": bounds_table,
+    "licences": licences_table,
 }
 """What makes each generated part, by the name in its comments."""
 
