@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_sqs as sqs
+from rich.console import Console
 
 from infra import nag
 from tests.infra.judges import judges
+from tests.infra.judges.__main__ import show
 from tests.infra.judges.judges import Finding, Report
-from tests.infra.judges.verdict import verdict
+from tests.infra.judges.verdict import Verdict, verdict
 from tests.support.templates import Templates, resources
 
 if TYPE_CHECKING:
@@ -66,43 +69,44 @@ def reports(deployments: dict[str, Deployment], broken: Deployment) -> list[Repo
 
 
 @pytest.fixture(scope="module")
-def said(
-    reports: list[Report], deployments: dict[str, Deployment]
-) -> tuple[set[Finding], set[Finding], list[tuple[str, str]]]:
-    """Open findings, those of the broken deployment, and stale acknowledgments."""
+def judged(reports: list[Report], deployments: dict[str, Deployment]) -> Verdict:
     given = {name: deployment.acknowledgments() for name, deployment in deployments.items()}
-    judged = verdict(reports, given | {BROKEN: given["prod"]})
-    faults = {finding for finding in judged.open if finding.deployment == BROKEN}
-    return set(judged.open) - faults, faults, judged.stale
+    return verdict(reports, given | {BROKEN: given["prod"]})
 
 
-def test_what_the_judges_find_is_acknowledged(
-    said: tuple[set[Finding], set[Finding], list[tuple[str, str]]],
+def test_what_the_judges_find_is_acknowledged(judged: Verdict) -> None:
+    assert [finding for finding in judged.open if finding.deployment != BROKEN] == []
+
+
+def test_what_is_acknowledged_is_still_found(judged: Verdict) -> None:
+    assert judged.stale == []
+
+
+FAULTS = [
+    ("cfnlint-E3002", f"{QUEUE}/Resource"),
+    ("checkov-CKV_AWS_26", "email-notifications/orders/Resource"),
+    ("parliament-UNKNOWN_ACTION", f"{QUEUE}/Policy/Resource"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path"), FAULTS)
+def test_a_judge_finds_a_fault(judged: Verdict, rule: str, path: str) -> None:
+    faults = {(f.rule, f.path) for f in judged.open if f.deployment == BROKEN}
+    assert (rule, path) in faults
+
+
+def test_the_program_shows_counts_reasons_and_what_is_open(
+    judged: Verdict, reports: list[Report]
 ) -> None:
-    open_, _, _ = said
-    assert sorted(open_) == []
-
-
-def test_what_is_acknowledged_is_still_found(
-    said: tuple[set[Finding], set[Finding], list[tuple[str, str]]],
-) -> None:
-    _, _, stale = said
-    assert stale == []
-
-
-@pytest.mark.parametrize(
-    ("rule", "path"),
-    [
-        ("cfnlint-E3002", f"{QUEUE}/Resource"),
-        ("checkov-CKV_AWS_26", "email-notifications/orders/Resource"),
-        ("parliament-UNKNOWN_ACTION", f"{QUEUE}/Policy/Resource"),
-    ],
-)
-def test_a_judge_finds_a_fault(
-    said: tuple[set[Finding], set[Finding], list[tuple[str, str]]], rule: str, path: str
-) -> None:
-    _, faults, _ = said
-    assert (rule, path) in {(finding.rule, finding.path) for finding in faults}
+    console = Console(markup=False, width=200, file=io.StringIO(), record=True)
+    assert not show(reports, judged, console)
+    shown = console.export_text()
+    for report in reports:
+        assert report.judge in shown
+        assert report.looked_at in shown
+    for rule, path in FAULTS:
+        assert f"open: {rule} on {path}" in shown
+    assert "It is a dead-letter queue." in shown
 
 
 def test_cdk_nag_stops_the_synth_at_a_fault(tmp_path: Path) -> None:

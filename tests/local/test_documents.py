@@ -40,6 +40,7 @@ RUN_BY_OTHERS = {
     r"python -m tests\.support\.protocol_deaths": "tests/unit/test_documents.py",
     r"python -m tests\.support\.documents": "tests/unit/test_documents.py",
     r"python -m statemachines": "tests/workflow/test_asl.py",
+    r"python -m tests\.infra\.judges": "tests/infra/test_judges.py",
 }
 """Commands (as regular expressions, from the first line of a block) and the test that runs them."""
 
@@ -48,6 +49,7 @@ NOT_RUN = {
     r".*make (deploy|destroy)": "deploys to an account on AWS; the stack deploys the same app",
     r".*cdk (bootstrap|deploy|import|destroy).*": "likewise",
     r"key=\$\(aws dynamodb describe-table .*": "deletes the table and the key that production keeps",
+    r"make lock.*": "asks the registries, and the next command would install what is new there",
     r"make costs COUNT=100": "sends a hundred orders to write down what they used",
     r"pre-commit install": "changes the repository's hooks",
     r"make mutants.*": "takes minutes on a quiet machine; tests/unit/test_mutants.py tests the tool",
@@ -75,7 +77,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documents") / "checkout"
     ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "cdk.out")
     shutil.copytree(ROOT, folder, ignore=ignored)
-    for made in (".venv", "infra/node_modules", ".local/emulator", ".local/lambda-image"):
+    environments = (f".local/{name}" for name in ("emulator", "judges", "lambda-image"))
+    for made in (".venv", "infra/node_modules", *environments):
         (folder / made).parent.mkdir(exist_ok=True)
         (folder / made).symlink_to(ROOT / made)
     return folder

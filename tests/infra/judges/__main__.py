@@ -31,22 +31,15 @@ def reasons(verdict_: Verdict) -> Table:
     """Return what is accepted, with the reasons."""
     grouped: dict[tuple[str, str], set[str]] = defaultdict(set)
     for finding, reason in verdict_.accepted.items():
-        grouped[finding.rule, reason].add(finding.path)
+        grouped[finding.rule.partition("[")[0], reason].add(finding.path)
     table = Table("accepted", "resources", "reason")
     for (rule, reason), paths in sorted(grouped.items()):
         table.add_row(rule, str(len(paths)), reason)
     return table
 
 
-def main() -> int:
-    """Judge all deployments. Return 1 where a finding is open or an acknowledgment is stale."""
-    mail.build()
-    with tempfile.TemporaryDirectory() as folder:
-        deployments = [Deployment.of(name, Path(folder)) for name in SETTINGS]
-        said = reports(deployments)
-        given = {deployment.name: deployment.acknowledgments() for deployment in deployments}
-    verdict_ = verdict(said, given)
-    console = Console(soft_wrap=False)
+def show(said: list[Report], verdict_: Verdict, console: Console) -> bool:
+    """Print what was said and what became of it; return whether nothing is open and nothing stale."""
     console.print(reasons(verdict_), counts(said, verdict_))
     for finding in verdict_.open:
         console.print(
@@ -54,8 +47,19 @@ def main() -> int:
         )
     for path, rule in verdict_.stale:
         console.print(f"stale: {rule} is acknowledged on {path}, where nobody finds it")
-    return 1 if verdict_.open or verdict_.stale else 0
+    return not (verdict_.open or verdict_.stale)
+
+
+def main() -> None:
+    """Judge all deployments. Exit with 1 where a finding is open or an acknowledgment is stale."""
+    mail.build()
+    with tempfile.TemporaryDirectory() as folder:
+        deployments = [Deployment.of(name, Path(folder)) for name in SETTINGS]
+        said = reports(deployments)
+        given = {deployment.name: deployment.acknowledgments() for deployment in deployments}
+    if not show(said, verdict(said, given), Console(markup=False)):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
