@@ -30,7 +30,7 @@ FOLDER = Path(__file__).parent
 @functools.cache
 def names() -> tuple[str, ...]:
     """Return the known event types, sorted."""
-    return tuple(sorted(_event_type(path.parent.name) for path in FOLDER.glob("*/mail.html.j2")))
+    return tuple(sorted(_event_type(path.parent.name) for path in FOLDER.glob("*/__init__.py")))
 
 
 def folder(event_type: str) -> Path:

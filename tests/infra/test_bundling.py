@@ -9,10 +9,14 @@ import sys
 from fnmatch import fnmatch
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 from babel.localedata import locale_identifiers
 
 from infra import sbom
+from infra.bundling import build_bundle, laptop
+from steps import kinds
+from tests.support.sample_mails import pairs
 
 MEGABYTE = 1024 * 1024
 
@@ -39,6 +43,24 @@ for tag in json.load(sys.stdin):
 print(json.dumps(written))
 """
 """What a mail takes from a locale, for each tag: the validate step's check, then how it writes."""
+
+MAILS = """
+import importlib, json, pathlib, sys
+from datetime import datetime
+from steps import render
+from steps.kinds.parsing import parse
+from steps.mail.brand import Brand
+
+for function in pathlib.Path(render.__file__).parent.glob("*.py"):
+    importlib.import_module(f"steps.{function.stem}")
+mails = []
+for event in json.load(sys.stdin):
+    now = datetime.fromisoformat(event.get("eventTimestamp", event["orderTimestamp"]))
+    order = parse(json.dumps(event), now).model_dump_json(by_alias=True, exclude_none=True)
+    mails.append(render.render(json.loads(order), Brand(name="Shop", support_email="a@shop.example"), "id"))
+print(json.dumps(mails))
+"""
+"""Imports every function, and makes mails of events."""
 
 
 def test_the_bundle_has_the_steps_and_their_wheels_for_lambda(bundle: Path) -> None:
@@ -89,17 +111,30 @@ def test_mails_are_written_as_with_all_of_babel_s_locales(bundle: Path) -> None:
         "de--AT",
     ]
 
-    def written(path: str) -> dict[str, list[str]]:
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", CONVENTIONS],
-            input=json.dumps(tags),
-            env=os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        result: dict[str, list[str]] = json.loads(done.stdout)
-        return result
-
     assert len(list(bundle.glob("babel/locale-data/*.dat"))) < len(tags) / 2
-    assert written(str(bundle)) == written(str(Path().absolute()))
+    from_bundle = run(CONVENTIONS, tags, path=bundle)
+    assert from_bundle == run(CONVENTIONS, tags, path=Path().absolute())
+
+
+def test_the_bundle_writes_every_mail_with_nothing_but_lambda_s_image(tmp_path: Path) -> None:
+    """As on the laptop: Lambda's own bundle has wheels that run on Lambda's machines alone."""
+    (tmp_path / "bootstrap").touch()
+    bundle = build_bundle(laptop(tmp_path / "bootstrap"), tmp_path / "asset").directory
+    events = [kinds.sample(kind) | {"locale": locale} for kind, locale in pairs()]
+    in_lambda = run(MAILS, events, path=bundle, python=".local/lambda-image/bin/python")
+    assert len(in_lambda) > len(kinds.names())
+    assert in_lambda == run(MAILS, events, path=Path().absolute())
+
+
+def run(program: str, given: object, *, path: Path, python: str = sys.executable) -> Any:
+    """Run a program that finds its modules in `path`, before those of `python`."""
+    done = subprocess.run(
+        [python, "-P", "-c", program],
+        input=json.dumps(given),
+        env=os.environ | {"PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
