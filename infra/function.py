@@ -86,7 +86,7 @@ class Functions:
         if not dead_letters:
             reason = "Called synchronously: what fails is the caller's to keep."
             acknowledge(function, {"Serverless-LambdaDLQ": reason, "checkov-CKV_AWS_116": reason})
-        if environment and not self.key:
+        if not self.key:
             acknowledge_aws_key(function, "checkov-CKV_AWS_173")
         acknowledge(function, _FINDINGS)
         return function

@@ -57,7 +57,7 @@ class MonitoringStack(Stack):
     ) -> None:
         super().__init__(scope, id_, **options)
         self._config = config
-        self._key = ses.key
+        self._key = ses.key(self)
         self._configuration_set = ses.configuration_set.configuration_set_name
 
         self.alerts = self._alerts_topic()
@@ -66,14 +66,14 @@ class MonitoringStack(Stack):
             "reports",
             "email-reports",
             config=config,
-            key=ses.key,
+            key=self._key,
             partition_key="kind",
             sort_key="date",
         )
         self._schedules = Schedules(
-            scope=self, config=config, key=ses.key, dead_letters=dead_letters
+            scope=self, config=config, key=self._key, dead_letters=dead_letters
         )
-        functions = Functions(scope=self, config=config, bundle=bundle, key=ses.key)
+        functions = Functions(scope=self, config=config, bundle=bundle, key=self._key)
         self._allow_alerts([self._cost_analysis(functions), self._bounce_rate_check(functions)])
         self._make_alarms()
         CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)

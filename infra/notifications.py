@@ -67,7 +67,7 @@ class NotificationsStack(Stack):
     ) -> None:
         super().__init__(scope, id_, **options)
         self._config = config
-        self._key = ses.key
+        self._key = ses.key(self)
 
         # By its name: those who use it are made before it is.
         self.table = dynamodb.TableV2.from_table_name(self, "tracking-name", config.name(TRACKING))
@@ -76,7 +76,7 @@ class NotificationsStack(Stack):
         self.internal_dead_letters = self._queue("email-internal-dlq")
         self.orders = self._orders_topic()
 
-        functions = Functions(scope=self, config=config, bundle=bundle, key=ses.key)
+        functions = Functions(scope=self, config=config, bundle=bundle, key=self._key)
         steps = self._steps(functions, ses)
         self.workflow = machine(
             self,
@@ -86,7 +86,7 @@ class NotificationsStack(Stack):
             timeout=limits.MACHINE_TIMEOUT,
             functions=vars(steps).values(),
             config=config,
-            key=ses.key,
+            key=self._key,
         )
         self.dispatcher = self._dispatcher(functions)
         tracking = self._tracking_table()

@@ -35,8 +35,8 @@ class SesStack(Stack):
         key = None
         if config.customer_managed_key is not KeyUse.FALSE:
             key = _customer_managed_key(self, config)
-        self.key = key if config.customer_managed_key is KeyUse.TRUE else None
-        if key and not self.key:
+        self._key = key if config.customer_managed_key is KeyUse.TRUE else None
+        if key and not self._key:
             # The stacks that still import it are deployed after this one.
             self.export_value(key.key_arn)
 
@@ -65,6 +65,14 @@ class SesStack(Stack):
             ],
         )
         self._deny_events_of_anybody_else()
+
+    def key(self, scope: Construct) -> kms.IKey | None:
+        """Return the customer-managed key as another stack may have it: to use, and not to open.
+
+        CDK lets any SNS of any account decrypt with a key of whose policy it disposes, where a topic
+        delivers to a queue under it.
+        """
+        return kms.Key.from_key_arn(scope, "key", self._key.key_arn) if self._key else None
 
     def _deny_events_of_anybody_else(self) -> None:
         """Let nobody publish events but SES on behalf of our configuration set.
@@ -98,9 +106,9 @@ class SesStack(Stack):
             "events",
             topic_name=config.name("email-ses-events"),
             enforce_ssl=True,
-            master_key=self.key,
+            master_key=self._key,
         )
-        if not self.key:
+        if not self._key:
             acknowledge(
                 topic,
                 {"checkov-CKV_AWS_26": "SES cannot publish to a topic under alias/aws/sns; "
@@ -138,7 +146,7 @@ def _customer_managed_key(scope: Construct, config: Config) -> kms.Key:
     key.grant_encrypt_decrypt(
         iam.ServicePrincipal(
             f"logs.{stack.region}.amazonaws.com",
-            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+            conditions={"StringLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
         )
     )
     acknowledge(

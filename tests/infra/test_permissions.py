@@ -76,6 +76,7 @@ KEY = "keyFEDD6EC0"
 
 ANY_ITEM = ("a-record", "pace", "attempts-of-a-message")
 OWN_ITEMS = ANY_ITEM[1:]
+ATTRIBUTE = ("dynamodb:Attributes", "event")
 
 
 def key(*names: str) -> set[Request]:
@@ -109,7 +110,7 @@ def machine(base: str, *job: Request | set[Request]) -> tuple[str, set[Request]]
         "xray:GetSamplingRules",
         "xray:GetSamplingTargets",
     )
-    return f"{base}/Role", united(*job, delivery, TRACES)
+    return f"{base}-role", united(*job, delivery, TRACES)
 
 
 def schedule(base: str, *job: Request | set[Request]) -> tuple[str, set[Request]]:
@@ -161,7 +162,6 @@ JOBS = dict(
             "email-feedback",
             items("GetItem", *ANY_ITEM),
             items("UpdateItem", *ANY_ITEM),
-            query("MessageIdIndex"),
             sqs("SendMessage", "email-internal-dlq"),
             TABLE_KEY,
         ),
@@ -225,6 +225,8 @@ def elsewhere(request: Request) -> Request:
 NOBODY = united(
     *(elsewhere(request) for request in EVERY_JOB if elsewhere(request) != request),
     items("DeleteItem", "a-record"),
+    # What a rejected event's record keeps of an order.
+    {replace(r, context=(*r.context, ATTRIBUTE)) for r in items("GetItem", "a-record")},
     items("BatchWriteItem", "a-record"),
     {Request(f"dynamodb:{name}", arn("dynamodb", TRACKING)) for name in ("Scan", "DeleteTable")},
     query("OrderIdIndex"),
@@ -339,6 +341,13 @@ TOPIC = arn("sns", "email-order-events-prod")
 ALARM = source(f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:email-send-failures-prod")
 OTHER_ALARM = source(f"arn:aws:cloudwatch:{REGION}:{OTHER_ACCOUNT}:alarm:email-send-failures-prod")
 SET = source(arn("ses", CONFIGURATION_SET))
+OTHER_SET = source(arn("ses", "configuration-set/another"))
+
+
+def log_group(account: str) -> tuple[str, str]:
+    """Return what CloudWatch Logs says of the group that it encrypts."""
+    group = f"arn:aws:logs:{REGION}:{account}:log-group:/aws/lambda/email-send-prod"
+    return "kms:EncryptionContext:aws:logs:arn", group
 
 
 def service_requests() -> Iterator[tuple[str, Request, bool]]:
@@ -367,12 +376,17 @@ def service_requests() -> Iterator[tuple[str, Request, bool]]:
     yield "events", replace(alerts, context=(OURS, ALARM)), False
     yield "ses", replace(ses_events, context=(OURS, SET)), True
     yield "ses", replace(ses_events, context=(THEIRS, SET)), False
+    yield "ses", replace(ses_events, context=(OURS, OTHER_SET)), False
     yield "ses", replace(publish("email-order-events"), context=(OURS, SET)), False
-    for name in ("sns", "ses", "cloudwatch", f"logs.{REGION}"):
+    for name, ours, theirs in (
+        *((name, OURS, THEIRS) for name in ("sns", "ses", "cloudwatch")),
+        (f"logs.{REGION}", log_group(ACCOUNT), log_group(OTHER_ACCOUNT)),
+    ):
         for use in USES_KEY:
-            yield name, replace(use, context=(OURS,)), True
+            yield name, replace(use, context=(ours,)), True
+            yield name, replace(use, context=(theirs,)), False
         for abuse in key("ScheduleKeyDeletion", "PutKeyPolicy", "CreateGrant"):
-            yield name, replace(abuse, context=(OURS,)), False
+            yield name, replace(abuse, context=(ours,)), False
     for use in USES_KEY:
         yield "events", replace(use, context=(OURS,)), False
 
@@ -407,13 +421,15 @@ def test_a_role_is_assumed_by_its_service_alone(policies: Policies) -> None:
 
 def assumed_for(role: str) -> str:
     """Return the ARN of the function, workflow or schedule that has a role."""
-    base, _, kind = role.rpartition("/") if role.endswith("/Role") else role.partition("-role")
-    if kind == "Role":
+    base = role.removesuffix("-role")
+    if base in MACHINES:
         return arn("states", f"stateMachine:{base}-prod")
     if base.endswith("-schedule"):
         return arn("scheduler", f"schedule/default/{base.removesuffix('-schedule')}-prod")
     return arn("lambda", f"function:{base}-prod")
 
+
+MACHINES = ("email-order-workflow", "cost-analysis", "bounce-rate-check")
 
 SHOP = f"arn:aws:iam::{ACCOUNT}:role/shop"
 
@@ -424,6 +440,7 @@ SHOP = f"arn:aws:iam::{ACCOUNT}:role/shop"
         (publish("email-order-events"), ALLOWED),
         (replace(publish("email-order-events"), context=(PLAIN,)), "ExplicitlyDenied"),
         (publish("email-alerts"), "ExplicitlyDenied"),
+        (publish("email-ses-events"), "ExplicitlyDenied"),
         (sqs("ReceiveMessage", "email-order-dlq"), ALLOWED),
         (replace(sqs("ReceiveMessage", "email-order-dlq"), context=(PLAIN,)), "ExplicitlyDenied"),
     ],
