@@ -34,6 +34,16 @@ def table(call: str, **arguments: Any) -> tuple[str, str, dict[str, Any]]:
     return "dynamodb", call, {"TableName": "email-delivery-tracking-test"} | arguments
 
 
+def get(*attributes: str) -> tuple[str, str, dict[str, Any]]:
+    names = {f"#{name}": name for name in attributes}
+    return table(
+        "get_item",
+        Key=KEY,
+        ProjectionExpression=", ".join(names),
+        ExpressionAttributeNames=names,
+    )
+
+
 def send(
     sender: str, configuration_set: str = "email-notifications-test"
 ) -> tuple[str, str, dict[str, Any]]:
@@ -92,7 +102,11 @@ ORDERS = (
             [send("ceo@example.com"), send("orders@example.com", "another-set"), PUT, DELETE],
         ),
         ("email-record-test", [PUT, update("probe")], [GET, DELETE, SCAN, SHOP]),
-        ("email-feedback-test", [GET, update("probe")], [PUT, DELETE, SCAN, SHOP]),
+        (
+            "email-feedback-test",
+            [get("status", "events"), update("probe")],
+            [GET, get("event"), PUT, DELETE, SCAN, SHOP],
+        ),
         (
             "email-overdue-test",
             [update("probe"), OVERDUE],

@@ -33,10 +33,14 @@ DOCUMENTS = sorted(
 )
 
 
+def described(default: object) -> str:
+    return f"`{str(default).lower()}`" if default != "" else "none"
+
+
 def ses_settings_table() -> str:
     """Return what can be set of the laptop's SES, as a Markdown table."""
     rows = [
-        f"| `{name}` | {field.description} | `{str(field.default).lower()}` |"
+        f"| `{name}` | {field.description} | {described(field.default)} |"
         for name, field in SesSettings.model_fields.items()
     ]
     return "\n".join(
