@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import TypeVar
 
 import boto3
-from botocore.exceptions import UnknownRegionError
 from email_validator import validate_email
 from pydantic import HttpUrl, TypeAdapter
 
@@ -67,6 +66,9 @@ def one_of(values: type[Choice]) -> Format[Choice]:
     return Format(f"{', '.join(others)} or {last}", parse)
 
 
+_LEAST_USD, _MOST_USD = Decimal("0.01"), Decimal(10**9)
+
+
 def _switch(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise ValueError(text)
@@ -75,17 +77,13 @@ def _switch(text: str) -> bool:
 
 def _usd(text: str) -> Decimal:
     amount = Decimal(text)
-    if not (amount.is_finite() and amount > 0):
+    if not (amount.is_finite() and _LEAST_USD <= amount <= _MOST_USD):
         raise ValueError(text)
     return amount
 
 
 def _region(text: str) -> str:
-    try:
-        partition = boto3.Session().get_partition_for_region(text)
-    except UnknownRegionError:
-        raise ValueError(text) from None
-    if partition != PARTITION:
+    if text not in boto3.Session().get_available_regions("sesv2", PARTITION):
         raise ValueError(text)
     return text
 
@@ -103,7 +101,8 @@ def shown_domain(address: str) -> str:
 
 
 def _addresses(text: str) -> tuple[str, ...]:
-    return tuple(_address(part.strip()) for part in text.split(",") if part.strip())
+    addresses = (_address(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(dict.fromkeys(addresses))  # SNS has each once.
 
 
 def _sender(text: str) -> str:
@@ -111,8 +110,9 @@ def _sender(text: str) -> str:
 
 
 def _web_link(text: str) -> str:
-    # Printable ASCII without brackets: it also stands in a header field (RFC 2369).
-    if not re.fullmatch(r"https://[!-;=?-~]{1,500}", text):
+    # Printable ASCII without brackets: it also stands in a header field (RFC 2369). And the host comes at once:
+    # readers differ in what they make of `https:///`, of a backslash, and of an empty user name.
+    if not re.fullmatch(r"https://[A-Za-z0-9][!-;=?-\[\]-~]{0,499}", text):
         raise ValueError(text)
     _EVENTS_LINK.validate_python(text)  # What an event may link to, a setting may.
     return text
@@ -138,7 +138,7 @@ USD_A_MONTH = Format("US dollars a month, such as 100", _usd)
 
 ACCOUNT = matching(r"\d{12}", "the 12 digits of an AWS account")
 REGION = Format(
-    "an AWS region such as us-east-1, in neither China nor GovCloud nor another partition of its own",
+    "an AWS region that has SES, such as us-east-1; not one of China, GovCloud or another partition",
     _region,
 )
 ENVIRONMENT = matching(

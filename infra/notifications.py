@@ -89,9 +89,9 @@ class NotificationsStack(Stack):
             key=self._key,
         )
         self.dispatcher = self._dispatcher(functions)
-        tracking = self._tracking_table()
-        for function in (self._feedback(functions, ses), self._overdue(functions)):
-            function.node.add_dependency(tracking)
+        self._feedback(functions, ses)
+        self._overdue(functions)
+        self._tracking_table()
 
         CfnOutput(self, "OrderEventsTopic", value=self.orders.topic_arn)
         CfnOutput(self, "TrackingTable", value=self.table.table_name)
@@ -168,11 +168,11 @@ class NotificationsStack(Stack):
         )
         return dispatcher
 
-    def _tracking_table(self) -> dynamodb.TableV2:
-        """Make the table, after all that the stack holds by now.
+    def _tracking_table(self) -> None:
+        """Make the table, after all else that the stack holds.
 
         A first deployment that fails is rolled back, and a protected table could not be. So whatever may
-        fail comes before it, but for those who ask its indexes.
+        fail comes before it.
         """
         before = self.node.children
         tracking = table(
@@ -205,7 +205,6 @@ class NotificationsStack(Stack):
             sort_key=number("overdueAt"),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
-        return tracking
 
     def _queue(self, base: str, dead_letters: sqs.Queue | None = None) -> sqs.Queue:
         return queue(self, base, config=self._config, key=self._key, dead_letters=dead_letters)
@@ -303,7 +302,7 @@ class NotificationsStack(Stack):
             {f"AwsSolutions-IAM5[Resource::{keys}]": "Its alias, the condition, names the key."},
         )
 
-    def _feedback(self, functions: Functions, ses: SesStack) -> lambda_.Function:
+    def _feedback(self, functions: Functions, ses: SesStack) -> None:
         feedback = functions.make(
             "email-feedback",
             "feedback",
@@ -327,9 +326,8 @@ class NotificationsStack(Stack):
         ses.events.add_subscription(
             subscriptions.LambdaSubscription(feedback, dead_letter_queue=self.internal_dead_letters)
         )
-        return feedback
 
-    def _overdue(self, functions: Functions) -> lambda_.Function:
+    def _overdue(self, functions: Functions) -> None:
         """Make the function that writes off delayed mails, and run it every hour."""
         base = "email-overdue"
         overdue = functions.make(
@@ -350,4 +348,3 @@ class NotificationsStack(Stack):
             partial(targets.LambdaInvoke, overdue),
         )
         acknowledge_versions(role, overdue)
-        return overdue

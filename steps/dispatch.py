@@ -127,7 +127,8 @@ def execution_name(message: str, message_id: str, receives: int) -> str:
     The order id is as in the logs, but for the characters that a name cannot have.
     """
     try:
-        order_id = json.loads(message.removeprefix("\ufeff"))["orderId"]
+        # Numbers are no matter here, and one of too many digits is an error to `int`.
+        order_id = json.loads(message.removeprefix("\ufeff"), parse_int=float)["orderId"]
     except (ValueError, TypeError, KeyError, RecursionError):
         order_id = "malformed"
     order_id = order_id if isinstance(order_id, str) and order_id else "malformed"

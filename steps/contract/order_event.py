@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from ipaddress import ip_address
 from typing import Annotated
 
-from babel import Locale, UnknownLocaleError
 from babel.numbers import is_currency
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
@@ -30,6 +29,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from steps.contract import limits
+from steps.contract.text import identifier, one_line
 
 DEFAULT_EVENT_TYPE = "order.confirmed"
 """The kind of an event that names none."""
@@ -37,11 +37,12 @@ DEFAULT_EVENT_TYPE = "order.confirmed"
 ISO_4217_LENGTH = 3
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_BIDI_CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
-_BIDI_MARK = re.compile("[\u200e\u200f\u061c]")
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and a symbol that show nothing: Hangul fillers, the empty Braille pattern."""
+_SYMBOLS = {chr(point) for point in range(0x1F000, 0x20000)}
+"""The plane of the emoji, to which every Unicode adds."""
+
+AMOUNT_LIMIT, AMOUNT_DECIMALS = Decimal(10**15), 6
 
 
 def _without_halves(value: object) -> object:
@@ -50,26 +51,41 @@ def _without_halves(value: object) -> object:
 
 
 def _one_line(value: str) -> str:
-    """Make a text one line that cannot reorder what is around it (Unicode TR 36, 3.3).
-
-    Marks stay: Arabic and Hebrew shops write them, and they do no more than a letter of their direction.
-    """
-    line = " ".join(_CONTROL.sub(" ", _BIDI_CONTROL.sub("", value)).split())
-    if not any(unicodedata.category(c)[0] in "LNPS" and c not in _BLANK for c in line):
-        raise PydanticCustomError("empty", "must not be empty")
-    return line
+    return _visible(one_line(value))
 
 
 def _identifier(value: str) -> str:
-    return _one_line(_BIDI_MARK.sub("", value))
+    return _visible(identifier(value))
+
+
+def _visible(text: str) -> str:
+    if not any(_shows(c) for c in text):
+        raise PydanticCustomError("empty", "must not be empty")
+    return text
+
+
+def _shows(character: str) -> bool:
+    if unicodedata.category(character) == "Cn":
+        return character in _SYMBOLS  # An emoji that is younger than this Python.
+    return unicodedata.category(character)[0] in "LNPS" and character not in _BLANK
 
 
 def _money(value: object) -> object:
     if isinstance(value, bool | float) or not isinstance(value, str | int | Decimal):
         raise PydanticCustomError("money", "must be a decimal string or a JSON number")
+    if isinstance(value, Decimal) and value.is_finite() and abs(value) < AMOUNT_LIMIT:
+        value = _written_out(value)
     if not re.fullmatch(r"-?\d{1,15}(\.\d{1,6})?", str(value), re.ASCII):
         raise PydanticCustomError("money", 'must be an amount such as "29.99"')
     return value
+
+
+def _written_out(number: Decimal) -> Decimal:
+    """Return a JSON number as an amount: 1E2 is 100, and JavaScript's 0.1 + 0.2 is 0.3."""
+    exponent = number.as_tuple().exponent
+    if isinstance(exponent, int) and -AMOUNT_DECIMALS <= exponent <= 0:
+        return number
+    return Decimal(f"{round(number, AMOUNT_DECIMALS).normalize():f}")
 
 
 def _address(value: str) -> str:
@@ -90,13 +106,11 @@ def _currency(value: str) -> str:
 
 
 def _locale(value: str) -> str:
-    try:
-        Locale.parse(value.replace("_", "-"), sep="-")
-    except ValueError as error:
-        raise PydanticCustomError("locale", "is not a BCP 47 language tag such as en-US") from error
-    except UnknownLocaleError:
-        pass  # Well formed and unknown to the CLDR: the mail falls back to English.
-    return value.replace("_", "-")
+    tag = value.replace("_", "-")
+    if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", tag, re.ASCII):
+        raise PydanticCustomError("locale", "is not a BCP 47 language tag such as en-US")
+    # Extensions begin with a single letter or digit; they say nothing that a mail heeds (RFC 5646, 2.2.6).
+    return re.split("-[A-Za-z0-9](?:-|$)", tag)[0]
 
 
 def _moment(value: object) -> object:
@@ -108,6 +122,8 @@ def _moment(value: object) -> object:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
         raise PydanticCustomError("moment", "is not an ISO 8601 date and time") from error
+    if (moment.utcoffset() or timedelta()) % timedelta(minutes=1):
+        raise PydanticCustomError("moment", "must have whole minutes in its zone (RFC 3339, 5.6)")
     if not limits.FIRST_YEAR <= moment.year <= limits.LAST_YEAR:
         years = {"first": limits.FIRST_YEAR, "last": limits.LAST_YEAR}
         raise PydanticCustomError("year", "must be in the years {first} to {last}", years)
@@ -192,9 +208,7 @@ OrderId = Annotated[
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
 
 
 class Piece(_Shape):

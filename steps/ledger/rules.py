@@ -466,6 +466,9 @@ def _reasons(rejection: Mapping[str, Any]) -> list[str]:
 MAX_EVENTS = 30
 """Events kept per record, of about 70 bytes each, 350 at most. SES has two or three for an ordinary mail."""
 
+ROOM_FOR_COUNTED = 10
+"""And so many more deliveries, bounces and complaints, which are counted when they are kept."""
+
 _MARK = "#"
 """Stands in `events` between an event's identity and the invocation that folded it in."""
 
@@ -497,8 +500,9 @@ def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | N
     is the first to know that the mail was sent at all sets its time, and its message id, too. Status and
     reason come out the same in whatever order the events come, and however often.
 
-    Of more than `MAX_EVENTS` only those are kept that make the status more final, and those of a second
-    mail: at most a dozen more. None is forgotten, so a repetition stays known, and the status is that of all.
+    Of more than `MAX_EVENTS` only those are kept that make the status more final, those of a second mail,
+    and a few that are counted: at most two dozen more. None is forgotten, so a repetition stays known, and
+    the status is that of all.
 
     Args:
         record: as read.
@@ -515,7 +519,7 @@ def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | N
     if settled and not second and event.status is Status.SENT:
         return None
     status, reason = _word(record, event)
-    if settled and not second and _is_full(record) and status == record["status"]:
+    if settled and not second and status == record["status"] and _is_full(record, event):
         return None
     attributes: dict[str, Any] = {"status": status}
     forgotten: tuple[str, ...] = ()
@@ -544,8 +548,9 @@ def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | N
     )
 
 
-def _is_full(record: Record) -> bool:
-    return len(record.get("events", ())) >= MAX_EVENTS
+def _is_full(record: Record, event: SesEvent) -> bool:
+    room = MAX_EVENTS + (ROOM_FOR_COUNTED if event.metric else 0)
+    return len(record.get("events", ())) >= room
 
 
 def _word(record: Record, event: SesEvent) -> tuple[Status, str | None]:

@@ -23,10 +23,6 @@ NOTIFICATION_TAG = "notificationId"
 CONFIGURATION_SET_TAG = "ses:configuration-set"
 """The tag by which SES says through which configuration set a mail was sent."""
 
-SIMULATOR = "simulator.amazonses.com"
-"""The domain of SES's mailbox simulator, whose mails are outside of SES's rates ("Using the mailbox simulator
-manually", Amazon SES Developer Guide)."""
-
 _NOTIFICATION_ID = re.compile(r"[0-9a-f]{40}")
 
 WORDS_MAX, MOMENT_MAX, MESSAGE_ID_MAX = 64, 32, 128
@@ -83,11 +79,6 @@ class Word:
     def reason(self) -> str | None:
         """Why the mail did not arrive; None where it did, or where there is nothing more to say."""
         return None if self.subtypes == AUTOMATIC_REPLY else self.subtypes or None
-
-
-def is_simulated(address: str) -> bool:
-    """Whether an address is one of SES's mailbox simulator, whose mails count nowhere."""
-    return address.rpartition("@")[2].lower() == SIMULATOR
 
 
 def receipt(message_id: str, sent_at: str) -> SesEvent:
@@ -155,7 +146,10 @@ def parse(message: str) -> SesEvent | None:
             metric=metric,
             gives_up_at=_gives_up_at(event) if type_ == "DeliveryDelay" else None,
         )
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (
+        *(ValueError, KeyError, TypeError, IndexError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise InvalidSesEvent(f"not an event of SES's ({type(error).__name__})") from None
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 HOUR = timedelta(hours=1)
 
+OVERLAP = timedelta(minutes=10)
+"""What counts as the last hour is that much longer, so that no period falls between two hourly checks: one
+that was not over at the first, or that CloudWatch had not heard of yet."""
+
 FACTOR = 4
 """A sale doubles or trebles the best hour of a week."""
 
@@ -32,11 +36,11 @@ class Volume(TypedDict):
 
 
 def measure(sent: Mapping[datetime, float], now: datetime) -> Volume:
-    """Sum up what was counted, by the start of its period, in hours that end at `now`."""
+    """Sum up what was counted, by the start of its period: in the last hour, and in those before it."""
     hours: Counter[int] = Counter()
     for at, mails in sent.items():
-        hours[min(-1, (at - now) // HOUR)] += int(mails)
-    last = hours.pop(-1, 0)
+        hours[max(0, (now - at - OVERLAP) // HOUR)] += int(mails)
+    last = hours.pop(0, 0)
     return {"lastHour": last, "busiestHour": max(hours.values(), default=0)}
 
 

@@ -61,7 +61,7 @@ def test_every_setting_is_read() -> None:
         | {
             "ENVIRONMENT_SUFFIX": "staging",
             "VERIFIED_DOMAIN": "hello@shop.example",
-            "NOTIFICATION_EMAILS": "a@shop.example, b@shop.example",
+            "NOTIFICATION_EMAILS": "a@shop.example, b@shop.example, a@SHOP.example",
             "COST_BUDGET_THRESHOLD": "9.26",
             "CUSTOMER_MANAGED_KEY": "true",
             "LOG_EXECUTION_DATA": "True",
@@ -88,6 +88,8 @@ def test_every_setting_is_read() -> None:
     [
         ("CDK_DEFAULT_ACCOUNT", "12345"),
         ("CDK_DEFAULT_REGION", "Frankfurt"),
+        ("CDK_DEFAULT_REGION", "us-est-1"),
+        ("CDK_DEFAULT_REGION", "us-east-9"),
         ("ENVIRONMENT_SUFFIX", "Prod_1"),
         ("ENVIRONMENT_SUFFIX", "x" * 21),
         ("VERIFIED_DOMAIN", "not a domain"),
@@ -95,6 +97,8 @@ def test_every_setting_is_read() -> None:
         ("NOTIFICATION_EMAILS", "a@shop.example;b@shop.example"),
         ("COST_BUDGET_THRESHOLD", "-1"),
         ("COST_BUDGET_THRESHOLD", "NaN"),
+        ("COST_BUDGET_THRESHOLD", "1e400"),
+        ("COST_BUDGET_THRESHOLD", "1e-400"),
         ("COST_BUDGET_THRESHOLD", "ten"),
         ("CUSTOMER_MANAGED_KEY", "maybe"),
         ("DISPATCHER_CONCURRENCY", "1"),

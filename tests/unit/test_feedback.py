@@ -206,9 +206,27 @@ def test_a_record_holds_so_many_events_and_no_more_and_their_outcome_is_true(
         handle(event)
     (item,) = MEMORY.records()
     assert (item["status"], item["reason"]) == ("COMPLAINED", "abuse")
-    assert len(item["events"]) == rules.MAX_EVENTS + 3
+    assert len(item["events"]) == rules.MAX_EVENTS + 4
     assert sum(len(event.encode()) for event in item["events"]) < 10_000
+    assert counted_metrics(capsys) == [
+        *("EmailBounced", "EmailComplaint", "EmailDelivered", "EmailDelivered")
+    ]
+
+
+@pytest.mark.parametrize("order", list(permutations([DELIVERY, BOUNCE, COMPLAINT])))
+def test_what_a_full_record_hears_is_counted_whatever_the_order(
+    order: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = {f"DeliveryDelay|{number}|x#y" for number in range(rules.MAX_EVENTS)}
+    put_record(status="DELAYED", sendingAt=1, messageId=MESSAGE_ID, events=events)
+    handle(*order)
     assert counted_metrics(capsys) == ["EmailBounced", "EmailComplaint", "EmailDelivered"]
+    kind = {"bounceType": "Permanent", "bounceSubType": "General"}
+    moments = (f"2026-11-24T09:00:00.{number:03}Z" for number in range(90))
+    bounces = (ses_event("Bounce", moment=moment, **kind) for moment in moments)
+    handle(*bounces)
+    (item,) = MEMORY.records()
+    assert len(item["events"]) <= rules.MAX_EVENTS + rules.ROOM_FOR_COUNTED
 
 
 def test_a_full_record_still_tells_of_a_second_mail() -> None:

@@ -159,18 +159,6 @@ def test_a_record_that_keeps_changing_is_unavailable() -> None:
         record_sent(Contended(TABLE.name))
 
 
-def test_a_mail_to_the_simulator_is_recorded_and_not_counted(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    mail = RECEIVED["email"] | {"to": "success+canary@simulator.amazonses.com"}
-    state = RECEIVED | {"email": mail}
-    put_called()
-    for table in (TABLE, LosesAnswers(TABLE.name)):
-        assert record.record_sent(state, "me", table=table, now=NOW)["status"] == "SENT"
-        put_called()
-    assert counted(capsys) == []
-
-
 def test_giving_up_with_the_receipt_in_hand_records_that_the_mail_is_sent(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

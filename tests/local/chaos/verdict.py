@@ -253,7 +253,12 @@ def counts(facts: Facts) -> dict[Metric, Count]:
     known = sum(r.get("status") in FINALITY for k, r in facts.records.items() if k in counted)
     rejected = sum(r.get("status") == "REJECTED" for r in facts.records.values())
     failed = len({(letter.message, letter.execution) for letter in facts.letters})
-    resent = sum(resends(r) - len(r.get("superseded", ())) for r in facts.records.values())
+    simulated = {order.key for order in facts.orders if order.box}
+    resent = sum(
+        resends(r) - len(r.get("superseded", ()))
+        for k, r in facts.records.items()
+        if k not in simulated
+    )
     truth = {
         Metric.SENT: (known, len(mails)),
         Metric.DELIVERED: (delivered, len(facts.inbox & {mail.message_id for mail in mails})),

@@ -264,21 +264,6 @@ def test_a_provider_s_words_take_no_more_of_a_record_than_they_may() -> None:
     assert event.status == "COMPLAINED"
 
 
-@pytest.mark.parametrize(
-    ("address", "simulated"),
-    [
-        ("success@simulator.amazonses.com", True),
-        ('"a@b"@simulator.amazonses.com', True),
-        ("complaint+any.label@Simulator.AmazonSES.com", True),
-        ("bounce@simulator.amazonses.com.example", False),
-        ("simulator.amazonses.com@example.com", False),
-        ("", False),
-    ],
-)
-def test_the_simulator_s_addresses_are_known(address: str, *, simulated: bool) -> None:
-    assert ses_events.is_simulated(address) is simulated
-
-
 def test_a_receipt_says_what_a_send_event_does() -> None:
     receipt = ses_events.receipt("m", "then")
     assert receipt == ses_events.SesEvent(

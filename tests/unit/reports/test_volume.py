@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steps.reports import volume
 
@@ -15,8 +17,8 @@ PERIOD = timedelta(minutes=5)
 def week(an_hour: float, last_hour: float) -> dict[datetime, float]:
     """Return seven days of five-minute counts."""
     return {
-        NOW - n * PERIOD: (last_hour if n <= 12 else an_hour) / 12
-        for n in range(1, 7 * 24 * 12 + 1)
+        NOW - volume.OVERLAP - n * PERIOD: (last_hour if n < 12 else an_hour) / 12
+        for n in range(7 * 24 * 12)
     }
 
 
@@ -48,8 +50,25 @@ def test_what_is_far_more_than_usual(an_hour: float, last_hour: float, *, high: 
 
 
 def test_a_busy_hour_counts_wherever_its_periods_lie() -> None:
-    sent = {NOW - timedelta(hours=30) + n * PERIOD: 100.0 for n in range(12)}
+    sent = {NOW - volume.OVERLAP - timedelta(hours=30) + n * PERIOD: 100.0 for n in range(1, 13)}
     assert volume.measure(sent, NOW) == {"lastHour": 0, "busiestHour": 1200}
+
+
+@given(
+    late=st.lists(st.integers(0, 60), min_size=3, max_size=3),
+    start=st.integers(0, 60 * 60),
+    delay=st.integers(0, 4 * 60),
+)
+def test_no_period_falls_between_two_checks(late: list[int], start: int, delay: int) -> None:
+    """Checks come hourly, a little late each; a period is heard of when it is over, and a little later."""
+    checks = [NOW + n * timedelta(hours=1) + timedelta(seconds=s) for n, s in enumerate(late)]
+    period = NOW + timedelta(seconds=start // 300 * 300)
+    heard = period + PERIOD + timedelta(seconds=delay)
+    known = [{period: 5000.0} if check >= heard else {} for check in checks]
+    assert any(
+        volume.measure(sent, check)["lastHour"] == 5000
+        for sent, check in zip(known, checks, strict=True)
+    )
 
 
 def test_without_any_count_nothing_is_high() -> None:

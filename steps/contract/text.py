@@ -1,0 +1,25 @@
+"""Texts as they are kept and shown: on one line, with nothing in them that reorders or hides.
+
+The order event's fields and whatever is shown of a message that nobody has validated yet read alike.
+"""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_BIDI_CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
+_BIDI_MARK = re.compile("[\u200e\u200f\u061c]")
+
+
+def one_line(text: str) -> str:
+    """Make a text one line that cannot reorder what is around it (Unicode TR 36, 3.3).
+
+    Marks stay: Arabic and Hebrew shops write them, and they do no more than a letter of their direction.
+    """
+    return " ".join(_CONTROL.sub(" ", _BIDI_CONTROL.sub("", text)).split())
+
+
+def identifier(text: str) -> str:
+    """Make a text an id: one line, and no marks, since two ids must not differ by what nobody sees."""
+    return one_line(_BIDI_MARK.sub("", text))
