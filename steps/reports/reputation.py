@@ -258,7 +258,7 @@ def _account(answer: AccountState | Gap, gaps: list[str]) -> AccountState | None
 def _before(answer: Previous | Gap, gaps: list[str]) -> tuple[str, bool]:
     """Return the verdict before, and whether a pause was asked for since it became CRITICAL."""
     if "Error" in answer:
-        gaps.append(f"the last report: {reason(answer)}; an alert may be repeated")
+        gaps.append(f"the last report: {reason(answer)}; an alert, or a pause, may be repeated")
         return OK, False
     verdict: str = answer["report"].get("verdict", OK)
     # Older reports do not say so: their critical verdicts had paused at once.
