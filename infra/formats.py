@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from decimal import Decimal
 from enum import StrEnum
@@ -83,9 +84,14 @@ def _usd(text: str) -> Decimal:
 
 
 def _region(text: str) -> str:
-    if text not in boto3.Session().get_available_regions("sesv2", PARTITION):
+    if text not in _regions():
         raise ValueError(text)
     return text
+
+
+@functools.cache
+def _regions() -> frozenset[str]:
+    return frozenset(boto3.Session().get_available_regions("sesv2", PARTITION))
 
 
 def _address(text: str) -> str:
