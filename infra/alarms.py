@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from infra.stack import colon_arn
 from steps.contract import limits
 from steps.contract.metrics import Metric
 from steps.reports import reputation
@@ -249,12 +250,7 @@ def _dead_letters(config: Config, name: str, queue_name: str, description: str) 
 
 def alarm_arn(scope: Construct, name: str) -> str:
     """Return the ARN of this account's alarm `name`, which may hold wildcards."""
-    return Stack.of(scope).format_arn(
-        service="cloudwatch",
-        resource="alarm",
-        resource_name=name,
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
+    return colon_arn(scope, "cloudwatch", "alarm", name)
 
 
 def metric(spec: AlarmSpec) -> cloudwatch.Metric:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_lambda_powertools.shared.constants import METRICS_NAMESPACE_ENV
 
-from infra.nag import acknowledge, acknowledge_aws_key
+from infra.log_group import log_group
+from infra.nag import WAITS_FOR_ITS_ROLE, acknowledge, acknowledge_aws_key
+from infra.stack import service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +33,7 @@ _FINDINGS = {
         "The queue's mapping caps the order path; a reservation would take from the account's other functions."
     ),
     "checkov-CKV_AWS_117": "It calls AWS's public endpoints alone: IAM decides, and no network is needed.",
-    "cfnlint-W3005": "CDK lets it wait for its role's policy, and for the role again.",
+    **WAITS_FOR_ITS_ROLE,
 }
 
 
@@ -92,26 +94,15 @@ class Functions:
         return function
 
     def _log_group(self, base: str) -> logs.LogGroup:
-        group = logs.LogGroup(
-            self.scope,
-            f"{base}-logs",
-            log_group_name=f"/aws/lambda/{self.config.name(base)}",
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-            encryption_key=self.key,
+        return log_group(
+            self.scope, f"{base}-logs", f"/aws/lambda/{self.config.name(base)}", key=self.key
         )
-        if not self.key:
-            acknowledge_aws_key(group, "checkov-CKV_AWS_158")
-        return group
 
     def _role(self, base: str, log_group: logs.LogGroup) -> iam.Role:
         role = iam.Role(
             self.scope,
             f"{base}-role",
-            assumed_by=iam.ServicePrincipal(
-                "lambda.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self.scope).account}},
-            ),
+            assumed_by=service(self.scope, "lambda"),
         )
         log_group.grant_write(role)
         acknowledge(

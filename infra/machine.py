@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
-from infra.nag import acknowledge, acknowledge_aws_key, acknowledge_versions
+from infra.log_group import log_group
+from infra.nag import WAITS_FOR_ITS_ROLE, acknowledge, acknowledge_versions
+from infra.stack import colon_arn, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,16 +36,9 @@ def machine(
     """Make the machine `base`-`env`, which calls `functions`; `timeout` is in seconds."""
     name = config.name(base)
     role = _role(scope, base, name)
-    log_group = logs.LogGroup(
-        scope,
-        f"{base}-machine-logs",
-        log_group_name=f"/aws/vendedlogs/states/{name}",
-        retention=logs.RetentionDays.THREE_MONTHS,
-        removal_policy=RemovalPolicy.DESTROY,
-        encryption_key=key,
+    destination = log_group(
+        scope, f"{base}-machine-logs", f"/aws/vendedlogs/states/{name}", key=key
     )
-    if not key:
-        acknowledge_aws_key(log_group, "checkov-CKV_AWS_158")
     state_machine = sfn.StateMachine(
         scope,
         base,
@@ -55,40 +49,26 @@ def machine(
         role=role,
         tracing_enabled=True,
         logs=sfn.LogOptions(
-            destination=log_group,
+            destination=destination,
             level=sfn.LogLevel.ALL,
             include_execution_data=config.log_execution_data,
         ),
     )
-    acknowledge(
-        state_machine,
-        {"cfnlint-W3005": "CDK lets it wait for its role's policy, and for the role again."},
-    )
+    acknowledge(state_machine, WAITS_FOR_ITS_ROLE)
     acknowledge_versions(role, *functions)
     return state_machine
 
 
 def machine_arn(scope: Construct, name: str) -> str:
     """Return the ARN of this account's state machine `name`."""
-    return Stack.of(scope).format_arn(
-        service="states",
-        resource="stateMachine",
-        resource_name=name,
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
+    return colon_arn(scope, "states", "stateMachine", name)
 
 
 def _role(scope: Construct, base: str, name: str) -> iam.Role:
     role = iam.Role(
         scope,
         f"{base}-role",
-        assumed_by=iam.ServicePrincipal(
-            "states.amazonaws.com",
-            conditions={
-                "StringEquals": {"aws:SourceAccount": Stack.of(scope).account},
-                "ArnEquals": {"aws:SourceArn": machine_arn(scope, name)},
-            },
-        ),
+        assumed_by=service(scope, "states", source=machine_arn(scope, name)),
     )
     acknowledge(
         role,

@@ -59,6 +59,7 @@ class MonitoringStack(Stack):
         self._config = config
         self._key = ses.key(self)
         self._configuration_set = ses.configuration_set.configuration_set_name
+        self._configuration_set_arn = ses.configuration_set_arn
 
         self.alerts = self._alerts_topic()
         self._reports = table(
@@ -229,13 +230,7 @@ class MonitoringStack(Stack):
         function.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["ses:PutConfigurationSetSendingOptions"],
-                resources=[
-                    self.format_arn(
-                        service="ses",
-                        resource="configuration-set",
-                        resource_name=self._configuration_set,
-                    )
-                ],
+                resources=[self._configuration_set_arn],
             )
         )
         return function

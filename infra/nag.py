@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from constructs import IConstruct
 
 
+WAITS_FOR_ITS_ROLE = {
+    "cfnlint-W3005": "CDK lets it wait for its role's policy, and for the role again."
+}
+
+
 def check(app: App) -> None:
     """Let the AwsSolutions and Serverless rule packs look at the app; a finding stops the synth."""
     Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))

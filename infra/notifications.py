@@ -33,7 +33,6 @@ from steps.dedup import DedupSettings
 from steps.dispatch import DispatchSettings
 from steps.feedback import FeedbackSettings
 from steps.ledger import rules
-from steps.ledger.rules import ATTEMPTS_PREFIX
 from steps.overdue import OverdueSettings
 from steps.record import RecordSettings
 from steps.render import RenderSettings
@@ -248,15 +247,10 @@ class NotificationsStack(Stack):
     def _grant_send(self, send: lambda_.IFunction, ses: SesStack) -> None:
         """Let the step send as the shop's sender alone, through its configuration set alone."""
         identities = self.format_arn(service="ses", resource="identity", resource_name="*")
-        configuration_set = self.format_arn(
-            service="ses",
-            resource="configuration-set",
-            resource_name=ses.configuration_set.configuration_set_name,
-        )
         send.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["ses:SendEmail"],
-                resources=[identities, configuration_set],
+                resources=[identities, ses.configuration_set_arn],
                 conditions={"StringEquals": {"ses:FromAddress": self._config.sender}},
             )
         )
@@ -274,7 +268,7 @@ class NotificationsStack(Stack):
 
         They lie beside the records, of which it may touch none.
         """
-        own = {"dynamodb:LeadingKeys": [PACE_KEY, f"{ATTEMPTS_PREFIX}*"]}
+        own = {"dynamodb:LeadingKeys": [PACE_KEY, f"{rules.ATTEMPTS_PREFIX}*"]}
         self._grant_ledger(
             dispatcher,
             "dynamodb:GetItem",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
+
+from infra.stack import service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +43,7 @@ class Schedules:
         role = iam.Role(
             self.scope,
             f"{base}-schedule-role",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self.scope).account}},
-            ),
+            assumed_by=service(self.scope, "scheduler"),
         )
         if self.key:
             self.key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_ses as ses
@@ -12,7 +12,7 @@ from aws_cdk import aws_sns as sns
 
 from infra.config import KeyUse
 from infra.nag import acknowledge
-from infra.stack import removal_policy
+from infra.stack import colon_arn, removal_policy, service
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -74,6 +74,15 @@ class SesStack(Stack):
         """
         return kms.Key.from_key_arn(scope, "key", self._key.key_arn) if self._key else None
 
+    @property
+    def configuration_set_arn(self) -> str:
+        """The ARN by which policies know the configuration set."""
+        return self.format_arn(
+            service="ses",
+            resource="configuration-set",
+            resource_name=self.configuration_set.configuration_set_name,
+        )
+
     def _deny_events_of_anybody_else(self) -> None:
         """Let nobody publish events but SES on behalf of our configuration set.
 
@@ -84,11 +93,6 @@ class SesStack(Stack):
         condition context keys", IAM User Guide). The permission asks for the same ARN, so this denies nothing
         that it allows.
         """
-        source = self.format_arn(
-            service="ses",
-            resource="configuration-set",
-            resource_name=self.configuration_set.configuration_set_name,
-        )
         self.events.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="NobodyElse",
@@ -96,7 +100,7 @@ class SesStack(Stack):
                 principals=[iam.StarPrincipal()],  # services, too
                 actions=["sns:Publish"],
                 resources=[self.events.topic_arn],
-                conditions={"StringNotEquals": {"aws:SourceArn": source}},
+                conditions={"StringNotEquals": {"aws:SourceArn": self.configuration_set_arn}},
             )
         )
 
@@ -119,7 +123,6 @@ class SesStack(Stack):
 
 def _customer_managed_key(scope: Construct, config: Config) -> kms.Key:
     """Make the key. It shares the fate of the table under it, which nobody could read without it."""
-    stack = Stack.of(scope)
     key = kms.Key(
         scope,
         "key",
@@ -129,23 +132,13 @@ def _customer_managed_key(scope: Construct, config: Config) -> kms.Key:
         removal_policy=removal_policy(keep=config.keeps_data),
         pending_window=Duration.days(30),
     )
-    for service in ("sns", "ses", "cloudwatch"):
-        key.grant_encrypt_decrypt(
-            iam.ServicePrincipal(
-                f"{service}.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
-            )
-        )
+    for name in ("sns", "ses", "cloudwatch"):
+        key.grant_encrypt_decrypt(service(scope, name))
     # CloudWatch Logs names the log group instead of a source.
-    groups = stack.format_arn(
-        service="logs",
-        resource="log-group",
-        resource_name="*",
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
+    groups = colon_arn(scope, "logs", "log-group", "*")
     key.grant_encrypt_decrypt(
         iam.ServicePrincipal(
-            f"logs.{stack.region}.amazonaws.com",
+            f"logs.{Stack.of(scope).region}.amazonaws.com",
             conditions={"StringLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
         )
     )
