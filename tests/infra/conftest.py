@@ -8,7 +8,7 @@ import pytest
 
 from infra.bundling import AWS_LAMBDA, build_bundle
 from tests.infra.judges.deployments import SETTINGS, Deployment
-from tests.support.templates import Templates, synth
+from tests.support.templates import Deployments, Templates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,12 @@ def templates(deployments: dict[str, Deployment]) -> Templates:
 
 
 @pytest.fixture(scope="session")
-def templates_with_pausing(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployments:
+    """Production deployments with whatever settings a test asks for."""
+    return Deployments(tmp_path_factory.mktemp("deployments"))
+
+
+@pytest.fixture(scope="session")
+def templates_with_pausing(deployment: Deployments) -> Templates:
     """The templates of a production deployment that may pause sending by itself."""
-    return synth(tmp_path_factory.mktemp("pause") / "out", AUTO_PAUSE_SENDING="true")
+    return deployment(AUTO_PAUSE_SENDING="true")

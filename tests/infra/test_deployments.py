@@ -22,36 +22,15 @@ from tests.support.templates import (
     Templates,
     notifications,
     resources,
-    synth,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from tests.support.templates import Deployments
 
 LAMBDA_ENVIRONMENT_MAX = 4096
 """In bytes (AWS Lambda Developer Guide, "Lambda quotas")."""
-
-
-class Deployments:
-    """Synthesises each deployment once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._made: dict[str, Templates] = {}
-
-    def __call__(self, **settings: str) -> Templates:
-        name = json.dumps(settings, sort_keys=True)
-        if name not in self._made:
-            out = self._folder / str(len(self._made)) / "out"
-            out.parent.mkdir(parents=True)
-            self._made[name] = synth(out, **settings)
-        return self._made[name]
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployments:
-    return Deployments(tmp_path_factory.mktemp("deployments"))
 
 
 # --- exports --------------------------------------------------------------------------------------

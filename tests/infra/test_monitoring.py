@@ -17,13 +17,13 @@ from steps.contract.metrics import Metric
 from steps.contract.state import Outcome
 from tests.support.in_memory_aws import STATE, claimed_record, mocked_aws, tracking_table
 from tests.support.templates import (
+    Deployments,
     Properties,
     Templates,
     monitoring,
     notifications,
     property_values,
     resources,
-    synth,
 )
 
 if TYPE_CHECKING:
@@ -210,8 +210,8 @@ def test_the_rejections_alarm_names_the_logs_that_have_the_reasons(templates: Te
     assert named == {"/aws/lambda/email-validate-prod", "/aws/lambda/email-send-prod"} <= groups
 
 
-def test_alarm_and_dashboard_have_the_budget_of_the_setting(tmp_path: Path) -> None:
-    templates = synth(tmp_path / "out", COST_BUDGET_THRESHOLD="0.01")
+def test_alarm_and_dashboard_have_the_budget_of_the_setting(deployment: Deployments) -> None:
+    templates = deployment(COST_BUDGET_THRESHOLD="0.01")
     assert alarms(templates)["email-cost-budget-prod"]["Threshold"] == 0.01
     body = json.dumps(dashboards(templates)["email-costs-prod"])
     assert '"value": 0.01' in body

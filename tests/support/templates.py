@@ -47,6 +47,23 @@ def synth(out: Path, **settings: str) -> Templates:
     return {stack.stack_name: stack.template for stack in app.synth().stacks}
 
 
+class Deployments:
+    """Synthesises a production deployment with some settings, each once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Templates] = {}
+
+    def __call__(self, **settings: str) -> Templates:
+        """Return the templates of a deployment with these settings; findings of cdk-nag raise."""
+        name = json.dumps(settings, sort_keys=True)
+        if name not in self._made:
+            out = self._folder / str(len(self._made)) / "out"
+            out.parent.mkdir(parents=True)
+            self._made[name] = synth(out, **settings)
+        return self._made[name]
+
+
 def notifications(templates: Templates) -> Template:
     """Return the template of the order path in production."""
     return templates["email-notifications-prod"]
