@@ -67,6 +67,7 @@ DECIDED = {
     "DAY": timedelta(days=1),
     "QUEUE_RETENTION": timedelta(days=14),
     "RECORD_TTL": timedelta(days=90),
+    "REJECTED_EVENT_TTL": timedelta(days=14),
     "COST_REPORT_TTL": timedelta(days=400),
     "REPUTATION_REPORT_TTL": timedelta(days=90),
     # Step Functions' quota, and the room of the execution's ARN in it.
