@@ -25,7 +25,7 @@ $(VENV)/laptop.done: $(LOCKS)/laptop.txt | $(BIN)/uv
 
 infra/node_modules/.done: infra/package-lock.json $(VENV)/laptop.done
 	@echo "· installing the CDK CLI and the other Node tools"
-	@cd infra && npm ci --omit=dev --loglevel error --no-fund --no-audit
+	@cd infra && npm ci --omit=dev --loglevel error --no-update-notifier --no-fund --no-audit
 	@touch $@
 
 # An environment of its own for each infra/locks/*.in, which says why.
