@@ -70,7 +70,7 @@ def _rejected(state: State, invalid: InvalidEvent) -> State:
         ],
     }
     if identity := identify(fields):
-        rejection["claimed"] = rules.notification_id(*identity)
+        rejection["claimed"] = rules.notification_id(*identity[:3])
     return {
         "attempt": state["attempt"],
         "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on

@@ -1,6 +1,7 @@
 """The kinds of mail. A kind is a folder here: `order_shipped` holds what `order.shipped` is made of.
 
-__init__.py    `OrderShipped`: what the kind adds to the order event; `MAX_AGE`: how late it may be sent
+__init__.py    `OrderShipped`: what the kind adds to the order event; `MAX_AGE`: how late it may be sent;
+               `IDENTITY`, where an order may have several mails of the kind: the field that tells them apart
 words.j2       subject, headline, lead and preheader, for both parts
 mail.html.j2   the HTML part, laid on `base.html.j2`
 mail.txt.j2    the text part, laid on `base.txt.j2`
@@ -17,7 +18,7 @@ import functools
 import importlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -25,6 +26,20 @@ if TYPE_CHECKING:
     from steps.contract.order_event import OrderEvent
 
 FOLDER = Path(__file__).parent
+
+
+class Kind(NamedTuple):
+    """What a kind is to those who read its events.
+
+    event: the model of its events.
+    max_age: an event that is older is not sent any more.
+    identity: the event's optional field (its JSON name) that makes it a notification of its own; None
+        where an order has one mail of the kind.
+    """
+
+    event: type[OrderEvent]
+    max_age: timedelta
+    identity: str | None
 
 
 @functools.cache
@@ -38,11 +53,27 @@ def folder(event_type: str) -> Path:
     return FOLDER / event_type.replace(".", "_")
 
 
-def event(event_type: str) -> tuple[type[OrderEvent], timedelta]:
-    """Return a known kind's event and the age beyond which it is not sent any more."""
+def kind(event_type: str) -> Kind:
+    """Return what a known kind's folder says of its events."""
     name = folder(event_type).name
     module = importlib.import_module(f"{__name__}.{name}")
-    return getattr(module, name.title().replace("_", "")), module.MAX_AGE
+    return Kind(
+        event=getattr(module, name.title().replace("_", "")),
+        max_age=module.MAX_AGE,
+        identity=getattr(module, "IDENTITY", None),
+    )
+
+
+def part(order: OrderEvent) -> dict[str, str]:
+    """Return which part of its order a valid event is about: `{"shipmentId": "P1"}`.
+
+    Returns:
+        `{}` where the event does not say, or its kind has no such field.
+    """
+    identity = kind(order.event_type).identity
+    names = {info.alias: name for name, info in type(order).model_fields.items()}
+    value = getattr(order, names[identity]) if identity else None
+    return {identity: value} if identity and value else {}
 
 
 def sample(event_type: str) -> dict[str, Any]:

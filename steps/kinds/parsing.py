@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -40,7 +40,7 @@ def parse(message: str, now: datetime) -> OrderEvent:
     event_type = raw.get("eventType", DEFAULT_EVENT_TYPE)
     reasons: list[Reason] = []
     if event_type in kinds.names():
-        shape, max_age = kinds.event(event_type)
+        shape, max_age, _ = kinds.kind(event_type)
     else:
         known = ", ".join(kinds.names())
         unknown = f"is not one of the known kinds: {known}"
@@ -85,17 +85,30 @@ def _known_fields(raw: Mapping[str, Any], shape: type[OrderEvent]) -> dict[str, 
     return {name: value for name, value in raw.items() if name in names}
 
 
-def identify(raw: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    """Return order id, kind and recipient of a JSON object, as an event with these would have them.
+class Identity(NamedTuple):
+    """What makes an event one notification: `part` is `{"shipmentId": "P1"}`, or `{}` for the whole order."""
+
+    order_id: str
+    event_type: str
+    recipient: str
+    part: dict[str, str]
+
+
+def identify(raw: Mapping[str, Any]) -> Identity | None:
+    """Return what a JSON object identifies, as an event with these fields would have them.
 
     Returns:
-        None where one of them is wrong.
+        None where one of them is wrong. Of an unknown kind there is no part.
     """
     try:
-        return (
+        event_type = _KIND.validate_python(raw.get("eventType", DEFAULT_EVENT_TYPE))
+        identity = kinds.kind(event_type).identity if event_type in kinds.names() else None
+        given = {} if identity is None or raw.get(identity) is None else {identity: raw[identity]}
+        return Identity(
             _ORDER_ID.validate_python(raw.get("orderId")),
-            _KIND.validate_python(raw.get("eventType", DEFAULT_EVENT_TYPE)),
+            event_type,
             _ADDRESS.validate_python(raw.get("customerEmail")),
+            {name: _ORDER_ID.validate_python(value) for name, value in given.items()},
         )
     except ValidationError:
         return None

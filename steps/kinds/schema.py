@@ -15,7 +15,7 @@ SCHEMA = Path(__file__).with_name("order_event.schema.json")
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of the order event as published: one alternative per kind."""
-    events = [kinds.event(name)[0] for name in kinds.names()]
+    events = [kinds.kind(name).event for name in kinds.names()]
     references, definitions = models_json_schema([(event, "validation") for event in events])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -62,7 +62,7 @@ def test_every_style_has_a_class_that_uses_it() -> None:
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_uses_only_fields_of_its_kind(name: str) -> None:
     event_type = re.sub(r"\.(html|txt|subject\.txt)$", "", name)
-    fields = {field.alias for field in kinds.event(event_type)[0].model_fields.values()}
+    fields = {field.alias for field in kinds.kind(event_type).event.model_fields.values()}
     tree = Environment(autoescape=True).parse(TEMPLATES[name])
     used = {
         node.attr

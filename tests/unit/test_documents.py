@@ -138,7 +138,7 @@ def test_every_kind_has_its_fields_and_age() -> None:
     rows = {code(row[0])[0]: row[1:] for row in table(STEPS, "`eventType`")}
     assert rows.keys() == set(kinds.names())
     for name, (required, optional, age) in rows.items():
-        event, max_age = kinds.event(name)
+        event, max_age, _ = kinds.kind(name)
         own = {n: f for n, f in event.model_fields.items() if n not in common}
         if not own["event_timestamp"].is_required():
             del own["event_timestamp"]  # As every kind has it.

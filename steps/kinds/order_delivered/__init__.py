@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Literal
 
-from steps.contract.order_event import Moment, OrderEvent, Pieces, Text, WebLink
+from steps.contract.order_event import Moment, OrderEvent, OrderId, Pieces, Text, WebLink
 
 MAX_AGE = timedelta(days=7)
+IDENTITY = "shipmentId"
 
 
 class OrderDelivered(OrderEvent):
@@ -13,6 +14,7 @@ class OrderDelivered(OrderEvent):
 
     event_type: Literal["order.delivered"]
     event_timestamp: Moment
+    shipment_id: OrderId | None = None
     carrier: Text | None = None
     tracking_number: Text | None = None
     tracking_url: WebLink | None = None

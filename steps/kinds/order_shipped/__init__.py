@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Literal
 
-from steps.contract.order_event import Day, Moment, OrderEvent, Pieces, Text, WebLink
+from steps.contract.order_event import Day, Moment, OrderEvent, OrderId, Pieces, Text, WebLink
 
 MAX_AGE = timedelta(days=14)
+IDENTITY = "shipmentId"
 
 
 class OrderShipped(OrderEvent):
@@ -13,6 +14,7 @@ class OrderShipped(OrderEvent):
 
     event_type: Literal["order.shipped"]
     event_timestamp: Moment
+    shipment_id: OrderId | None = None
     carrier: Text
     tracking_number: Text | None = None
     tracking_url: WebLink | None = None

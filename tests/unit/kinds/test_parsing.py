@@ -11,7 +11,7 @@ import pytest
 
 from steps import kinds
 from steps.contract.order_event import DEFAULT_EVENT_TYPE
-from steps.kinds.parsing import InvalidEvent, parse
+from steps.kinds.parsing import Identity, InvalidEvent, identify, parse
 from tests.conftest import EVENTS
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def test_a_kind_s_own_fields_are_required() -> None:
 
 @pytest.mark.parametrize("name", [name for name in kinds.names() if name != DEFAULT_EVENT_TYPE])
 def test_an_event_older_than_its_kind_allows_is_rejected(name: str) -> None:
-    event, (_, max_age) = kinds.sample(name), kinds.event(name)
+    event, max_age = kinds.sample(name), kinds.kind(name).max_age
     happened = datetime.fromisoformat(event["eventTimestamp"])
     parse(json.dumps(event), happened + max_age)
     (reason,) = reasons(event, happened + max_age + timedelta(seconds=1))
@@ -160,3 +160,59 @@ def test_a_field_has_the_contract_s_name_alone(order: dict[str, Any]) -> None:
     order["order_id"] = order.pop("orderId")
     with pytest.raises(InvalidEvent, match=r"^orderId is required$"):
         parse(json.dumps(order), NOW)
+
+
+PART_KINDS = {
+    name: identity for name in kinds.names() if (identity := kinds.kind(name).identity) is not None
+}
+
+
+def new(name: str) -> dict[str, Any]:
+    """Return a kind's sample as of `NOW`."""
+    return kinds.sample(name) | {"eventTimestamp": NOW.isoformat()}
+
+
+@pytest.mark.parametrize(("name", "identity"), PART_KINDS.items())
+@pytest.mark.parametrize(
+    ("given", "kept"), [("P1", "P1"), (" P\u200e1 ", "P1"), ("日本 1", "日本 1")]
+)
+def test_an_event_says_which_part_of_its_order_it_is_about(
+    name: str, identity: str, given: str, kept: str
+) -> None:
+    event = new(name) | {identity: given}
+    parsed = parse(json.dumps(event), NOW)
+    assert kinds.part(parsed) == {identity: kept}
+    assert identify(event) == Identity("NW-20418", name, "maya@example.com", {identity: kept})
+
+
+@pytest.mark.parametrize("name", kinds.names())
+def test_without_its_field_an_event_is_about_the_whole_order(name: str) -> None:
+    sample = new(name)
+    foreign = {"shipmentId": "P1", "refundId": "R1"}.items()
+    ignored = {field: value for field, value in foreign if field != kinds.kind(name).identity}
+    for fields in ({}, ignored, dict.fromkeys(PART_KINDS.values())):
+        event = {k: v for k, v in sample.items() if k not in PART_KINDS.values()} | fields
+        assert kinds.part(parse(json.dumps(event), NOW)) == {}
+        assert identify(event) == Identity("NW-20418", name, "maya@example.com", {})
+
+
+@pytest.mark.parametrize(("name", "identity"), PART_KINDS.items())
+@pytest.mark.parametrize("wrong", ["", " ", "\u200e", "x" * 129, 7, ["P1"], {"id": "P1"}, True])
+def test_an_id_of_a_parcel_or_a_refund_is_read_as_an_order_s(
+    name: str, identity: str, wrong: object
+) -> None:
+    event = new(name) | {identity: wrong}
+    (of_the_part,) = reasons(event)
+    (of_the_order,) = reasons(new(name) | {"orderId": wrong})
+    assert of_the_part == of_the_order | {"path": identity}
+    assert identify(event) is None
+
+
+@pytest.mark.parametrize("wrong", ["orderId", "customerEmail", "eventType"])
+def test_nothing_is_identified_where_an_id_is_wrong(wrong: str) -> None:
+    assert identify(new("order.shipped") | {wrong: 7}) is None
+
+
+def test_an_unknown_kind_has_no_parts() -> None:
+    event = new("order.shipped") | {"eventType": "order.lost", "shipmentId": 7}
+    assert identify(event) == Identity("NW-20418", "order.lost", "maya@example.com", {})
