@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from steps.contract.state import State, StepEvent
+    from steps.ledger.status import Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +53,19 @@ def claim(
         if not record:  # Deleted between our write and its answer.
             request, in_doubt = put, False
             continue
-        match rules.judge(record, owner=owner, started=started, now=now, grace=grace):
+        verdict = rules.judge(
+            record,
+            owner=owner,
+            started=started,
+            now=now,
+            grace=grace,
+            content=state.get("content"),
+        )
+        match verdict:
             case rules.New(in_doubt):
                 return _new(in_doubt=in_doubt)
             case rules.Duplicate(status):
-                count(Metric.DUPLICATE)
-                logger.info("duplicate", status=status)
+                _note(record, state, status, table=table, now=now)
                 return Claim(result=ClaimResult.DUPLICATE, retryAfter=0)
             case rules.InProgress(retry_after):
                 return Claim(result=ClaimResult.IN_PROGRESS, retryAfter=retry_after)
@@ -73,6 +81,18 @@ def _new(*, in_doubt: bool) -> Claim:
     return Claim(result=ClaimResult.NEW, retryAfter=0)
 
 
+def _note(
+    record: rules.Record, state: State, status: Status, *, table: LedgerTable, now: float
+) -> None:
+    """Count a duplicate; one that says something else is no repetition, and an operator is to see it."""
+    count(Metric.DUPLICATE)
+    if rules.differs(record, state.get("content")):
+        table.write(rules.ignored(record, now))
+        logger.warning("duplicate says something else", status=status)
+    else:
+        logger.info("duplicate", status=status)
+
+
 def _put(state: State, owner: str, now: float) -> rules.Put:
     order = state["order"]
     return rules.claim(
@@ -82,6 +102,8 @@ def _put(state: State, owner: str, now: float) -> rules.Put:
         recipient=order["customerEmail"],
         owner=owner,
         now=now,
+        part=state.get("part"),
+        content=state.get("content"),
     )
 
 

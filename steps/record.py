@@ -91,6 +91,8 @@ def _restored(state: State, owner: str, now: float) -> rules.Put:
         message_id=state["receipt"]["messageId"],
         sent_at=state["receipt"]["sentAt"],
         now=now,
+        event_type=state.get("eventType"),
+        part=state.get("part"),
     )
 
 

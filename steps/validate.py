@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from steps import kinds
 from steps.contract import limits
 from steps.contract.handler import logger, step_handler
+from steps.contract.order_event import DEFAULT_EVENT_TYPE
 from steps.contract.state import encoded_size
 from steps.kinds.parsing import InvalidEvent, identify, parse, printable
 from steps.ledger import rules
@@ -30,13 +33,17 @@ def validate(state: State, now: datetime) -> State:
 
 
 def _accepted(state: State, order: OrderEvent, now: datetime) -> State:
+    part = kinds.part(order)
     accepted: State = {
         "attempt": state["attempt"],
         "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on
         "startedAt": int(now.timestamp()),
         "orderId": order.order_id,
+        "eventType": order.event_type,
+        "part": part,
+        "content": order.content(),
         "notificationId": rules.notification_id(
-            order.order_id, order.event_type, order.customer_email
+            order.order_id, order.event_type, order.customer_email, part
         ),
         "order": order.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
@@ -69,14 +76,26 @@ def _rejected(state: State, invalid: InvalidEvent) -> State:
             for r in invalid.reasons[: limits.REASONS_MAX]
         ],
     }
+    if event_type := _shown_kind(fields):
+        rejection["eventType"] = event_type
     if identity := identify(fields):
-        rejection["claimed"] = rules.notification_id(*identity[:3])
+        rejection["claimed"] = rules.notification_id(*identity)
+        rejection["part"] = identity.part
     return {
         "attempt": state["attempt"],
         "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on
         "notificationId": rules.rejected_id(printable(message)),
         "rejection": rejection,
     }
+
+
+def _shown_kind(fields: dict[str, Any]) -> str:
+    """Return the kind that an event names, known or not; nothing where it may be anything else."""
+    event_type = fields.get("eventType", DEFAULT_EVENT_TYPE)
+    return event_type if isinstance(event_type, str) and _A_KIND.fullmatch(event_type) else ""
+
+
+_A_KIND = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def _kept(text: str) -> str:

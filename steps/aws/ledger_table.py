@@ -118,6 +118,7 @@ class LedgerTable:
             clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": []}
             changes = [("SET", "#{0} = :new_{0}", a, v) for a, v in request.set.items()]
             changes += [("ADD", "#{0} :new_{0}", a, v) for a, v in request.add.items()]
+            changes += [("ADD", "#{0} :new_{0}", a, 1) for a in request.counted]
             for verb, clause, attribute, value in changes:
                 clauses[verb].append(clause.format(attribute))
                 names[f"#{attribute}"] = attribute

@@ -87,6 +87,7 @@ class Rejection(TypedDict):
     """An invalid event: what the table keeps of it. `event` is the message as received, maybe cut.
 
     `claimed`: the notification that it would be, which may have been claimed while it was valid.
+    `eventType`, `part`: as the event names them, where they are no others' texts.
     """
 
     orderId: str
@@ -94,6 +95,8 @@ class Rejection(TypedDict):
     event: str
     reasons: list[Reason]
     claimed: NotRequired[str]
+    eventType: NotRequired[str]
+    part: NotRequired[dict[str, str]]
 
 
 class State(TypedDict):
@@ -102,6 +105,8 @@ class State(TypedDict):
     attempt: 1, and one more for each earlier execution that failed by a bug.
     lastReceive: the queue lets the message go after this execution.
     startedAt: when its first step ran (epoch seconds).
+    part: the parcel or refund that it is about, by its field; `{}` for the order as a whole.
+    content: names what the mail says.
     """
 
     attempt: int
@@ -112,6 +117,9 @@ class State(TypedDict):
     rejection: NotRequired[Rejection]
     order: NotRequired[dict[str, Any]]
     orderId: NotRequired[str]
+    eventType: NotRequired[str]
+    part: NotRequired[dict[str, str]]
+    content: NotRequired[str]
     claim: NotRequired[Claim]
     email: NotRequired[Email]
     receipt: NotRequired[Receipt]

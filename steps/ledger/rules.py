@@ -7,6 +7,10 @@ changes nothing.
 Record (DynamoDB item; epoch seconds where a number is a time):
     notificationId  partition key, see `notification_id`
     orderId, eventType, customerEmail, status, timestamp (ISO 8601 UTC)
+    part            the parcel or the refund that it is about, by its field: `{"shipmentId": "P1"}`
+    sequence        larger after each write: orders what the record says, see `first_sequence`
+    content         names what the mail says, see `OrderEvent.content`
+    ignored, ignoredAt  how often an event of this identity said something else and was a duplicate; when last
     owner           the execution that holds the claim
     leaseUntil      until when a CLAIMED record is its owner's alone
     inDoubt         the claim was taken over from a mail that SES may have
@@ -87,14 +91,26 @@ def is_settled(record: Record) -> bool:
     return status not in UNSENT and (status is not Status.REJECTED or "messageId" in record)
 
 
-def notification_id(order_id: str, event_type: str, recipient: str) -> str:
-    """Name the notification: 40 hex digits of a SHA-256 over the triple that may have one mail.
+def notification_id(
+    order_id: str, event_type: str, recipient: str, part: Mapping[str, str] | None = None
+) -> str:
+    """Name the notification: 40 hex digits of a SHA-256 over all that may have one mail together.
 
-    Fits an SES message tag (`A-Za-z0-9_-`, at most 256 characters) and holds no personal data. Case
+    A part of an order (`{"shipmentId": "P1"}`) has a mail of its own; without one the id is the whole
+    order's. Fits an SES message tag (`A-Za-z0-9_-`, at most 256 characters) and holds no personal data. Case
     does not make another recipient: mailbox providers ignore it.
     """
-    triple = json.dumps([order_id, event_type, recipient.casefold()]).encode()
-    return hashlib.sha256(triple).hexdigest()[:40]
+    identity = [order_id, event_type, recipient.casefold(), *(part or {}).values()]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:40]
+
+
+def first_sequence(now: float) -> int:
+    """Return what `sequence` begins with: the moment in milliseconds.
+
+    Each write adds one. So a record that is made again, when the one before has expired or was deleted, goes
+    on above it.
+    """
+    return int(now * 1000)
 
 
 def rejected_id(message: str) -> str:
@@ -145,7 +161,10 @@ class Put:
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """An UpdateItem of one record: sets, removes, adds to string sets."""
+    """An UpdateItem of one record: sets, removes, adds to string sets, adds one to numbers.
+
+    `sequence` is one of these whatever else it does.
+    """
 
     notification_id: str
     condition: str
@@ -153,6 +172,12 @@ class Update:
     add: Mapping[str, frozenset[str]] = field(default_factory=dict)
     remove: tuple[str, ...] = ()
     set: Mapping[str, Any]
+    count: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The numbers that it adds one to."""
+        return ("sequence", *self.count)
 
 
 @dataclass(frozen=True)
@@ -202,7 +227,15 @@ _OF_THIS_CLAIM = "#owner = :owner AND #status IN (:claimed, :sending)"
 
 
 def claim(
-    *, notification_id: str, order_id: str, event_type: str, recipient: str, owner: str, now: float
+    *,
+    notification_id: str,
+    order_id: str,
+    event_type: str,
+    recipient: str,
+    owner: str,
+    now: float,
+    part: Mapping[str, str] | None = None,
+    content: str | None = None,
 ) -> Put:
     """Claim a notification that has no record."""
     return Put(
@@ -216,10 +249,16 @@ def claim(
             "owner": owner,
             "leaseUntil": int(now) + limits.CLAIM_LEASE,
             "ttl": int(now) + limits.RECORD_TTL,
-        },
+            "sequence": first_sequence(now),
+        }
+        | _given(part=part, content=content),
         condition=_ABSENT,
         values={"now": int(now)},
     )
+
+
+def _given(**attributes: object) -> Record:
+    return {name: value for name, value in attributes.items() if value}
 
 
 def judge(
@@ -229,12 +268,14 @@ def judge(
     started: int,
     now: float,
     grace: int = limits.IN_DOUBT_GRACE,
+    content: str | None = None,
 ) -> Verdict:
     """Decide what a record that stood in the way of our claim means for `owner` at time `now`.
 
     `started`: when the execution `owner` began. What ended since is not its to begin anew.
     `grace`: seconds that a mail in doubt waits for SES's own event before it is sent again. In doubt is
     every mail that SES was called with and neither refused nor is known to have accepted.
+    `content`: names what the mail of `owner` says.
     """
     status = Status(record["status"])
     if status is Status.CLAIMED and record["owner"] == owner:
@@ -247,7 +288,8 @@ def judge(
     in_doubt = "sendingAt" in record and not is_settled(record)
     if (wait := _busy_until(record, grace) - int(now)) > 0:
         return InProgress(wait)
-    return TakeOver(_take_over(record, owner, now, in_doubt=in_doubt), in_doubt=in_doubt)
+    update = _take_over(record, owner, now, in_doubt=in_doubt, content=content)
+    return TakeOver(update, in_doubt=in_doubt)
 
 
 def _busy_until(record: Record, grace: int) -> int:
@@ -266,7 +308,9 @@ _OF_THE_MAIL_BEFORE = (
 """What a claim that is taken over forgets: word of the mail before must not pass for word of the next."""
 
 
-def _take_over(record: Record, owner: str, now: float, *, in_doubt: bool) -> Update:
+def _take_over(
+    record: Record, owner: str, now: float, *, in_doubt: bool, content: str | None
+) -> Update:
     given_up_on = frozenset({record["messageId"]} if "messageId" in record else ())
     return Update(
         notification_id=record["notificationId"],
@@ -279,12 +323,28 @@ def _take_over(record: Record, owner: str, now: float, *, in_doubt: bool) -> Upd
             "ttl": int(now) + limits.RECORD_TTL,
             "resends": resends(record) + (in_doubt or is_settled(record)),
         }
-        | ({"inDoubt": True} if in_doubt else {}),
+        | _given(inDoubt=in_doubt, content=content),
         add={"superseded": given_up_on} if given_up_on else {},
         remove=_OF_THE_MAIL_BEFORE if in_doubt else (*_OF_THE_MAIL_BEFORE, "inDoubt"),
         # Of several that saw the same record, one gets it: the owner changes with every claim.
         condition="#owner = :found AND #status = :seen",
         values={"found": record["owner"], "seen": record["status"]},
+    )
+
+
+def differs(record: Record, content: str | None) -> bool:
+    """Whether an event of the record's identity says something else than the mail that the record is of."""
+    return bool(content) and record.get("content", content) != content
+
+
+def ignored(record: Record, now: float) -> Update:
+    """Note that an event which says something else was taken for a duplicate."""
+    return Update(
+        notification_id=record["notificationId"],
+        set={"ignoredAt": iso(now)},
+        count=("ignored",),
+        condition="content = :content",
+        values={"content": record["content"]},
     )
 
 
@@ -353,6 +413,8 @@ def restored(
     message_id: str,
     sent_at: str,
     now: float,
+    event_type: str | None = None,
+    part: Mapping[str, str] | None = None,
 ) -> Put:
     """Record SES's acceptance where somebody deleted the record: no copy of the event may send again."""
     return Put(
@@ -365,7 +427,9 @@ def restored(
             "owner": owner,
             "messageId": message_id,
             "ttl": int(now) + limits.RECORD_TTL,
-        },
+            "sequence": first_sequence(now),
+        }
+        | _given(eventType=event_type, part=part),
         condition=_ABSENT,
         values={"now": int(now)},
     )
@@ -431,7 +495,9 @@ def rejected(*, notification_id: str, rejection: Mapping[str, Any], owner: str, 
             "reasons": _reasons(rejection),
             "event": rejection["event"],
             "ttl": int(now) + limits.REJECTED_EVENT_TTL,
-        },
+            "sequence": first_sequence(now),
+        }
+        | _given(eventType=rejection.get("eventType"), part=rejection.get("part")),
         condition=_ABSENT,
         values={"now": int(now)},
     )

@@ -97,6 +97,8 @@ def written(old: Record, key: str, request: Put | Update) -> Record:
         new.pop(name, None)
     for name, members in request.add.items():
         new[name] = {*new.get(name, ()), *members}
+    for name in request.counted:
+        new[name] = Decimal(new.get(name, 0) + 1)
     return new
 
 

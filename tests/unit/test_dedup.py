@@ -68,6 +68,36 @@ def test_a_record_that_is_there_is_taken_over_or_left_alone(
     assert (MEMORY.records()[0]["owner"] == "me") is (answer == NEW)
 
 
+SAYS: Any = STATE | {"content": "this"}
+
+
+def test_a_duplicate_that_says_something_else_leaves_a_trace() -> None:
+    sent = claimed_record("another", status="SENT", messageId="m", content="that")
+    MEMORY.put(sent)
+    for now in (LATER, LATER + 60):
+        assert dedup.claim(SAYS, "me", table=TABLE, now=now)["result"] == "DUPLICATE"
+    trace = {"ignored": 2, "ignoredAt": rules.iso(LATER + 60)}
+    assert MEMORY.records() == [sent | trace | {"sequence": sent["sequence"] + 2}]
+
+
+@pytest.mark.parametrize(
+    ("kept", "state"), [({"content": "this"}, SAYS), ({}, SAYS), ({"content": "this"}, STATE)]
+)
+def test_a_repetition_leaves_none_and_so_does_an_older_release(
+    kept: dict[str, str], state: Any
+) -> None:
+    sent = claimed_record("another", status="SENT", messageId="m", **kept)
+    MEMORY.put(sent)
+    assert dedup.claim(state, "me", table=TABLE, now=LATER)["result"] == "DUPLICATE"
+    assert MEMORY.records() == [sent]
+
+
+def test_a_claim_that_is_taken_over_is_of_what_the_new_event_says() -> None:
+    MEMORY.put(claimed_record("another", status="FAILED", endedAt=0, content="that"))
+    assert dedup.claim(SAYS, "me", table=TABLE, now=LATER) == NEW
+    assert MEMORY.records()[0]["content"] == "this"
+
+
 def _int(value: object) -> object:
     return int(value) if isinstance(value, float) else value
 

@@ -104,7 +104,8 @@ def writes(state: str | None) -> Iterator[tuple[str, Put | Update]]:
         yield (
             "record",
             rules.restored(
-                **mine,
+                notification_id=NOTIFICATION_ID,
+                owner="me",
                 order_id="ORDER1",
                 recipient="a@b.example",
                 message_id="m",

@@ -44,6 +44,7 @@ def test_an_overdue_mail_is_undelivered_and_in_the_index_no_more() -> None:
     before = stored()
     assert overdue.settle_overdue(table=TABLE, clock=Clock()) == 1
     after = stored()
+    assert after.pop("sequence") == before.pop("sequence") + 1
     assert after.pop("status") == "UNDELIVERED"
     assert after.pop("reason") == "NoReportAfterDelay"
     assert before.items() - after.items() == {

@@ -99,6 +99,7 @@ def writes(draw: DrawFn) -> Put | Update:
         set=attributes or {"status": "a"},
         remove=tuple(name for name in remove if name not in (attributes or {"status": "a"})),
         add={"events": add} if add else {},
+        count=draw(st.sampled_from(((), ("ignored",)))),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -50,6 +50,66 @@ def test_a_rejection_is_small_whatever_is_rejected(message: str) -> None:
     state = validated(message)
     assert state["rejection"]["reasons"]
     assert len(json.dumps(state).encode()) < limits.STATE_MAX_BYTES
+
+
+SHIPPED = ORDER | {
+    "eventType": "order.shipped",
+    "eventTimestamp": "2026-11-23T12:00:00Z",
+    "carrier": "UPS",
+}
+
+
+def test_each_parcel_is_a_notification_and_its_tracking_number_is_not() -> None:
+    def named(**fields: str | None) -> str:
+        return validated(json.dumps(SHIPPED | fields))["notificationId"]
+
+    whole = rules.notification_id(ORDER["orderId"], "order.shipped", ORDER["customerEmail"])
+    assert named() == named(shipmentId=None) == named(trackingNumber="1Z") == whole
+    assert len({named(shipmentId="P1"), named(shipmentId="P2"), whole}) == 3
+    assert named(shipmentId=" P1\u200f") == named(shipmentId="P1", trackingNumber="1Z")
+    state = validated(json.dumps(SHIPPED | {"shipmentId": "P1"}))
+    assert (state["part"], state["eventType"]) == ({"shipmentId": "P1"}, "order.shipped")
+
+
+def test_what_an_event_says_is_told_from_how_it_is_written() -> None:
+    def content(**fields: object) -> str:
+        return validated(json.dumps(SHIPPED | fields))["content"]
+
+    said = content()
+    assert said == content(
+        eventTimestamp="2026-11-23T13:00:00Z", customerEmail="CUSTOMER@example.com"
+    )
+    assert said == content(orderTotal=f"{ORDER['orderTotal']}0", sku="unknown field")
+    items = [item | {"quantity": 3} for item in ORDER["orderItems"]]
+    others: list[dict[str, object]] = [
+        {"orderItems": items},
+        {"orderTotal": "59.99"},
+        {"parcelItems": [{"name": "Product Name", "quantity": 1}]},
+        {"trackingNumber": "1Z"},
+    ]
+    assert len({said, *(content(**other) for other in others)}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"eventType": "order.lost"}, {"eventType": "order.lost", "part": {}}),
+        ({"eventType": "jane@example.com"}, {"part": {}}),
+        ({"eventType": 5}, {}),
+        ({"orderTotal": "x"}, {"eventType": "order.confirmed", "part": {}}),
+        (
+            SHIPPED | {"orderTotal": "x", "shipmentId": "P1"},
+            {"eventType": "order.shipped", "part": {"shipmentId": "P1"}},
+        ),
+        (SHIPPED | {"shipmentId": 1}, {"eventType": "order.shipped"}),
+    ],
+)
+def test_a_rejection_keeps_the_kind_and_the_part(
+    fields: dict[str, Any], kept: dict[str, object]
+) -> None:
+    rejection: Any = validated(json.dumps(ORDER | fields))["rejection"]
+    assert {name: rejection[name] for name in ("eventType", "part") if name in rejection} == kept
+    assert ("claimed" in rejection) is ("part" in rejection)
 
 
 def test_what_the_queue_said_of_the_message_goes_on() -> None:

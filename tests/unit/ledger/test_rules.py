@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -238,8 +238,36 @@ def test_a_recipient_in_other_case_is_the_same_recipient() -> None:
     assert notification_id("1", "e", "A@B.example") == notification_id("1", "e", "a@b.example")
 
 
-def test_the_id_of_the_contract_s_example_never_changes() -> None:
-    assert (
-        notification_id("ORDER123456", "order.confirmed", "customer@example.com")
-        == "c482dadf29dd40c7786c39d5a8a6eeb264c7e796"
-    )
+@pytest.mark.parametrize(
+    ("identity", "golden"),
+    [
+        (
+            ("ORDER123456", "order.confirmed", "customer@example.com"),
+            "c482dadf29dd40c7786c39d5a8a6eeb264c7e796",
+        ),
+        (
+            ("ORDER123456", "order.shipped", "customer@example.com"),
+            "715ab042cbb5d5733e815663e69ccf4a49e77ac7",
+        ),
+        (
+            ("ORDER123456", "order.shipped", "customer@example.com", {"shipmentId": "P1"}),
+            "672f4b16e8fb561a1877874994e7a5780cdfdab8",
+        ),
+        (
+            ("N° 7", "order.refunded", "Zoë@Example.COM", {"refundId": "R-1"}),
+            "ff7a7e7813f50f94f3d11e387af93438ea4ef520",
+        ),
+    ],
+)
+def test_an_id_never_changes(identity: Any, golden: str) -> None:
+    assert notification_id(*identity) == golden
+
+
+@given(st.text(), st.dictionaries(st.just("shipmentId"), st.text(min_size=1), max_size=1))
+def test_each_part_of_an_order_is_a_notification_of_its_own(
+    order_id: str, part: dict[str, str]
+) -> None:
+    whole = notification_id(order_id, "order.shipped", "a@b.example")
+    of_part = notification_id(order_id, "order.shipped", "a@b.example", part)
+    assert (of_part == whole) is (not part)
+    assert notification_id(order_id, "order.shipped", "a@b.example", {}) == whole
