@@ -168,6 +168,12 @@ class Config:
         formats.SWITCH,
         default=False,
     )
+    outcome_events: bool = setting(
+        "OUTCOME_EVENTS",
+        "`false` leaves out what tells the shop of outcomes: the topic, its function, the table's stream",
+        formats.SWITCH,
+        default=True,
+    )
     log_execution_data: bool = setting(
         "LOG_EXECUTION_DATA",
         "`true` logs orders and mails in the workflow's log: for tests only, not in `prod`",

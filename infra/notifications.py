@@ -22,6 +22,7 @@ from infra.config import KeyUse
 from infra.function import Functions
 from infra.machine import machine
 from infra.nag import acknowledge, acknowledge_versions
+from infra.outcomes import Outcomes
 from infra.queue import queue
 from infra.schedule import Schedules
 from infra.table import grant_table, number, string, table
@@ -90,7 +91,10 @@ class NotificationsStack(Stack):
         self.dispatcher = self._dispatcher(functions)
         self._feedback(functions, ses)
         self._overdue(functions)
-        self._tracking_table()
+        outcomes = self._outcomes(functions) if config.outcome_events else None
+        tracking = self._tracking_table()
+        if outcomes:
+            outcomes.follow(tracking)
 
         CfnOutput(self, "OrderEventsTopic", value=self.orders.topic_arn)
         CfnOutput(self, "TrackingTable", value=self.table.table_name)
@@ -167,8 +171,18 @@ class NotificationsStack(Stack):
         )
         return dispatcher
 
-    def _tracking_table(self) -> None:
-        """Make the table, after all else that the stack holds.
+    def _outcomes(self, functions: Functions) -> Outcomes:
+        return Outcomes(
+            self,
+            config=self._config,
+            functions=functions,
+            table=self.table,
+            dead_letters=self.internal_dead_letters,
+            key=self._key,
+        )
+
+    def _tracking_table(self) -> dynamodb.TableV2:
+        """Make the table, after all else that the stack holds but what reads its stream.
 
         A first deployment that fails is rolled back, and a protected table could not be. So whatever may
         fail comes before it.
@@ -182,6 +196,7 @@ class NotificationsStack(Stack):
             key=self._key,
             partition_key="notificationId",
             keep=self._config.keeps_data,
+            stream=self._config.outcome_events,
         )
         tracking.node.add_dependency(*before)
         # Each projected attribute that changes costs a write to the index, so only what is asked for.
@@ -204,6 +219,7 @@ class NotificationsStack(Stack):
             sort_key=number("overdueAt"),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
+        return tracking
 
     def _queue(self, base: str, dead_letters: sqs.Queue | None = None) -> sqs.Queue:
         return queue(self, base, config=self._config, key=self._key, dead_letters=dead_letters)

@@ -28,10 +28,12 @@ def table(
     partition_key: str,
     sort_key: str | None = None,
     keep: bool = False,
+    stream: bool = False,
 ) -> dynamodb.TableV2:
     """Make the on-demand table `base`-`env`, whose items expire at their attribute `ttl`.
 
-    One that is to `keep` outlives its stack, and nobody can delete it while its protection is on.
+    One that is to `keep` outlives its stack, and nobody can delete it while its protection is on. A `stream`
+    has each change, the item before and after.
     """
     return dynamodb.TableV2(
         scope,
@@ -47,6 +49,7 @@ def table(
             point_in_time_recovery_enabled=True
         ),
         time_to_live_attribute="ttl",
+        dynamo_stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if stream else None,
         deletion_protection=keep,
         removal_policy=removal_policy(keep=keep),
     )

@@ -7,6 +7,10 @@ SES: MiniStack authorises `SendEmail` on the resource `*` and knows none of its 
 policy that names an identity, a configuration set or `ses:FromAddress` allows nothing. Here the
 resources and keys are those of AWS's service authorization reference for `ses:SendEmail`.
 
+Roles: to MiniStack `aws:PrincipalArn` is the session of a role; to AWS it is the role (IAM User Guide, "AWS
+global condition context keys"). And MiniStack asks for `sns:PublishBatch`, which is no action: AWS asks for
+`sns:Publish` (Service Authorization Reference, "Actions defined by Amazon SNS").
+
 Topics: MiniStack takes whoever calls its SNS for a principal of the account. Here a call that names the source
 it is made for (`x-amz-source-arn`, as AWS's services do among themselves) is one of SES's.
 
@@ -21,6 +25,9 @@ Lambda: when one environment dies while it starts, MiniStack kills all others of
 the middle of their work; those that start again meet the same fate. And when a function is changed, it kills
 its environments at once; AWS lets each end its invocation, and sends new ones to new environments.
 
+Streams: MiniStack takes the batch of a table's stream for done whatever the function answers; see
+`stream_mappings.py`.
+
 Logs: MiniStack takes what a function has written to be complete when nothing came for 5 ms. On a busy machine
 the rest shows up at the environment's next invocation, or never if it dies before; our metrics are in it.
 
@@ -33,6 +40,7 @@ All of it re-binds names that MiniStack may rename in any version, so it starts 
 import http.server
 import json
 import os
+import re
 import select
 import sys
 import threading
@@ -52,6 +60,7 @@ CHECKS = {
     "TLS of what no request began": "tests/local/test_scheduled_workflows.py"
     "::test_the_schedulers_own_targets_run_both_workflows",
     "SES": "tests/local/test_ses.py::test_iam_decides",
+    "roles": "tests/local/test_outcomes.py::test_a_mail_that_arrives_and_one_that_bounces",
     "topics": "tests/local/test_emulator.py::test_a_topic_s_policy_knows_ses_by_its_source",
     "alarms": "tests/local/test_emulator.py::test_an_alarm_minds_its_dimensions",
     "SNS": "tests/local/test_simulator.py"
@@ -60,6 +69,7 @@ CHECKS = {
     "Lambda": "tests/local/test_emulator.py"
     "::test_an_environment_that_dies_at_its_start_takes_no_other_along",
     "deployments": "tests/local/test_emulator.py::test_a_deployment_lets_what_is_at_work_end_it",
+    "streams": "tests/local/test_emulator.py::test_a_stream_is_tried_again_from_the_first_failure_on",
     "logs": "tests/local/test_emulator.py::test_each_invocation_has_its_own_lines",
     "callers": "tests/local/test_gate.py::test_what_another_page_asks_for_is_refused",
     "callers of the runtime API": "tests/local/test_gate.py"
@@ -76,7 +86,7 @@ if (installed := version("ministack")) != WRITTEN_FOR:
     )
 
 from ministack import app
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import get_account_id
 from ministack.services import (
     cloudwatch,
@@ -86,6 +96,7 @@ from ministack.services import (
 )
 from ministack.services.cloudformation import provisioners
 
+from infra.local import stream_mappings
 from infra.local.gate import NO_PAGE, GatedHandler, gated
 
 
@@ -131,6 +142,24 @@ def _enforce_send_email(
         if denied:
             return denied
     return None
+
+
+_extract_iam_action = iam_actions.extract_iam_action
+
+
+def _extract_action(*request: Any) -> str | None:
+    action = _extract_iam_action(*request)
+    return "sns:Publish" if action == "sns:PublishBatch" else action
+
+
+_resolve_condition_key = iam_evaluator._resolve_condition_key
+
+
+def _resolve_role(key: str, context: Any) -> Any:
+    value = _resolve_condition_key(key, context)
+    if key.lower() != "aws:principalarn":
+        return value
+    return re.sub(r"^(arn:aws:)sts(::\d+:)assumed-role/([^/]+)/.*$", r"\1iam\2role/\3", value)
 
 
 _service_source: ContextVar[str] = ContextVar("source of a service's call", default="")
@@ -302,6 +331,7 @@ sns._lambda_svc = _AsynchronousLambda()
 sns.handle_request = _handle_sns_of_service
 sns._enforce_topic_policy = _enforce_topic_policy_on_services
 lambda_svc._execute_function_dispatch = _execute_as_one_request
+lambda_svc._poll_dynamodb_streams = stream_mappings.poll
 lambda_svc.invalidate_worker = _replace_environments
 lambda_svc._update_config = _without_killing(lambda_svc._update_config)
 lambda_svc._update_code = _without_killing(lambda_svc._update_code)
@@ -313,6 +343,8 @@ lambda_runtime.ProvidedWorker._drain_stderr_bounded = _drain_all
 lambda_runtime._PROVIDED_LOG_MAX_LINES = 0
 _lambda_resource["create"] = _create_with_dead_letters
 app.pin_request_origin = _pin_loopback_as_secure
+iam_actions.extract_iam_action = _extract_action
+iam_evaluator._resolve_condition_key = _resolve_role
 # What no request began, such as a schedule, has no origin and would count as insecure.
 iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
 app._enforce_ses_v2 = _enforce_send_email

@@ -1,4 +1,4 @@
-"""The order queue and its dead letters."""
+"""The order queue, and the dead letters of orders and of what is no order."""
 
 from __future__ import annotations
 
@@ -49,14 +49,22 @@ class OrderQueue:
 
     def dead_letter(self, body: str, *, reason: str, execution: str) -> None:
         """Put a message into the dead letters, with its reason and execution attached."""
-        attributes = {"reason": reason, "execution": execution}
-        with translated("SQS", QueueUnavailable):
-            sqs().send_message(
-                QueueUrl=self.dead_letters_url,
-                MessageBody=body,
-                MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value}
-                    for name, value in attributes.items()
-                    if value
-                },
-            )
+        put_dead_letter(self.dead_letters_url, body, reason=reason, execution=execution)
+
+
+def put_dead_letter(url: str, body: str, **attributes: str) -> None:
+    """Put a message into a dead-letter queue, with these attributes but those that are empty.
+
+    Raises:
+        QueueUnavailable: it is not there.
+    """
+    with translated("SQS", QueueUnavailable):
+        sqs().send_message(
+            QueueUrl=url,
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+                if value
+            },
+        )

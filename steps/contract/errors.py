@@ -5,6 +5,7 @@ OrderMailError
 ├── WorkflowUnavailable   the execution could not be started, or its end is not known
 ├── SesUnavailable        SES did not tell what the account may send
 ├── QueueUnavailable      SQS did not take a message back or on
+├── TopicUnavailable      SNS did not take an outcome
 ├── SourceUnavailable     a figure of the scheduled reports is unavailable; the report says so
 ├── ClaimLost             another execution owns the notification by now; this one must stop
 ├── SendDeferred          SES did not accept the mail and says it may do so later
@@ -42,6 +43,10 @@ class SesUnavailable(OrderMailError):
 
 class QueueUnavailable(OrderMailError):
     """SQS did not answer; the message is still on the order queue and comes back by itself."""
+
+
+class TopicUnavailable(OrderMailError):
+    """SNS throttled, refused or did not answer; what it was to publish is in the table's stream still."""
 
 
 class SourceUnavailable(OrderMailError):

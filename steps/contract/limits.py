@@ -208,6 +208,26 @@ def retry_delay(receives: int) -> int:
     return int(min(RETRY_DELAY_MAX, RETRY_DELAY_MIN * 2 ** min(receives - 1, 16)))
 
 
+# --- outcomes for the shop ------------------------------------------------------------------------
+
+OUTCOME_BATCH = 100
+"""Changes of records that one invocation gets at most."""
+OUTCOME_WINDOW = 1
+"""Seconds that Lambda gathers changes for: ten outcomes are published at the price of one."""
+OUTCOMES_PER_PUBLISH = 10
+"""SNS's limit for a PublishBatch."""
+TOPIC_CONNECT_TIMEOUT = 1
+TOPIC_READ_TIMEOUT = 3
+TOPIC_ATTEMPTS = 2
+TOPIC_CALL = TOPIC_ATTEMPTS * (TOPIC_CONNECT_TIMEOUT + TOPIC_READ_TIMEOUT) + SDK_BACKOFF
+OUTCOMES_TIMEOUT = OUTCOME_BATCH // OUTCOMES_PER_PUBLISH * TOPIC_CALL + QUEUE_CALL + OWN_TIME
+"""All of a batch, at its slowest, and the one letter that a batch may hold."""
+OUTCOME_MAX_AGE = 23 * 60 * 60
+"""So long what SNS does not take is tried again. A stream keeps it for 24 hours, and the letter that tells of
+it leaves an hour to look."""
+OUTCOME_RETRIES = 10_000
+"""Lambda's most: one every eight seconds for all of that time. Lambda does not say how long it waits."""
+
 # --- the scheduled reports ------------------------------------------------------------------------
 
 REPORT_CONNECT_TIMEOUT = 3

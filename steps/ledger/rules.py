@@ -47,7 +47,7 @@ from steps.ledger.status import UNSENT, Status, fold
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from steps.ledger.ses_events import SesEvent
+    from steps.ledger.ses_events import SesEvent, Word
 
 Record = dict[str, Any]
 
@@ -622,14 +622,27 @@ def _is_full(record: Record, event: SesEvent) -> bool:
 def _word(record: Record, event: SesEvent) -> tuple[Status, str | None]:
     """Return the status by all that SES has said of a mail, and the reason that belongs to it."""
     seen = Status(record["status"]) if is_settled(record) else Status.SENT
-    said = [recall(_identity(folded)) for folded in record.get("events", ())]
+    said = _said(record)
     if event.identity:
         said.append(recall(event.identity))
     status = fold(seen, [word.status for word in said])
-    deciding = [word for word in said if word.status is status]
-    if deciding:
-        return status, max(deciding, key=lambda word: (word.moment, word.subtypes)).reason
+    if deciding := _last(said, status):
+        return status, deciding.reason
     return status, record.get("reason") if is_settled(record) else None
+
+
+def last_word(record: Record) -> Word | None:
+    """Return the last event of SES's that said what a record's status is; None where none did."""
+    return _last(_said(record), Status(record["status"]))
+
+
+def _said(record: Record) -> list[Word]:
+    return [recall(_identity(folded)) for folded in record.get("events", ())]
+
+
+def _last(said: list[Word], status: Status) -> Word | None:
+    deciding = [word for word in said if word.status is status]
+    return max(deciding, key=lambda word: (word.moment, word.subtypes), default=None)
 
 
 def _as_read(record: Record) -> dict[str, Any]:

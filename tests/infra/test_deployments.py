@@ -83,6 +83,7 @@ def refused(old: Templates, new: Templates) -> list[str]:
         ("CUSTOMER_MANAGED_KEY", ("true", "retiring", "true")),
         ("AUTO_PAUSE_SENDING", ("false", "true", "false")),
         ("REQUIRE_TLS", ("false", "true", "false")),
+        ("OUTCOME_EVENTS", ("true", "false", "true")),
     ],
 )
 def test_a_setting_can_be_changed_and_changed_back(
@@ -171,7 +172,14 @@ def test_a_protected_table_is_made_last(deployment: Deployments) -> None:
     """A rollback deletes what it has made, and cannot delete what is protected."""
     template = notifications(deployment())
     (table,) = [name for name, r in template["Resources"].items() if is_protected(r)]
-    others = set(template["Resources"]) - {table}
+    # Its stream is there once the table is.
+    mapping = {
+        name
+        for name, r in template["Resources"].items()
+        if r["Type"] == "AWS::Lambda::EventSourceMapping" and table in references(r)
+    }
+    assert len(mapping) == 1
+    others = set(template["Resources"]) - {table} - mapping
     assert {name for name in others if table in made_after(template, name)} == others
 
 

@@ -71,6 +71,10 @@ def query(index: str) -> Request:
     return Request("dynamodb:Query", arn("dynamodb", f"{TRACKING}/index/{index}"))
 
 
+def stream(action: str) -> Request:
+    return Request(f"dynamodb:{action}", arn("dynamodb", f"{TRACKING}/stream/2026-11-25T12:00"))
+
+
 KEY = "keyFEDD6EC0"
 """Its logical id, since a key has no name."""
 
@@ -171,6 +175,14 @@ JOBS = dict(
             query("OverdueIndex"),
             sqs("SendMessage", "email-internal-dlq"),
             TABLE_KEY,
+        ),
+        function(
+            "email-outcomes",
+            {stream(name) for name in ("DescribeStream", "GetRecords", "GetShardIterator")},
+            everywhere("dynamodb:ListStreams"),
+            publish("email-outcomes"),
+            sqs("SendMessage", "email-internal-dlq"),
+            USES_KEY,
         ),
         function(
             "cost-monitoring",

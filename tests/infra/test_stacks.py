@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from statemachines.__main__ import asl
 from statemachines.order_workflow import Steps
 from steps.contract import limits
+from steps.ledger.status import Status
 from tests.support.templates import (
     Deployments,
     Properties,
@@ -28,7 +30,10 @@ def test_the_contract_s_stacks(templates: Templates) -> None:
 
 def test_the_contract_s_names(templates: Templates) -> None:
     template = notifications(templates)
-    assert property_values(template, "AWS::SNS::Topic", "TopicName") == {"email-order-events-prod"}
+    assert property_values(template, "AWS::SNS::Topic", "TopicName") == {
+        "email-order-events-prod",
+        "email-outcomes-prod",
+    }
     assert {"email-order-queue-prod", "email-order-dlq-prod"} <= property_values(
         template, "AWS::SQS::Queue", "QueueName"
     )
@@ -114,7 +119,7 @@ def test_the_queue_is_configured_for_the_dispatcher_s_bounds(templates: Template
     (queue,) = [p for p in resources(template, "AWS::SQS::Queue").values() if "RedrivePolicy" in p]
     assert queue["VisibilityTimeout"] == limits.QUEUE_VISIBILITY
     assert queue["RedrivePolicy"]["maxReceiveCount"] == limits.QUEUE_REDRIVE_RECEIVES
-    (mapping,) = resources(template, "AWS::Lambda::EventSourceMapping").values()
+    (mapping,) = [m for m in mappings(template) if "StartingPosition" not in m]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
     (subscription,) = [
@@ -122,6 +127,50 @@ def test_the_queue_is_configured_for_the_dispatcher_s_bounds(templates: Template
     ]
     assert subscription["RawMessageDelivery"]
     assert "RedrivePolicy" in subscription
+
+
+def mappings(template: Template) -> list[dict[str, Any]]:
+    return list(resources(template, "AWS::Lambda::EventSourceMapping").values())
+
+
+def test_outcomes_follow_the_stream_of_the_table(templates: Templates) -> None:
+    template = notifications(templates)
+    (mapping,) = [m for m in mappings(template) if "StartingPosition" in m]
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert 3600 < mapping["MaximumRecordAgeInSeconds"] < 24 * 3600, (
+        "longer than an outage of an hour"
+    )
+    assert mapping["MaximumRetryAttempts"] > 3600
+    letters = mapping["DestinationConfig"]["OnFailure"]["Destination"]
+    assert letters["Fn::GetAtt"][0].startswith("emailinternaldlq")
+    (pattern,) = [json.loads(f["Pattern"]) for f in mapping["FilterCriteria"]["Filters"]]
+    told = [status for status in Status if status not in (Status.CLAIMED, Status.SENDING)]
+    assert pattern == {"dynamodb": {"NewImage": {"status": {"S": told}}}}
+    (table,) = resources(template, "AWS::DynamoDB::GlobalTable").values()
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+def test_a_shop_that_wants_no_outcomes_has_nothing_of_them(deployment: Deployments) -> None:
+    template = notifications(deployment(OUTCOME_EVENTS="false"))
+    assert len(mappings(template)) == 1
+    assert "outcomes" not in json.dumps(template)
+    (table,) = resources(template, "AWS::DynamoDB::GlobalTable").values()
+    assert "StreamSpecification" not in table
+
+
+def test_nobody_but_the_function_publishes_outcomes(templates: Templates) -> None:
+    template = notifications(templates)
+    (policy,) = [
+        p["PolicyDocument"]
+        for p in resources(template, "AWS::SNS::TopicPolicy").values()
+        if "NobodyElse" in json.dumps(p)
+    ]
+    (statement,) = [s for s in policy["Statement"] if s.get("Sid") == "NobodyElse"]
+    assert statement["Effect"] == "Deny"
+    (role,) = statement["Condition"]["ArnNotEquals"].values()
+    assert role["Fn::GetAtt"][0].startswith("emailoutcomesrole")
 
 
 def test_all_functions_have_the_same_runtime_and_logging(templates: Templates) -> None:

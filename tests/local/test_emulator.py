@@ -249,3 +249,77 @@ def test_a_retry_has_the_request_id_of_the_first_try(emulator: Plan) -> None:
         return told if len(told) == 3 else None
 
     assert len(set(until(tries, seconds=30))) == 1
+
+
+# --- the streams of tables ------------------------------------------------------------------------
+
+PARTLY = """
+def handler(event, _context):
+    keys = [r["dynamodb"]["Keys"]["id"]["S"] for r in event["Records"]]
+    print("GOT", " ".join(keys))
+    if "deadly" in keys:
+        raise RuntimeError
+    bad = [r["dynamodb"]["SequenceNumber"] for r in event["Records"]
+           if r["dynamodb"]["NewImage"].get("bad")]
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in bad[:1]]}
+"""
+
+
+def test_a_stream_is_tried_again_from_the_first_failure_on(emulator: Plan) -> None:
+    """And a batch that kills the function is halved, until the one that does it is told from the others."""
+    tables, functions, sqs = (
+        client(name, emulator.settings.aws_url) for name in ("dynamodb", "lambda", "sqs")
+    )
+    letters = sqs.create_queue(QueueName="stream-letters")["QueueUrl"]
+    create_function(emulator, "partly", PARTLY)
+    client("logs", emulator.settings.aws_url).create_log_group(logGroupName="/aws/lambda/partly")
+    stream = tables.create_table(
+        TableName="streamed",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )["TableDescription"]["LatestStreamArn"]
+
+    def put(key: str, **attributes: str) -> None:
+        item = {name: {"S": value} for name, value in {"id": key, **attributes}.items()}
+        tables.put_item(TableName="streamed", Item=item)
+
+    for key in ("a", "b"):
+        put(key)
+    put("c", bad="yes")
+    for key in ("d", "deadly", "e", "f"):
+        put(key)
+    functions.create_event_source_mapping(
+        EventSourceArn=stream,
+        FunctionName="partly",
+        StartingPosition="TRIM_HORIZON",
+        BatchSize=4,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        BisectBatchOnFunctionError=True,
+        MaximumRetryAttempts=1,
+        DestinationConfig={
+            "OnFailure": {"Destination": f"arn:aws:sqs:{REGION}:{ACCOUNT}:stream-letters"}
+        },
+    )
+    until(lambda: batches(emulator, "partly")[-1:] == ["e f"], what="the last batch", seconds=30)
+    assert batches(emulator, "partly") == [
+        "a b c d",
+        # From the failure on; the half of it that fails twice is given up, and so is what is left of the other.
+        *("c d deadly e", "c d", "c d"),
+        *("deadly e f", "deadly", "deadly"),
+        "e f",
+    ]
+    bodies = [
+        json.loads(m["Body"])
+        for m in sqs.receive_message(QueueUrl=letters, MaxNumberOfMessages=10)["Messages"]
+    ]
+    assert [b["requestContext"]["condition"] for b in bodies] == ["RetryAttemptsExhausted"] * 2
+
+
+def batches(emulator: Plan, function: str) -> list[str]:
+    """Return the keys that each invocation got."""
+    logs = client("logs", emulator.settings.aws_url)
+    events = logs.filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
+    lines = [line for event in events for line in event["message"].splitlines()]
+    return [line.removeprefix("GOT ") for line in lines if line.startswith("GOT ")]

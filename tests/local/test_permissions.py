@@ -112,6 +112,11 @@ ORDERS = (
             [update("probe"), OVERDUE],
             [GET, PUT, DELETE, SCAN, BY_ORDER, SHOP],
         ),
+        (
+            "email-outcomes-test",
+            [],
+            [GET, PUT, update("probe"), SCAN, SHOP, ORDERS],
+        ),
         # That it may touch its own items alone is for tests/infra: MiniStack knows no LeadingKeys.
         ("email-processor-test", [update("pace"), GET], [PUT, SHOP, ORDERS, OTHER_MACHINE]),
     ],

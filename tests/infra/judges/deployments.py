@@ -24,10 +24,16 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "ENVIRONMENT_SUFFIX": "dev",
         "CUSTOMER_MANAGED_KEY": "true",
     },
-    "dev with pausing": {
+    "dev with pausing, without outcomes": {
         "CDK_DEFAULT_REGION": "sa-east-1",
         "ENVIRONMENT_SUFFIX": "dev",
         "AUTO_PAUSE_SENDING": "true",
+        "OUTCOME_EVENTS": "false",
+    },
+    "prod with a key, without outcomes": {
+        "CDK_DEFAULT_REGION": "us-west-2",
+        "CUSTOMER_MANAGED_KEY": "true",
+        "OUTCOME_EVENTS": "false",
     },
 }
 """Any two switches meet in all four ways."""

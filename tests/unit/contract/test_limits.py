@@ -11,12 +11,13 @@ import pytest
 from botocore.client import BaseClient
 
 from statemachines.order_workflow import TIMEOUTS
-from steps import bounce_rate, cost_monitoring, dedup, dispatch, feedback, record, send
-from steps.aws import ledger_table, queue, ses, sources, workflow
+from steps import bounce_rate, cost_monitoring, dedup, dispatch, feedback, outcomes, record, send
+from steps.aws import ledger_table, queue, ses, sources, topic, workflow
 from steps.aws.ledger_table import LedgerTable
 from steps.aws.pace import Answer
 from steps.aws.queue import OrderQueue
 from steps.aws.ses import SendingAccount, Ses
+from steps.aws.topic import OutcomesTopic
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
 from tests.support import asl
@@ -29,9 +30,10 @@ from tests.support.sample_mails import NOTIFICATION_ID, email
 from tests.support.ses_events import BOUNCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from steps.aws.pace import Outside
+    from steps.contract.outcome_event import OutcomeEvent
     from steps.contract.report_tasks import TaskEvent
     from steps.contract.state import Recorded, State
     from steps.ledger.rules import Put, Record, Update
@@ -189,6 +191,35 @@ class LongLine(PaceInMemory):
         return super().update(changes, when, moved)
 
 
+@dataclass(frozen=True)
+class SlowTopic(OutcomesTopic):
+    clock: Clock
+
+    def publish(self, outcomes: Sequence[OutcomeEvent]) -> set[int]:
+        assert len(outcomes) <= limits.OUTCOMES_PER_PUBLISH
+        self.clock.sleep(limits.TOPIC_CALL)
+        return set()
+
+
+def test_outcomes_have_time_for_a_batch_and_a_letter() -> None:
+    clock = Clock()
+    outcome: Any = {"subject": "ORDER1"}
+    answers: Iterator[OutcomeEvent] = iter([outcome] * limits.OUTCOME_BATCH)
+    teller = outcomes.Teller(
+        topic=SlowTopic("", clock),
+        read=lambda _: next(answers),  # One is too many, and raises.
+        set_aside=lambda _, __: clock.sleep(limits.QUEUE_CALL),
+    )
+    change: Any = {"dynamodb": {"SequenceNumber": "1"}}
+    teller.tell([change] * (limits.OUTCOME_BATCH + 1))
+    assert clock.elapsed == limits.OUTCOMES_TIMEOUT - limits.OWN_TIME
+
+
+def test_what_the_topic_does_not_take_is_tried_again_for_longer_than_an_outage_of_an_hour() -> None:
+    assert 60 * 60 < limits.OUTCOME_MAX_AGE < limits.DAY, "a stream keeps a change for a day"
+    assert limits.OUTCOME_RETRIES > 60 * 60, "even if Lambda waits for no more than a second"
+
+
 def test_the_dispatcher_has_time_for_one_of_everything() -> None:
     clock = Clock()
 
@@ -247,6 +278,7 @@ REPORT_CLIENTS = (sources.cost_explorer, sources.cloudwatch, sources.sesv2, sour
         (ledger_table.dynamodb, limits.LEDGER_CALL),
         (ses.sesv2, limits.SES_CALL),
         (queue.sqs, limits.QUEUE_CALL),
+        (topic.sns, limits.TOPIC_CALL),
         (workflow.stepfunctions, limits.WORKFLOW_CALL),
         *((client, limits.REPORT_CALL) for client in REPORT_CLIENTS),
     ],

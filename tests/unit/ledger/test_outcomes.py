@@ -1,0 +1,206 @@
+"""What a change of a record says to the shop, and what it never says."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steps import kinds
+from steps.contract import outcome_schema
+from steps.contract.outcome_event import OutcomeData
+from steps.ledger import outcomes, rules, ses_events
+from steps.ledger.status import Status
+from tests.support.clock import NOW
+from tests.support.in_memory_aws import claimed_record
+from tests.support.sample_mails import NOTIFICATION_ID
+from tests.support.ses_events import BOUNCE, COMPLAINT, DELAY, DELIVERY, EVERY_KIND, MOMENT
+from tests.support.table_in_memory import written
+
+if TYPE_CHECKING:
+    from steps.contract.outcome_event import OutcomeEvent
+    from steps.ledger.rules import Record
+
+TOLD = {
+    "FAILED",
+    "SENT",
+    "DELAYED",
+    "UNDELIVERED",
+    "DELIVERED",
+    "REJECTED",
+    "BOUNCED",
+    "COMPLAINED",
+}
+SENDING = claimed_record(status="SENDING", sendingAt=int(NOW))
+SENT = claimed_record(
+    status="SENT", messageId="message-1", timestamp="2026-11-24T07:59:58Z", sequence=7
+)
+
+
+def said(before: Record, after: Record) -> OutcomeEvent | None:
+    return outcomes.outcome(before, after, at=NOW, source="/order-mail/test", release="1.2.3")
+
+
+def data(before: Record, after: Record) -> OutcomeData:
+    outcome = said(before, after)
+    assert outcome
+    jsonschema.validate(outcome, outcome_schema.schema())
+    return outcome["data"]
+
+
+def learned(record: Record, *events: str) -> Record:
+    """Return what becomes of a record by events of SES's."""
+    for text in events:
+        event = ses_events.parse(text)
+        assert event
+        update = rules.learn(record, event, by="x", now=NOW)
+        if update:
+            record = written(record, NOTIFICATION_ID, update)
+    return record
+
+
+def test_the_event_is_a_cloud_event() -> None:
+    assert said(SENDING, SENT) == {
+        "specversion": "1.0",
+        "id": f"{NOTIFICATION_ID}-7",
+        "source": "/order-mail/test",
+        "type": "order-mail.sent",
+        "subject": "ORDER1",
+        "time": "2027-01-15T08:00:00Z",
+        "datacontenttype": "application/json",
+        "dataschema": "urn:order-mail:outcome:1",
+        "data": {
+            "notificationId": NOTIFICATION_ID,
+            "sequence": 7,
+            "orderId": "ORDER1",
+            "eventType": "order.confirmed",
+            "status": "SENT",
+            "previousStatus": "SENDING",
+            "messageId": "message-1",
+            "occurredAt": "2026-11-24T07:59:58Z",
+            "release": "1.2.3",
+        },
+    }
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_shop_is_told_of_each_status_from_the_sending_on_and_of_what_was_not_sent(
+    status: Status,
+) -> None:
+    after = claimed_record(status=status.value, endedAt=int(NOW))
+    assert (said({}, after) is not None) is (status in TOLD)
+    assert said(after, after | {"events": {"x"}, "ignored": 1}) is None, "bookkeeping"
+
+
+def test_what_is_told_is_the_same_in_the_schema() -> None:
+    assert set(get_args(get_type_hints(OutcomeData)["status"])) == TOLD == set(outcomes.TOLD)
+    parts = {kinds.kind(name).identity for name in kinds.names()} - {None}
+    assert parts <= set(get_type_hints(OutcomeData))
+
+
+def test_the_schema_is_the_one_in_the_repository() -> None:
+    written_ = json.loads(outcome_schema.SCHEMA.read_text("utf-8"))
+    assert written_ == outcome_schema.schema(), "run python -m steps.contract.outcome_schema"
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([DELIVERY], ("DELIVERED", None, "2026-11-24T08:00:01.000Z")),
+        ([DELAY], ("DELAYED", "MailboxFull", MOMENT)),
+        ([DELIVERY, BOUNCE], ("BOUNCED", "Permanent/General", MOMENT)),
+        ([BOUNCE, DELIVERY], ("BOUNCED", "Permanent/General", MOMENT)),
+        ([COMPLAINT], ("COMPLAINED", "abuse", MOMENT)),
+    ],
+)
+def test_what_ses_reported_is_told_with_its_time_and_reason(
+    events: list[str], expected: tuple[str, str | None, str]
+) -> None:
+    told = data(SENT, learned(SENT, *events))
+    assert (told["status"], told.get("reason"), told["occurredAt"]) == expected
+    assert told["previousStatus"] == "SENT"
+    assert told["messageId"] == "message-1"
+
+
+def test_an_acceptance_that_only_an_event_tells_of_is_told() -> None:
+    told = data(SENDING, learned(SENDING, DELIVERY))
+    assert (told["status"], told["previousStatus"]) == ("DELIVERED", "SENDING")
+
+
+def test_another_reason_of_the_same_status_is_told() -> None:
+    delayed = learned(SENT, DELAY)
+    told = data(delayed, delayed | {"reason": "InternalFailure", "sequence": 9})
+    assert (told["status"], told["previousStatus"]) == ("DELAYED", "DELAYED")
+    assert told["reason"] == "InternalFailure"
+
+
+def test_a_mail_that_is_written_off_has_the_time_of_that() -> None:
+    delayed = learned(SENT, DELAY)
+    update = rules.overdue(notification_id=NOTIFICATION_ID, now=NOW)
+    told = data(delayed, written(delayed, NOTIFICATION_ID, update))
+    assert (told["status"], told["reason"]) == ("UNDELIVERED", "NoReportAfterDelay")
+    assert told["occurredAt"] == "2027-01-15T08:00:00Z"
+
+
+def test_a_rejection_names_the_wrong_fields_and_not_what_was_in_them() -> None:
+    rejection = {
+        "orderId": "UNKNOWN",
+        "customerEmail": "jane@example.com",
+        "event": '{"customerName": "Jane"}',
+        "reasons": [
+            {"path": "customerEmail", "reason": "is not an e-mail address: jane@"},
+            {"path": "orderItems[0].price", "reason": "must be an amount"},
+            {"path": "customerEmail", "reason": "twice"},
+            {"path": "jane@example.com", "reason": "is no path of ours"},
+        ],
+        "eventType": "order.shipped",
+        "part": {"shipmentId": "P1"},
+    }
+    put = rules.rejected(notification_id="r", rejection=rejection, owner="me", now=NOW)
+    told = data({}, written({}, "r", put))
+    assert told["reason"] == "InvalidEvent"
+    assert told["fields"] == ["customerEmail", "orderItems[0].price"]
+    assert (told["shipmentId"], told["eventType"]) == ("P1", "order.shipped")
+    assert "jane" not in json.dumps(told).lower()
+
+
+@given(st.text(), st.text(max_size=40))
+def test_no_word_of_a_provider_s_is_passed_on_that_could_be_an_address(
+    word: str, moment: str
+) -> None:
+    events = {f"Complaint|{word}|{moment}"}
+    after = SENT | {"status": "COMPLAINED", "reason": word, "events": events}
+    told = data(SENT, after)
+    assert "@" not in json.dumps(told)
+    assert not told.get("reason", "").strip("".join(map(chr, range(128))))
+    assert told["occurredAt"] in (moment, SENT["timestamp"])
+
+
+@given(st.permutations(EVERY_KIND), st.integers(0, len(EVERY_KIND)))
+def test_the_last_word_told_is_what_the_record_says(events: list[str], count: int) -> None:
+    record, told = SENDING, []
+    for event in events[:count]:
+        before, record = record, learned(record, event)
+        if outcome := said(before, record):
+            told.append(outcome["data"])
+    sequences = [one["sequence"] for one in told]
+    assert sequences == sorted(set(sequences))
+    if told:
+        assert told[-1]["status"] == record["status"]
+        assert told[-1].get("reason") == record.get("reason")
+        assert told[-1]["messageId"] == record["messageId"]
+    else:
+        assert record["status"] == "SENDING"
+
+
+@pytest.mark.parametrize("missing", ["status", "orderId", "notificationId", "timestamp"])
+def test_what_is_no_record_is_refused(missing: str) -> None:
+    broken: dict[str, Any] = {name: value for name, value in SENT.items() if name != missing}
+    with pytest.raises(KeyError):
+        said({}, broken)
+    with pytest.raises(ValueError, match="is not a valid Status"):
+        said({}, SENT | {"status": "LOST"})

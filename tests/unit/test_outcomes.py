@@ -1,0 +1,202 @@
+"""The function that tells the shop: what it publishes, what it leaves to come again, what it sets aside."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from steps import outcomes
+from steps.aws.ledger_table import serialize
+from steps.aws.queue import sqs
+from steps.aws.topic import OutcomesTopic, sns
+from steps.contract import limits
+from steps.contract.errors import QueueUnavailable, TopicUnavailable, UnexpectedError
+from tests.support import in_memory_aws
+from tests.support.clock import NOW
+from tests.support.in_memory_aws import claimed_record
+from tests.support.lambda_context import lambda_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from steps.contract.outcome_event import OutcomeEvent
+    from steps.ledger.rules import Record
+    from steps.outcomes import StreamRecord
+
+
+def change(number: int, after: Record | None = None, before: Record | None = None) -> StreamRecord:
+    """Return the change of a record whose mail was accepted, or another."""
+    accepted = claimed_record(status="SENT", messageId="m", orderId=f"ORDER{number}")
+    images = {"NewImage": accepted if after is None else after, "OldImage": before}
+    return {
+        "eventName": "MODIFY",
+        "dynamodb": {
+            "SequenceNumber": f"{number:03}",
+            "ApproximateCreationDateTime": NOW,
+            **{
+                name: {k: serialize(v) for k, v in image.items()}
+                for name, image in images.items()
+                if image is not None
+            },
+        },
+    }
+
+
+POISON = {"status": "SENT"}
+
+
+@dataclass(frozen=True)
+class FakeTopic(OutcomesTopic):
+    """Takes what it is given, but for the orders that it `refuses`, or while it is `down`."""
+
+    refuses: frozenset[str] = frozenset()
+    down: bool = False
+    batches: list[list[str]] = field(default_factory=list)
+
+    def publish(self, outcomes: Sequence[OutcomeEvent]) -> set[int]:
+        if self.down:
+            raise TopicUnavailable("SNS answered AuthorizationError")
+        self.batches.append([outcome["subject"] for outcome in outcomes])
+        return {i for i, outcome in enumerate(outcomes) if outcome["subject"] in self.refuses}
+
+
+def tell(topic: FakeTopic, *changes: StreamRecord) -> tuple[str | None, list[StreamRecord]]:
+    """Return from where on the changes are to come again, and what was set aside."""
+    letters: list[StreamRecord] = []
+
+    def set_aside(record: StreamRecord, reason: str) -> None:
+        assert reason == "UnexpectedError"
+        letters.append(record)
+
+    def read(record: StreamRecord) -> OutcomeEvent | None:
+        return outcomes.read(record, source="/order-mail/test", release="1")
+
+    teller = outcomes.Teller(topic=topic, read=read, set_aside=set_aside)
+    return teller.tell(list(changes)), letters
+
+
+def test_ten_outcomes_are_published_at_once() -> None:
+    topic = FakeTopic("t")
+    assert tell(topic, *(change(n) for n in range(23))) == (None, [])
+    assert [len(batch) for batch in topic.batches] == [10, 10, 3]
+    assert [order for batch in topic.batches for order in batch] == [f"ORDER{n}" for n in range(23)]
+
+
+def test_what_says_nothing_is_not_published() -> None:
+    sent = claimed_record(status="SENT", messageId="m")
+    topic = FakeTopic("t")
+    bookkeeping = change(1, after=sent | {"ignored": 1}, before=sent)
+    assert tell(topic, bookkeeping, change(2, after=claimed_record())) == (None, [])
+    assert topic.batches == []
+
+
+def test_what_was_not_taken_comes_again_from_the_first_of_it_on() -> None:
+    changes = [change(n) for n in range(1, 16)]
+    assert tell(FakeTopic("t", down=True), *changes) == ("001", [])
+    topic = FakeTopic("t", frozenset({"ORDER5", "ORDER7"}))
+    assert tell(topic, *changes) == ("005", [])
+    assert len(topic.batches) == 1, "what comes again need not be published before"
+    assert tell(FakeTopic("t", frozenset({"ORDER12"})), *changes) == ("012", [])
+
+
+def test_what_cannot_be_read_is_set_aside_and_the_others_are_told() -> None:
+    topic = FakeTopic("t")
+    poison = change(2, after=POISON)
+    gone: Any = {"eventName": "REMOVE", "dynamodb": {"SequenceNumber": "004"}}
+    assert tell(topic, change(1), poison, change(3), gone) == (None, [poison, gone])
+    assert topic.batches == [["ORDER1", "ORDER3"]]
+
+
+def test_what_can_be_neither_read_nor_set_aside_comes_again() -> None:
+    def cannot(record: StreamRecord, reason: str) -> None:
+        raise QueueUnavailable(f"{reason} of {record['eventName']}")
+
+    teller = outcomes.Teller(topic=FakeTopic("t"), read=lambda _: 1 / 0, set_aside=cannot)  # type: ignore[arg-type,return-value]
+    with pytest.raises(QueueUnavailable):
+        teller.tell([change(1)])
+
+
+# --- with AWS -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A queue that is subscribed to the topic, and the dead letters."""
+
+    queue: str
+    letters: str
+
+    def messages(self, url: str) -> list[Any]:
+        answer = sqs().receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        )
+        return list(answer.get("Messages", ()))
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    with mock_aws():
+        in_memory_aws.set_environment(monkeypatch)
+        sns.cache_clear()
+        sqs.cache_clear()
+        topic = sns().create_topic(Name="outcomes")["TopicArn"]
+        client = boto3.client("sqs")
+        queue, letters = (client.create_queue(QueueName=n)["QueueUrl"] for n in ("shop", "letters"))
+        sns().subscribe(
+            TopicArn=topic,
+            Protocol="sqs",
+            Endpoint="arn:aws:sqs:us-east-1:123456789012:shop",
+            Attributes={"RawMessageDelivery": "true"},
+        )
+        settings = outcomes.OutcomesSettings(
+            outcomes_topic=topic,
+            dead_letter_queue=letters,
+            event_source="/order-mail/test",
+            release="1.2.3",
+        )
+        in_memory_aws.set_environment(monkeypatch, settings)
+        yield Shop(queue, letters)
+
+
+def handled(*changes: StreamRecord) -> outcomes.BatchResponse:
+    return outcomes.handler({"Records": list(changes)}, lambda_context())
+
+
+def test_the_handler_tells_the_shop(shop: Shop) -> None:
+    assert handled(change(1)) == {"batchItemFailures": []}
+    (message,) = shop.messages(shop.queue)
+    outcome = json.loads(message["Body"])
+    assert outcome["data"]["orderId"] == "ORDER1"
+    assert outcome["source"] == "/order-mail/test"
+    assert outcome["data"]["release"] == "1.2.3"
+    attributes = {n: a["StringValue"] for n, a in message["MessageAttributes"].items()}
+    assert attributes == {"status": "SENT", "eventType": "order.confirmed"}
+
+
+def test_the_handler_keeps_what_it_cannot_read(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poison = change(1, after=POISON | {"customerEmail": "jane@example.com"})
+    assert handled(poison) == {"batchItemFailures": []}
+    (letter,) = shop.messages(shop.letters)
+    assert json.loads(letter["Body"]) == poison
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == UnexpectedError.__name__
+    assert "jane" not in capsys.readouterr().out
+
+
+def test_the_handler_says_from_where_on_the_stream_is_to_come_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shop.queue
+    monkeypatch.setenv("OUTCOMES_TOPIC", "arn:aws:sns:us-east-1:123456789012:gone")
+    assert handled(change(4), change(5)) == {"batchItemFailures": [{"itemIdentifier": "004"}]}
+
+
+def test_a_batch_of_sns_s_is_no_larger_than_it_takes() -> None:
+    assert limits.OUTCOMES_PER_PUBLISH == 10
+    assert limits.OUTCOME_BATCH % limits.OUTCOMES_PER_PUBLISH == 0
