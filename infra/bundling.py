@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 _NOT_FOR_LAMBDA = shutil.ignore_patterns(
     *("__pycache__", "*.pyc", "*.md", "*.png", "built"),
     *("*.j2", "*.css", "texts"),  # what the mails are built from
-    *("sample.json", "schema.py", "order_event.schema.json"),  # for those who send orders
+    *("sample*.json", "schema.py", "order_event.schema.json"),  # for those who send orders
     *("outcome_schema.py", "outcome_event.schema.json"),  # and for those who are told
 )
 

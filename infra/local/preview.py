@@ -54,10 +54,10 @@ def in_scheme(html: str, scheme: str) -> str:
 
 
 class Mails:
-    """The samples of all kinds, one of them replaced by an event of one's own, rendered when asked."""
+    """All samples, one of them replaced by an event of one's own, rendered when asked."""
 
     def __init__(self, brand: Brand, event: dict[str, Any] | None = None) -> None:
-        """Show `event` in place of its kind's sample."""
+        """Show `event` in place of its kind's `sample.json`."""
         self.brand = brand
         self.event = event
         self._built = 0.0
@@ -77,10 +77,10 @@ class Mails:
                 cache.cache_clear()
             self._built = stamp
 
-    def render(self, kind: str, locale: str) -> Email:
+    def render(self, sample: str, locale: str) -> Email:
         """Render one mail. An event is as new as it says, so that no sample is too old."""
-        event = kinds.sample(kind)
-        if self.event and self.event.get("eventType", DEFAULT_EVENT_TYPE) == kind:
+        event = kinds.sample(sample)
+        if self.event and self.event.get("eventType", DEFAULT_EVENT_TYPE) == sample:
             event = self.event
         message = json.dumps(event | {"locale": locale})
         now = datetime.fromisoformat(event.get("eventTimestamp", event["orderTimestamp"]))
@@ -98,12 +98,12 @@ class Mails:
         return [own, *locales] if own and own not in locales else locales
 
     def overview(self, sender: str) -> dict[str, Any]:
-        """Describe every kind in every language: what a client shows beside the mail, and its size."""
+        """Describe every sample in every language: what a client shows beside the mail, and its size."""
         mails = {}
-        for kind in kinds.names():
+        for sample in kinds.samples():
             for locale in self.locales:
-                email = self.render(kind, locale)
-                mails[f"{kind} {locale}"] = {
+                email = self.render(sample, locale)
+                mails[f"{sample} {locale}"] = {
                     "headers": {
                         "From": from_field(email["fromName"], sender),
                         "Reply-To": email["replyTo"],
@@ -119,7 +119,7 @@ class Mails:
             self.event.get("eventType", DEFAULT_EVENT_TYPE) if self.event else DEFAULT_EVENT_TYPE
         )
         return {
-            "kinds": kinds.names(),
+            "samples": kinds.samples(),
             "locales": self.locales,
             "chosen": [chosen, self._own_locale or localise.SOURCE],
             "mails": mails,
@@ -169,9 +169,9 @@ def server(mails: Mails, sender: str, port: int) -> BaseWSGIServer:
 
     @app.get("/mail")
     def one_mail() -> str:
-        kind, locale = _asked("kind", kinds.names()), _asked("locale", mails.locales)
+        sample, locale = _asked("sample", kinds.samples()), _asked("locale", mails.locales)
         scheme = _asked("scheme", SCHEMES)
-        return in_scheme(mails.render(kind, locale)["html"], scheme)
+        return in_scheme(mails.render(sample, locale)["html"], scheme)
 
     @app.errorhandler(Exception)
     def mistake(error: Exception) -> Response | HTTPException:

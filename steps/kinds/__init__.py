@@ -5,7 +5,8 @@ __init__.py    `OrderShipped`: what the kind adds to the order event; `MAX_AGE`:
 words.j2       subject, headline, lead and preheader, for both parts
 mail.html.j2   the HTML part, laid on `base.html.j2`
 mail.txt.j2    the text part, laid on `base.txt.j2`
-sample.json    an event of the kind, for previews and tests
+sample.json    an event of the kind, for previews and tests; `sample-part.json` and others beside it where the
+               mail says something else in another case
 texts/*.po     translations of what this kind alone says; `steps/kinds/texts` has the common ones
 
 Templates are composed and their styles inlined before deployment (`infra.mail`), into `steps/mail/built`.
@@ -76,9 +77,17 @@ def part(order: OrderEvent) -> dict[str, str]:
     return {identity: value} if identity and value else {}
 
 
-def sample(event_type: str) -> dict[str, Any]:
-    """Return a known kind's sample event, as a shop would publish it."""
-    event: dict[str, Any] = json.loads((folder(event_type) / "sample.json").read_text("utf-8"))
+def samples() -> tuple[str, ...]:
+    """Return the names of all sample events, sorted: `order.shipped`, `order.shipped-part`, ..."""
+    paths = FOLDER.glob("*/sample*.json")
+    return tuple(sorted(_event_type(p.parent.name) + p.stem.removeprefix("sample") for p in paths))
+
+
+def sample(name: str) -> dict[str, Any]:
+    """Return a sample event, as a shop would publish it; a kind's name is that of its `sample.json`."""
+    event_type, dash, case = name.partition("-")
+    path = folder(event_type) / f"sample{dash}{case}.json"
+    event: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return event
 
 

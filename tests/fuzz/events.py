@@ -38,10 +38,10 @@ class Raw(str):
     __slots__ = ()
 
 
-def fresh(kind: str = "order.confirmed", **fields: object) -> dict[str, Any]:
-    """Return a kind's sample as if it had just happened, with `fields` changed."""
+def fresh(sample: str = "order.confirmed", **fields: object) -> dict[str, Any]:
+    """Return a sample as if it had just happened, with `fields` changed."""
     now = datetime.now(UTC).isoformat()
-    return kinds.sample(kind) | {"orderTimestamp": now, "eventTimestamp": now} | fields
+    return kinds.sample(sample) | {"orderTimestamp": now, "eventTimestamp": now} | fields
 
 
 def written(event: object) -> str:
@@ -278,7 +278,7 @@ def honest() -> dict[str, str]:
 def mutated(seed: int) -> str:
     """Return a sample with one to five random things wrong with it, the same ones for each seed."""
     dice = random.Random(seed)  # noqa: S311 - a repeatable sample
-    event = fresh(dice.choice(kinds.names()))
+    event = fresh(dice.choice(kinds.samples()))
     for _ in range(dice.randint(1, 5)):
         _mutate(event, dice)
     message = written(event)
@@ -291,10 +291,10 @@ def mutated(seed: int) -> str:
 
 
 def _mutate(event: dict[str, Any], dice: random.Random) -> None:
-    items = event.get("orderItems")
     holders = [event]
-    if isinstance(items, list):
-        holders += [item for item in items if isinstance(item, dict)]
+    for items in (event.get(name) for name in ("orderItems", "parcelItems", "refundItems")):
+        if isinstance(items, list):
+            holders += [item for item in items if isinstance(item, dict)]
     holder = dice.choice(holders)
     name = dice.choice([*holder, "unknown", CUT])
     match dice.randrange(4):

@@ -8,13 +8,13 @@ FOLDER = Path(__file__).parent
 
 
 def golden() -> dict[str, str]:
-    """Render every kind in every language; return both parts by file name.
+    """Render every sample in every language; return both parts by file name.
 
     The text part's file begins with what the client shows beside it: the header fields.
     """
     files = {}
-    for kind, language in pairs():
-        mail = email(kind, locale=language)
+    for sample, language in pairs():
+        mail = email(sample, locale=language)
         fields = {
             "From": mail["fromName"],
             "Reply-To": mail["replyTo"],
@@ -23,6 +23,6 @@ def golden() -> dict[str, str]:
             **mail["headers"],
         }
         head = "".join(f"{name}: {value}\n" for name, value in fields.items())
-        files[f"{kind}.{language}.html"] = mail["html"]
-        files[f"{kind}.{language}.txt"] = f"{head}\n{mail['text']}"
+        files[f"{sample}.{language}.html"] = mail["html"]
+        files[f"{sample}.{language}.txt"] = f"{head}\n{mail['text']}"
     return files

@@ -120,7 +120,7 @@ def test_the_bundle_writes_every_mail_with_nothing_but_lambda_s_image(tmp_path: 
     """As on the laptop: Lambda's own bundle has wheels that run on Lambda's machines alone."""
     (tmp_path / "bootstrap").touch()
     bundle = build_bundle(laptop(tmp_path / "bootstrap"), tmp_path / "asset").directory
-    events = [kinds.sample(kind) | {"locale": locale} for kind, locale in pairs()]
+    events = [kinds.sample(sample) | {"locale": locale} for sample, locale in pairs()]
     in_lambda = run(MAILS, events, path=bundle, python=".local/lambda-image/bin/python")
     assert len(in_lambda) > len(kinds.names())
     assert in_lambda == run(MAILS, events, path=Path().absolute())

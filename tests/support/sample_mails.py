@@ -1,4 +1,4 @@
-"""The sample mails that tests look at: every kind in every language, from the kinds' own samples."""
+"""The sample mails that tests look at: every sample of every kind in every language."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ BRAND = Brand(
 )
 
 
-def order(event_type: str, **fields: Any) -> dict[str, Any]:
-    """Validate a kind's sample with `fields` changed, at the time when it is new.
+def order(sample: str, **fields: Any) -> dict[str, Any]:
+    """Validate a sample with `fields` changed, at the time when it is new.
 
     Returns: the order as the render step gets it.
     """
-    event = kinds.sample(event_type) | fields
+    event = kinds.sample(sample) | fields
     now = datetime.fromisoformat(event.get("eventTimestamp", event["orderTimestamp"]))
     parsed = parse(json.dumps(event), now)
     valid: dict[str, Any] = json.loads(parsed.model_dump_json(by_alias=True, exclude_none=True))
     return valid
 
 
-def email(event_type: str, *, brand: Brand = BRAND, **fields: Any) -> Email:
-    """Render a kind's sample with `fields` changed."""
-    return render.render(order(event_type, **fields), brand, NOTIFICATION_ID)
+def email(sample: str, *, brand: Brand = BRAND, **fields: Any) -> Email:
+    """Render a sample with `fields` changed."""
+    return render.render(order(sample, **fields), brand, NOTIFICATION_ID)
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Return every kind with every language, kinds first."""
-    return [(kind, language) for kind in kinds.names() for language in localise.languages()]
+    """Return every sample with every language, samples first."""
+    return [(sample, language) for sample in kinds.samples() for language in localise.languages()]

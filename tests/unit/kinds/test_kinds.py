@@ -25,7 +25,21 @@ def test_a_kind_is_complete(name: str) -> None:
     event, max_age, _ = kinds.kind(name)
     assert event.model_fields["event_type"].annotation is not str, "the event pins its type"
     assert max_age > timedelta()
-    assert kinds.sample(name)["eventType"] == name
+    assert name in kinds.samples()
+
+
+@pytest.mark.parametrize("sample", kinds.samples())
+def test_a_sample_is_of_its_folder_s_kind(sample: str) -> None:
+    assert kinds.sample(sample)["eventType"] == sample.partition("-")[0]
+
+
+@pytest.mark.parametrize("name", kinds.names())
+def test_a_kind_that_has_parts_has_a_sample_of_one_that_says_which(name: str) -> None:
+    identity = kinds.kind(name).identity
+    assert (f"{name}-part" in kinds.samples()) == (identity is not None)
+    if identity:
+        assert identity in kinds.sample(f"{name}-part")
+        assert identity not in kinds.sample(name)
 
 
 @pytest.mark.parametrize("name", kinds.names())

@@ -18,7 +18,7 @@ def test_the_data_agrees_with_what_the_mail_shows(kind: str, language: str) -> N
     order = order_in(json_ld)
     assert json_ld["@context"] == "https://schema.org"
     assert order["orderNumber"] == "NW-20418"
-    if kind not in ("order.shipped", "order.delivered"):
+    if json_ld["@type"] != "ParcelDelivery":
         assert money(order["price"], order["priceCurrency"]) in mail["html"]
         assert money(order["price"], order["priceCurrency"]) in mail["text"]
     if json_ld["@type"] == "Invoice":
@@ -51,7 +51,7 @@ PROPERTIES = {
 """The properties that schema.org gives each type (release 29), as far as we use them."""
 
 
-@pytest.mark.parametrize("kind", kinds.names())
+@pytest.mark.parametrize("kind", kinds.samples())
 def test_every_property_is_one_that_schema_org_gives_the_type(kind: str) -> None:
     def check(node: object) -> None:
         if isinstance(node, list):
