@@ -32,7 +32,7 @@ AMOUNT_DIGITS = 60
 """A thousand amounts of 21 digits times quantities of as many are summed up exactly, then rounded."""
 
 LINES_SHOWN = (60, 30, 15, 7, 3, 1, 0)
-"""How many items a mail lists: as many of these as fit, in this order."""
+"""How many items a mail lists, and of the order's rest as many: as many of these as fit, in this order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +83,10 @@ def _render(order: dict[str, Any], brand: Brand, notification_id: str) -> Email:
     language = localise.language(order["locale"])
     event = view.shown_fields(order)
     unsubscribe_url = brand.unsubscribe_url.replace("{notificationId}", notification_id)
-    context = view.of_the_order(event, brand, language, unsubscribe_url)
+    rest = view.rest_of_the_order(event)
+    context = view.of_the_order(event, rest, brand, language, unsubscribe_url)
     for most in LINES_SHOWN:
-        context |= view.of_the_items(event, brand, language, most)
+        context |= view.of_the_items(event, rest, brand, language, most)
         text = re.sub(r"\n{3,}", "\n\n", _template(event, "txt").render(context)).strip() + "\n"
         email: Email = {
             "to": order["customerEmail"],

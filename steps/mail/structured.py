@@ -27,13 +27,16 @@ def json_ld(data: Json) -> Markup:
     return htmlsafe_json_dumps(_given(full), dumps=json.dumps, ensure_ascii=False)
 
 
-def order(event: Mapping[str, Any], brand: Brand, lines: list[Json], status: str) -> Json:
-    """Return an `Order` in `status` (schema.org OrderStatus) with the lines that the mail shows."""
+def order(event: Mapping[str, Any], brand: Brand, lines: list[Json], status: str | None) -> Json:
+    """Return an `Order` in `status` (schema.org OrderStatus) with the lines that the mail shows.
+
+    None where the event does not tell in which status the whole order is.
+    """
     return {
         "@type": "Order",
         "merchant": {"@type": "Organization", "name": brand.name, "url": brand.website_url},
         "orderNumber": event["orderId"],
-        "orderStatus": f"https://schema.org/{status}",
+        "orderStatus": f"https://schema.org/{status}" if status else None,
         "orderDate": event["orderTimestamp"],
         "price": event["orderTotal"],
         "priceCurrency": event["currency"],
@@ -52,7 +55,7 @@ def order(event: Mapping[str, Any], brand: Brand, lines: list[Json], status: str
 
 
 def parcel(event: Mapping[str, Any], brand: Brand, lines: list[Json], status: str) -> Json:
-    """Return a `ParcelDelivery` of the lines that the mail shows."""
+    """Return a `ParcelDelivery` of the lines that the mail shows; `status` is the whole order's."""
     address = event["shippingAddress"] or {}
     return {
         "@type": "ParcelDelivery",
@@ -80,8 +83,8 @@ def parcel(event: Mapping[str, Any], brand: Brand, lines: list[Json], status: st
     }
 
 
-def refund(event: Mapping[str, Any], brand: Brand) -> Json:
-    """Return an `Invoice` over what is owed: less than nothing, the refund."""
+def refund(event: Mapping[str, Any], brand: Brand, status: str | None) -> Json:
+    """Return an `Invoice` over what is owed: less than nothing, the refund; `status` is the whole order's."""
     return {
         "@type": "Invoice",
         "description": "Refund",
@@ -92,7 +95,7 @@ def refund(event: Mapping[str, Any], brand: Brand) -> Json:
             "priceCurrency": event["currency"],
         },
         "paymentStatus": "https://schema.org/PaymentComplete",
-        "referencesOrder": order(event, brand, [], "OrderReturned"),
+        "referencesOrder": order(event, brand, [], status),
     }
 
 

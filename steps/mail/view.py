@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steps.mail import structured
+from steps.mail.rest import rest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,14 @@ class Line(NamedTuple):
     image_url: str
 
 
+class Listed(NamedTuple):
+    """A list as shown: its first lines, how many more there are, and whether a line has a picture."""
+
+    lines: list[Line]
+    more: int
+    pictures: bool
+
+
 def shown_fields(order: Mapping[str, Any]) -> Fields:
     """Return a validated event's fields, texts clipped, links whole."""
     return Fields(
@@ -63,10 +72,27 @@ def items(event: Fields) -> list[dict[str, Any]]:
     return pieces
 
 
+def rest_of_the_order(event: Fields) -> list[dict[str, Any]]:
+    """Return the ordered pieces that are not in the parcel, where the mail is about one."""
+    return rest(event["orderItems"], event["parcelItems"]) if event["parcelItems"] else []
+
+
+def _refunds_a_part(event: Fields) -> bool:
+    amount = event["refundAmount"]
+    return amount is not None and Decimal(amount) < Decimal(event["orderTotal"])
+
+
 def of_the_order(
-    event: Fields, brand: Brand, language: Language, unsubscribe_url: str
+    event: Fields,
+    rest_of_it: list[dict[str, Any]],
+    brand: Brand,
+    language: Language,
+    unsubscribe_url: str,
 ) -> dict[str, Any]:
-    """Return what templates are told of the order, the shop and the language."""
+    """Return what templates are told of the order, the shop and the language.
+
+    `partial`: the parcel or the refund is of a part of the order.
+    """
     rtl = language.direction == "rtl"
 
     def money(amount: str) -> str:
@@ -86,24 +112,40 @@ def of_the_order(
         "money": money,
         "date": language.date,
         "count": len(items(event)),
+        "partial": bool(rest_of_it) or _refunds_a_part(event),
         "sums": _sums(event, language),
         "address": _address(event["shippingAddress"] or {}, language),
         "json_ld": structured.json_ld,
     }
 
 
-def of_the_items(event: Fields, brand: Brand, language: Language, most: int) -> dict[str, Any]:
-    """Return what templates are told of the items, of which the mail lists `most`."""
+def of_the_items(
+    event: Fields,
+    rest_of_it: list[dict[str, Any]],
+    brand: Brand,
+    language: Language,
+    most: int,
+) -> dict[str, Any]:
+    """Return what templates are told of the items and of the order's rest; the mail lists `most` of each."""
+
+    def listed(pieces: list[dict[str, Any]], shown: list[dict[str, Any]]) -> Listed:
+        lines = [_line(piece, event["currency"], language) for piece in shown]
+        pictures = any("imageUrl" in piece for piece in shown)
+        return Listed(lines, len(pieces) - len(shown), pictures)
+
     pieces = items(event)
-    listed = [piece | {"name": clip(piece["name"], TEXT_MAX)} for piece in pieces[:most]]
+    shown, rest_shown = _clipped(pieces[:most]), _clipped(rest_of_it[:most])
     return {
-        "lines": [_line(piece, event["currency"], language) for piece in listed],
-        "more": len(pieces) - len(listed),
-        "pictures": any("imageUrl" in piece for piece in listed),
-        "order_ld": functools.partial(structured.order, event, brand, listed),
-        "parcel_ld": functools.partial(structured.parcel, event, brand, listed),
+        "listed": listed(pieces, shown),
+        "rest": listed(rest_of_it, rest_shown),
+        "order_ld": functools.partial(structured.order, event, brand, shown),
+        "parcel_ld": functools.partial(structured.parcel, event, brand, shown),
         "refund_ld": functools.partial(structured.refund, event, brand),
     }
+
+
+def _clipped(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [piece | {"name": clip(piece["name"], TEXT_MAX)} for piece in pieces]
 
 
 def clip(text: str, limit: int) -> str:

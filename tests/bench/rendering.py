@@ -23,7 +23,7 @@ from infra import mail
 from steps import kinds, render
 from steps.kinds.parsing import parse
 from steps.mail import localise, structured
-from steps.mail.view import Fields, Line
+from steps.mail.view import Fields, Line, Listed
 from tests.support.sample_mails import BRAND, NOTIFICATION_ID
 
 ORDERS, ROUNDS = 300, 7
@@ -98,20 +98,22 @@ def bare_context(order: Order) -> dict[str, object]:
         "address": list(event["shippingAddress"].values()),
         "json_ld": structured.json_ld,
         "order_ld": functools.partial(structured.order, event, BRAND, items),
-        "lines": [
-            Line(
-                name=item["name"],
-                quantity=item["quantity"],
-                price=item["price"],
-                total=item["price"],
-                sku=item.get("sku", ""),
-                url=item.get("url", ""),
-                image_url="",
-            )
-            for item in items
-        ],
-        "more": 0,
-        "pictures": False,
+        "listed": Listed(
+            lines=[
+                Line(
+                    name=item["name"],
+                    quantity=item["quantity"],
+                    price=item["price"],
+                    total=item["price"],
+                    sku=item.get("sku", ""),
+                    url=item.get("url", ""),
+                    image_url="",
+                )
+                for item in items
+            ],
+            more=0,
+            pictures=False,
+        ),
     }
 
 

@@ -1,0 +1,67 @@
+"""What an order holds besides a parcel. Pure; its time grows with the number of lines, not their product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Piece = dict[str, Any]
+"""A line of an order or a parcel, as in the event: `name`, `quantity` and maybe `sku`."""
+
+
+@dataclass
+class _Open:
+    """A line, and how much of it is not matched yet."""
+
+    piece: Mapping[str, Any]
+    left: Decimal
+
+
+def rest(ordered: Sequence[Mapping[str, Any]], parcel: Sequence[Mapping[str, Any]]) -> list[Piece]:
+    """Return the ordered pieces that a parcel does not hold, each with the quantity that is missing.
+
+    Two lines are of one product by their `sku` where both have one, else by their name. What a parcel holds
+    beyond the order takes nothing from other lines. A line with a negative price is a discount, and
+    travels in no parcel.
+
+    Returns:
+        Pieces without prices, in the order's order; none where the parcel holds everything.
+    """
+    lines = _opened(line for line in ordered if Decimal(line["price"]) >= 0)
+    pieces = _opened(parcel)
+    by_sku, by_name = (
+        [p for p in pieces if ("sku" in p.piece) is given] for given in (True, False)
+    )
+    # A sku tells more than a name, and who has none takes what those with one leave.
+    _match([line for line in lines if "sku" in line.piece], by_sku, "sku")
+    _match([line for line in lines if "sku" not in line.piece], by_sku, "name")
+    _match(lines, by_name, "name")
+    return [
+        {name: value for name, value in line.piece.items() if name != "price"}
+        | {"quantity": str(line.left)}
+        for line in lines
+        if line.left
+    ]
+
+
+def _opened(pieces: Iterable[Mapping[str, Any]]) -> list[_Open]:
+    return [_Open(piece, Decimal(piece["quantity"])) for piece in pieces]
+
+
+def _match(lines: Iterable[_Open], pieces: Sequence[_Open], field: str) -> None:
+    """Take from lines and pieces what they have in common of what is the same in `field`."""
+    waiting: dict[str, list[_Open]] = {}
+    for piece in pieces:
+        waiting.setdefault(piece.piece[field], []).append(piece)
+    for line in lines:
+        same = waiting.get(line.piece[field], [])
+        while line.left and same:
+            both = min(line.left, same[-1].left)
+            line.left -= both
+            same[-1].left -= both
+            if not same[-1].left:
+                same.pop()
