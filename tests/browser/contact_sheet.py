@@ -1,6 +1,7 @@
 """Draw the contact sheet, `tests/golden/contact-sheet.png`: `python -m tests.browser.contact_sheet`.
 
-All kinds on a desktop and on a phone, in light and dark, and the confirmation in all languages.
+All kinds on a desktop, in light and dark; on a phone, those that may be about a part of an order as such; and
+the confirmation in all languages.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ iframe { border: 0; transform-origin: 0 0; }
 """
 
 
-def frame(kind: str, locale: str, scheme: str, window: tuple[int, int, float]) -> str:
+def frame(sample: str, locale: str, scheme: str, window: tuple[int, int, float]) -> str:
     """Return a figure with one mail."""
     width, height, scale = window
-    shown = escape.escape(in_scheme(email(kind, locale=locale)["html"], scheme))
+    shown = escape.escape(in_scheme(email(sample, locale=locale)["html"], scheme))
     return (
-        f"<figure><figcaption>{kind} · {locale}</figcaption>"
+        f"<figure><figcaption>{sample} · {locale}</figcaption>"
         f'<div class="frame" style="width:{width * scale:.0f}px;height:{height * scale:.0f}px">'
         f'<iframe srcdoc="{shown}" style="width:{width}px;height:{height}px;transform:scale({scale})">'
         "</iframe></div></figure>"
@@ -48,9 +49,10 @@ def main() -> None:
     shown = [*ORDER, *(kind for kind in kinds.names() if kind not in ORDER)]
     languages = [lang for lang in localise.languages() if lang != localise.SOURCE]
     schemes = ("light", "dark")
+    parts = [f"{kind}-part" if f"{kind}-part" in kinds.samples() else kind for kind in shown]
     rows = [[frame(kind, localise.SOURCE, scheme, DESKTOP) for kind in shown] for scheme in schemes]
     rows += [
-        [frame(kind, localise.SOURCE, schemes[i % 2], PHONE) for i, kind in enumerate(shown)],
+        [frame(part, localise.SOURCE, schemes[i % 2], PHONE) for i, part in enumerate(parts)],
         [
             frame(DEFAULT_EVENT_TYPE, lang, schemes[(i + 1) % 2], PHONE)
             for i, lang in enumerate(languages)

@@ -211,14 +211,14 @@ SKELETON = """() => [...document.querySelectorAll('*')].map(
     e => [e.tagName, e.className, ...e.getAttributeNames().sort()].join(' '))"""
 
 
-def filled_fields(kind: str, texts: dict[str, str]) -> dict[str, Any]:
-    """Fill every text of an event of a kind; `texts` has what goes into which slot."""
+def filled_fields(sample: str, texts: dict[str, str]) -> dict[str, Any]:
+    """Fill every text of a sample, whose part is one of two; `texts` has what goes into which slot."""
     item = {"name": texts["item"], "sku": texts["sku"], "quantity": 1}
     return {
         **{slot: texts[slot] for slot in TEXTS},
         "orderId": texts["orderId"][:128],
-        "orderItems": [item | {"price": "5.00"}],
-        "refundItems" if kind == "order.refunded" else "parcelItems": [item],
+        "orderItems": [item | {"price": "5.00", "quantity": 2}],
+        "refundItems" if "refundAmount" in kinds.sample(sample) else "parcelItems": [item],
         "shippingAddress": {slot: texts[slot] for slot in ADDRESS_FIELDS},
     }
 

@@ -79,8 +79,11 @@ def test_the_preview_shows_every_mail_in_every_view(preview: Page) -> None:
     phone = preview.frame_locator("iframe").first
     phone.get_by_text("Thank you, Maya").wait_for()
     preview.get_by_role("button", name="ja").click()
-    preview.get_by_role("button", name="order.shipped").click()
+    preview.get_by_role("button", name="order.shipped", exact=True).click()
     phone.get_by_text("お荷物を発送しました").first.wait_for()
+    preview.get_by_role("button", name="order.shipped-part").click()
+    phone.get_by_text("ご注文の一部を発送しました").first.wait_for()
+    preview.get_by_role("button", name="order.shipped", exact=True).click()
     preview.get_by_role("button", name="dark").click()
     phone.get_by_text("お荷物を発送しました").first.wait_for()
     colour = phone.locator("body").evaluate("b => getComputedStyle(b).backgroundColor")

@@ -115,6 +115,27 @@ def _sizes() -> Iterator[tuple[str, str]]:
         yield f"{what} to the brim", _many(item)
     yield "numbers as items", filled(lambda n: fresh(orderItems=[1] * n))
     yield "empty pieces to the brim", filled(lambda n: fresh("order.shipped", parcelItems=[{}] * n))
+    parcel, order = _item(name="x", sku="S"), _item(name="x", sku="S", quantity=2)
+    for what, inside, outside in (
+        ("equal lines", parcel, order),
+        ("lines matched by name", _item(name="x"), order),
+        ("lines never matched", _item(name="y"), order),
+        ("huge quantities", parcel | {"quantity": "9" * 15}, order | {"quantity": "9" * 15 + ".5"}),
+    ):
+        for part in ("order.shipped-part", "order.delivered-part"):
+            yield (
+                f"{what} in {part}",
+                written(fresh(part, parcelItems=[inside] * 999, orderItems=[outside] * 1_000)),
+            )
+    named = [_item(name=f"{CJK * 190}{n}", sku=f"S-{n}") for n in range(200)]
+    for lines in (named, [{**line, "url": "https://s.example/" + "a" * 400} for line in named]):
+        yield (
+            f"{len(lines[0])} fields in long lists of a part",
+            written(fresh("order.shipped-part", parcelItems=lines[:100], orderItems=lines)),
+        )
+    for amount in ("0.000001", "9" * 15, "244.96"):
+        yield f"refund of {amount}", written(fresh("order.refunded-part", refundAmount=amount))
+    yield "refund of no total", written(fresh("order.refunded-part", orderTotal="-1"))
     yield "smallest items", filled(lambda n: fresh(orderItems=[_item(name="x")] * n))
     yield (
         "items with bad links",
@@ -266,6 +287,16 @@ def honest() -> dict[str, str]:
         "a time without a zone, far in the east": written(fresh(eventTimestamp=no_zone)),
         "a byte order mark": "\ufeff" + written(fresh()),
         "unknown fields, nested": written(fresh(cart={"a": [{"b": {"c": [[1]]}}]})),
+        "a part of 1,000 lines": written(
+            fresh(
+                "order.shipped-part",
+                orderItems=[_item(sku=f"S-{n}") for n in range(1_000)],
+                parcelItems=[{"name": "A mug", "quantity": 1, "sku": f"S-{n}"} for n in range(500)],
+            )
+        ),
+        "a parcel with a gift": written(
+            fresh("order.delivered-part", parcelItems=[{"name": "A gift", "quantity": 1}])
+        ),
         "a day told as a moment": written(
             fresh("order.shipped", estimatedDelivery="2026-12-01T00:00:00Z")
         ),

@@ -19,6 +19,7 @@ from steps.mail import localise
 from tests.support.asl import STATES
 from tests.support.documents import DOCUMENTS, ROOMS, blocks, code, generated, prose, table
 from tests.support.rooms import lambda_functions
+from tests.support.sample_mails import email
 
 README = Path("README.md")
 STEPS = Path("steps/README.md")
@@ -152,6 +153,17 @@ def test_every_field_of_the_event_is_named() -> None:
         re.findall(r'"(\w+)":', "".join(blocks(README, "python")))
     )
     assert {field.alias for field in OrderEvent.model_fields.values()} <= named
+
+
+def test_the_subjects_of_wholes_and_parts_are_the_mails_own() -> None:
+    rows = {row[0]: row[1:] for row in table(STEPS, "mail")}
+    for sample in kinds.samples():
+        if sample.endswith("-part"):
+            kind = sample.removesuffix("-part")
+            subjects = [
+                email(name)["subject"].replace("NW-20418", "...") for name in (kind, sample)
+            ]
+            assert rows[f"subject of `{kind}`"] == subjects
 
 
 def test_every_language_is_named() -> None:
