@@ -8,6 +8,7 @@ throttles is how a mail waits, see `statemachines/order_workflow.py`. What was g
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration
@@ -17,6 +18,7 @@ from infra.stack import colon_arn
 from steps.contract import limits
 from steps.contract.metrics import Metric
 from steps.reports import reputation
+from steps.reports.rejections import BURST_REJECTIONS, BURST_SPAN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,11 +39,8 @@ _FINE = cloudwatch.TreatMissingData.NOT_BREACHING
 _STAYS = cloudwatch.TreatMissingData.IGNORE
 """Not measured is not mended: SQS stops measuring an unused queue after six hours, costs come daily."""
 
-REJECTIONS = 5
-"""Rejected orders in any five minutes that are no longer single mistakes. With 2,000 mails a day that is
-what a fault of all mails makes by day; with 1,000,000 and one mistake in 10,000 it comes by chance about
-once in a hundred days (Poisson, mean 0.35). A share of the mails would be metric math, which counts as an
-alarm for each metric in it."""
+REJECTIONS = "email-rejections"
+"""The alarm, and the function that it calls instead of the topic: the text of an alarm is always the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +88,9 @@ def alarms(config: Config) -> list[AlarmSpec]:
             (
                 "A call of ours that is no order failed for good: an SES event could not be folded into "
                 "the tracking table, so statuses and rates lag behind; or something scheduled did not run, "
-                "so nobody watches cost or reputation, or delayed mails. First: read a letter, which "
-                "tells the one from the other: infra/operator/README.md says how, and what to do then."
+                "so nobody watches cost or reputation, rejected orders or delayed mails. First: read a "
+                "letter, which tells the one from the other: infra/operator/README.md says how, and what "
+                "to do then."
             ),
         ),
         _cost_budget(config),
@@ -196,21 +196,20 @@ def _given_up(config: Config) -> AlarmSpec:
 
 def _rejections(config: Config) -> AlarmSpec:
     return AlarmSpec(
-        name="email-rejections",
+        name=REJECTIONS,
         namespace=config.metrics_namespace,
         metric=Metric.REJECTED,
         statistic="Sum",
-        minutes=5,
+        minutes=BURST_SPAN // timedelta(minutes=1),
         comparison=_FROM,
-        threshold=REJECTIONS,
+        threshold=BURST_REJECTIONS,
         missing=_FINE,
         description=(
-            f"{REJECTIONS} or more orders were rejected within 5 minutes: their events are invalid, or "
-            "SES refuses our mails for good. They get no mail and no dead letter. First: the "
-            f'commonest reason. For events it is `fields` of the lines "event rejected" in '
-            f'/aws/lambda/{config.name("email-validate")}, for mails `reason` of the lines "step failed" '
-            f"in /aws/lambda/{config.name('email-send')}; infra/operator/README.md has the command that "
-            "counts them. Then: mend it, and let the shop publish the orders again."
+            f"{BURST_REJECTIONS} or more orders were rejected within 5 minutes: their events are invalid, or "
+            "SES refuses our mails for good. They get no mail and no dead letter. First: read the alert of "
+            f"{config.name(REJECTIONS)}, which names the commonest reason. Then: mend it, and let the "
+            "shop publish the orders again. Without an alert: infra/operator/README.md, "
+            '"Rejected orders".'
         ),
     )
 

@@ -26,12 +26,14 @@ FUNCTIONS = (
     *(f"email-{step.name}" for step in fields(Steps)),
     "email-feedback",
     "email-overdue",
+    "email-rejections",
 )
 
 NOTIFICATIONS_HELP = """\
 **Is anything wrong?** Each red alarm's description says what it means and what to do first.
 **Mails wait** (queue depth grows, nothing is sent): SES paused, quota used up or sender unverified; they \
-go out by themselves afterwards. **Mails bounce**: look at what the addresses have in common. \
+go out by themselves afterwards. **Orders are rejected**: the alert names the commonest reason; mend it, then \
+the shop publishes the orders again. **Mails bounce**: look at what the addresses have in common. \
 **Dead letters**: read their `reason`, mend the cause, move them back (infra/operator/README.md)."""
 
 COSTS_HELP = """\
@@ -181,7 +183,7 @@ def _what_was_not_sent(config: Config) -> list[cloudwatch.IWidget]:
             "Dead letters",
             [
                 queue("email-order-dlq", visible, "orders"),
-                queue("email-internal-dlq", visible, "SES events and schedules"),
+                queue("email-internal-dlq", visible, "SES events, schedules, alerts"),
             ],
             width=THIRD,
         ),

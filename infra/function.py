@@ -53,7 +53,7 @@ class Functions:
         *,
         timeout: int,
         environment: Mapping[str, str] | None = None,
-        dead_letters: sqs.Queue | None = None,
+        dead_letters: sqs.IQueue | None = None,
     ) -> lambda_.Function:
         """Make the function `base`-`env`, whose role may write its own logs and traces, no more.
 

@@ -1,4 +1,4 @@
-"""Stack `cost-monitoring-{env}`: the two scheduled workflows, their reports, the alarms, the alerts."""
+"""Stack `cost-monitoring-{env}`: the scheduled reports, the rejections, the alarms, the alerts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_stepfunctions as sfn
 
-from infra.alarms import alarm_arn, alarms, metric
+from infra.alarms import REJECTIONS, alarm_arn, alarms, metric
 from infra.function import Functions
 from infra.machine import machine
-from infra.nag import acknowledge
+from infra.nag import acknowledge, acknowledge_versions
 from infra.schedule import Schedules
+from infra.stack import colon_arn
 from infra.table import grant_table, table
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
@@ -28,8 +29,11 @@ from steps.bounce_rate import BounceRateSettings
 from steps.contract import limits
 from steps.cost_monitoring import CostSettings
 from steps.pause import PauseSettings
+from steps.rejections import RejectionsSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aws_cdk import aws_lambda as lambda_
     from aws_cdk import aws_sqs as sqs
     from constructs import Construct
@@ -75,8 +79,13 @@ class MonitoringStack(Stack):
             scope=self, config=config, key=self._key, dead_letters=dead_letters
         )
         functions = Functions(scope=self, config=config, bundle=bundle, key=self._key)
-        self._allow_alerts([self._cost_analysis(functions), self._bounce_rate_check(functions)])
-        self._make_alarms()
+        cost_analysis, bounce_rate_check = (
+            self._cost_analysis(functions),
+            self._bounce_rate_check(functions),
+        )
+        rejections = self._rejections(functions, dead_letters)
+        self._allow_alerts(cost_analysis, bounce_rate_check, rejections)
+        self._make_alarms(rejections)
         CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
 
     def _cost_analysis(self, functions: Functions) -> sfn.StateMachine:
@@ -132,6 +141,53 @@ class MonitoringStack(Stack):
         )
         return workflow
 
+    def _rejections(self, functions: Functions, dead_letters: sqs.IQueue) -> lambda_.Function:
+        """Make the function that tells why orders are rejected: every hour, and when its alarm goes off."""
+        groups = {
+            step: f"/aws/lambda/{self._config.name(f'email-{step}')}"
+            for step in ("validate", "send")
+        }
+        function = self._reporting(
+            functions,
+            REJECTIONS,
+            "rejections",
+            grants=("cloudwatch:GetMetricData",),
+            settings=RejectionsSettings(
+                reports_table=self._reports.table_name,
+                metrics_namespace=self._config.metrics_namespace,
+                validate_log_group=groups["validate"],
+                send_log_group=groups["send"],
+                alerts_topic=self.alerts.topic_arn,
+                dashboard_url=self._dashboard_url("email-notifications"),
+            ),
+            timeout=limits.REJECTIONS_TIMEOUT,
+            dead_letters=dead_letters,
+        )
+        self._grant_log_search(function, groups.values())
+        self.alerts.grant_publish(function)
+        role = self._schedules.make(
+            REJECTIONS,
+            scheduler.ScheduleExpression.rate(Duration.hours(1)),
+            partial(targets.LambdaInvoke, function),
+        )
+        acknowledge_versions(role, function)
+        return function
+
+    def _grant_log_search(self, function: lambda_.Function, names: Iterable[str]) -> None:
+        """Let a function look for lines in log groups, which policies call by an ARN that ends in `:*`."""
+        arns = [colon_arn(self, "logs", "log-group", name) for name in names]
+        streams = [f"{arn}:*" for arn in arns]
+        function.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(actions=["logs:FilterLogEvents"], resources=[*arns, *streams])
+        )
+        acknowledge(
+            function.role or function,
+            {
+                f"AwsSolutions-IAM5[Resource::{arn}]": "A log group's ARN in policies: its streams."
+                for arn in streams
+            },
+        )
+
     def _report(self, name: str, function: lambda_.IFunction) -> ScheduledReport:
         return ScheduledReport(scope=self, name=name, function=function, alerts=self.alerts)
 
@@ -166,8 +222,8 @@ class MonitoringStack(Stack):
             )  # fmt: skip
         return topic
 
-    def _allow_alerts(self, machines: list[sfn.StateMachine]) -> None:
-        """Let this account's alarms publish, and none of its principals but the workflows' roles."""
+    def _allow_alerts(self, *publishers: sfn.StateMachine | lambda_.Function) -> None:
+        """Let this account's alarms publish, and none of its principals but the roles of `publishers`."""
         self.alerts.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="Alarms",
@@ -188,7 +244,9 @@ class MonitoringStack(Stack):
                 actions=["sns:Publish"],
                 resources=[self.alerts.topic_arn],
                 conditions={
-                    "ArnNotEquals": {"aws:PrincipalArn": [m.role.role_arn for m in machines]},
+                    "ArnNotEquals": {
+                        "aws:PrincipalArn": [p.role.role_arn for p in publishers if p.role]
+                    },
                     "Bool": {"aws:PrincipalIsAWSService": "false"},
                 },
             )
@@ -202,13 +260,16 @@ class MonitoringStack(Stack):
         *,
         grants: tuple[str, ...],
         settings: FunctionSettings,
+        timeout: int = limits.REPORT_FUNCTION_TIMEOUT,
+        dead_letters: sqs.IQueue | None = None,
     ) -> lambda_.Function:
         """Make a function that may ask `grants` (none of which takes a resource) and keep reports."""
         function = functions.make(
             base,
             handler,
-            timeout=limits.REPORT_FUNCTION_TIMEOUT,
+            timeout=timeout,
             environment=settings.to_env(),
+            dead_letters=dead_letters,
         )
         function.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(actions=list(grants), resources=["*"])
@@ -253,7 +314,7 @@ class MonitoringStack(Stack):
             self._key.grant(workflow, "kms:Decrypt", "kms:GenerateDataKey")
         return workflow
 
-    def _make_alarms(self) -> None:
+    def _make_alarms(self, rejections: lambda_.Function) -> None:
         for spec in alarms(self._config):
             alarm = cloudwatch.Alarm(
                 self,
@@ -267,4 +328,9 @@ class MonitoringStack(Stack):
                 datapoints_to_alarm=spec.periods,
                 treat_missing_data=spec.missing,
             )
-            alarm.add_alarm_action(actions.SnsAction(self.alerts))
+            action = (
+                actions.LambdaAction(rejections)
+                if spec.name == REJECTIONS
+                else actions.SnsAction(self.alerts)
+            )
+            alarm.add_alarm_action(action)

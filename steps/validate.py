@@ -10,6 +10,8 @@ from steps import kinds
 from steps.contract import limits
 from steps.contract.handler import logger, step_handler
 from steps.contract.order_event import DEFAULT_EVENT_TYPE
+from steps.contract.order_id import shown
+from steps.contract.rejection_words import named
 from steps.contract.state import encoded_size
 from steps.kinds.parsing import InvalidEvent, identify, parse, printable
 from steps.ledger import rules
@@ -110,5 +112,9 @@ def handler(event: StepEvent, _context: LambdaContext) -> State:
     """Take `{state: {message, attempt, lastReceive}}`, return the next state."""
     state = validate(event["state"], datetime.now(UTC))
     if rejection := state.get("rejection"):
-        logger.warning("event rejected", fields=[r["path"] for r in rejection["reasons"]])
+        logger.warning(
+            "event rejected",
+            order_id=shown(rejection["orderId"]),
+            reasons=named(rejection["reasons"]),
+        )
     return state

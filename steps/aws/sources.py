@@ -1,4 +1,4 @@
-"""Where the scheduled reports get their figures and are kept; and the switch that pauses sending.
+"""Where the scheduled reports get their figures, are kept and alert; and the switch that pauses sending.
 
 Everything that goes wrong is SourceUnavailable: a report says what it lacks.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
@@ -17,9 +18,9 @@ from steps.contract import limits
 from steps.contract.errors import SourceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import date, datetime
+    from datetime import date
 
     from mypy_boto3_ce.client import CostExplorerClient
     from mypy_boto3_ce.type_defs import GetCostAndUsageRequestTypeDef, ResultByTimeTypeDef
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sesv2.type_defs import GetAccountResponseTypeDef
+    from mypy_boto3_sns.client import SNSClient
+
+    from steps.contract.report_tasks import Alert
 
 
 class MetricSum(NamedTuple):
@@ -37,6 +41,13 @@ class MetricSum(NamedTuple):
     name: str
     statistic: str
     dimensions: Mapping[str, str] = {}
+
+
+class LogLine(NamedTuple):
+    """What a function wrote into its log, and when."""
+
+    at: datetime
+    message: str
 
 
 _config = client_config(
@@ -68,6 +79,18 @@ def sesv2() -> SESV2Client:
 def dynamodb() -> DynamoDBClient:
     """Return the client of the reports table."""
     return boto3.client("dynamodb", config=_config)
+
+
+@functools.cache
+def logs() -> Any:
+    """Return the client that reads log groups."""
+    return boto3.client("logs", config=_config)
+
+
+@functools.cache
+def sns() -> SNSClient:
+    """Return the client that publishes alerts."""
+    return boto3.client("sns", config=_config)
 
 
 def _asking(source: str) -> AbstractContextManager[None]:
@@ -144,6 +167,42 @@ def metric_values(
     return values
 
 
+def log_pages(
+    group: str, pattern: str, start: datetime, end: datetime, *, limit: int
+) -> Iterator[list[LogLine]]:
+    """Yield the lines that match a filter pattern, from `start` to before `end`, the oldest first.
+
+    A page has `limit` lines at most. It may be empty and not the last (FilterLogEvents, API Reference).
+    """
+    request: dict[str, Any] = {
+        "logGroupName": group,
+        "filterPattern": pattern,
+        "startTime": _milliseconds(start),
+        "endTime": _milliseconds(end) - 1,
+        "limit": limit,
+    }
+    while True:
+        with _asking("CloudWatch Logs"):
+            page = logs().filter_log_events(**request)
+        yield [
+            LogLine(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"])
+            for event in page["events"]
+        ]
+        if not (token := page.get("nextToken")):
+            return
+        request["nextToken"] = token
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def publish(topic: str, alert: Alert) -> None:
+    """Publish an alert to the operators' topic, an ARN."""
+    with _asking("SNS"):
+        sns().publish(TopicArn=topic, Subject=alert["subject"], Message=alert["message"])
+
+
 def account_state() -> GetAccountResponseTypeDef:
     """Return SES's `GetAccount`."""
     with _asking("SES"):
@@ -160,7 +219,7 @@ def pause_sending(configuration_set: str) -> None:
 
 @dataclass(frozen=True)
 class ReportsTable:
-    """The table of reports called `name`; a report is found by its kind (`cost`, `reputation`) and date."""
+    """The table of reports called `name`; found by kind (`cost`, `reputation`, `rejections`) and date."""
 
     name: str
 

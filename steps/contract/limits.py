@@ -197,6 +197,8 @@ ZONES_AHEAD = 14 * 60 * 60
 
 REASONS_MAX, REASON_MAX_LENGTH = 100, 300
 """How many reasons of a rejection are kept, and how many characters of each path and each sentence."""
+REASONS_NAMED, REASON_NAMED_LENGTH = 3, 100
+"""Likewise in the log line of a rejection, whose bytes are paid for."""
 KEPT_EVENT_BYTES = 64 * 1024
 """How much of a rejected message is kept, as JSON: an item of the table holds 400 KB, a state 256 KiB."""
 MAIL_PART_MAX_BYTES = 100_000
@@ -258,6 +260,16 @@ each with all its retries. It must end before the next run, an hour later."""
 
 COST_REPORT_TTL = 400 * DAY
 REPUTATION_REPORT_TTL = 90 * DAY
+REJECTIONS_REPORT_TTL = 90 * DAY
+
+# --- the alert on rejections ----------------------------------------------------------------------
+
+REJECTION_LINES = 1_000
+"""How many log lines of rejections are read in one log group, the newest first: enough for a share."""
+REJECTION_LOGS_BUDGET = 60
+"""How long is looked for them: a page of FilterLogEvents may be empty and not the last."""
+REJECTIONS_TIMEOUT = 5 * REPORT_CALL + REJECTION_LOGS_BUDGET + OWN_TIME
+"""The metrics, what was alerted last, the last page of the logs that is begun, the alert, and its keeping."""
 
 # --- delayed mails that SES never reports on again ------------------------------------------------
 

@@ -1,1 +1,1 @@
-"""The scheduled reports: what the mails cost, and whether too many bounce."""
+"""The scheduled reports: what the mails cost, whether too many bounce, why orders are rejected."""

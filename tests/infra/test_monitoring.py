@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,7 +149,8 @@ def test_ten_metrics_ten_alarms_two_dashboards(templates: Templates) -> None:
 def test_every_alarm_alerts_and_says_what_to_do(templates: Templates) -> None:
     (topic,) = resources(monitoring(templates), "AWS::SNS::Topic")
     for name, alarm in alarms(templates).items():
-        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        if name != "email-rejections-prod":
+            assert alarm["AlarmActions"] == [{"Ref": topic}]
         assert "First: " in alarm["AlarmDescription"], name
         assert len(alarm["AlarmDescription"]) <= 1024
         assert alarm["TreatMissingData"] in ("notBreaching", "ignore"), "idle is no alarm"
@@ -199,15 +199,33 @@ def record_refusal(order_id: str) -> None:
     record.handler(event, LambdaContext())
 
 
-def test_the_rejections_alarm_names_the_logs_that_have_the_reasons(templates: Templates) -> None:
-    description = alarms(templates)["email-rejections-prod"]["AlarmDescription"]
-    groups = {
-        group
-        for template in templates.values()
-        for group in property_values(template, "AWS::Logs::LogGroup", "LogGroupName")
-    }
-    named = set(re.findall(r"/aws/lambda/[\w-]+", description))
-    assert named == {"/aws/lambda/email-validate-prod", "/aws/lambda/email-send-prod"} <= groups
+def test_the_rejections_alarm_calls_the_function_that_knows_the_reason(
+    templates: Templates,
+) -> None:
+    template = monitoring(templates)
+    (action,) = alarms(templates)["email-rejections-prod"]["AlarmActions"]
+    (alarm,) = (
+        logical_id
+        for logical_id, each in resources(template, "AWS::CloudWatch::Alarm").items()
+        if each["AlarmName"] == "email-rejections-prod"
+    )
+    function = resources(template, "AWS::Lambda::Function")[action["Fn::GetAtt"][0]]
+    assert function["FunctionName"] == "email-rejections-prod"
+    (permission,) = resources(template, "AWS::Lambda::Permission").values()
+    assert permission["Principal"] == "lambda.alarms.cloudwatch.amazonaws.com"
+    assert permission["SourceArn"] == {"Fn::GetAtt": [alarm, "Arn"]}
+    assert permission["FunctionName"] == action
+
+
+def test_the_function_reads_the_logs_that_exist(templates: Templates) -> None:
+    variables = next(
+        function["Environment"]["Variables"]
+        for function in resources(monitoring(templates), "AWS::Lambda::Function").values()
+        if function["FunctionName"] == "email-rejections-prod"
+    )
+    named = {variables["VALIDATE_LOG_GROUP"], variables["SEND_LOG_GROUP"]}
+    assert named == {"/aws/lambda/email-validate-prod", "/aws/lambda/email-send-prod"}
+    assert named <= existing(templates, "AWS::Logs::LogGroup", "LogGroupName")
 
 
 def test_alarm_and_dashboard_have_the_budget_of_the_setting(deployment: Deployments) -> None:
@@ -241,7 +259,7 @@ def test_the_alarm_widget_shows_all_alarms(templates: Templates) -> None:
     assert names == set(alarms(templates))
 
 
-def test_only_the_alarms_and_the_workflows_may_alert(templates: Templates) -> None:
+def test_only_the_alarms_the_workflows_and_the_rejections_may_alert(templates: Templates) -> None:
     template = monitoring(templates)
     (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()
     statements = policy["PolicyDocument"]["Statement"]
@@ -253,8 +271,14 @@ def test_only_the_alarms_and_the_workflows_may_alert(templates: Templates) -> No
     assert (denied["Effect"], denied["Action"]) == ("Deny", "sns:Publish")
     allowed_arns = denied["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
     machines = resources(template, "AWS::StepFunctions::StateMachine").values()
+    (rejections,) = (
+        function["Role"]["Fn::GetAtt"][0]
+        for function in resources(template, "AWS::Lambda::Function").values()
+        if function["FunctionName"] == "email-rejections-prod"
+    )
     assert {arn["Fn::GetAtt"][0] for arn in allowed_arns} == {
-        machine["RoleArn"]["Fn::GetAtt"][0] for machine in machines
+        *(machine["RoleArn"]["Fn::GetAtt"][0] for machine in machines),
+        rejections,
     }
     assert {machine["StateMachineType"] for machine in machines} == {"STANDARD"}
     (subscription,) = resources(template, "AWS::SNS::Subscription").values()
@@ -271,6 +295,7 @@ def test_what_is_scheduled_and_that_its_starts_are_retried(templates: Templates)
         "cost-analysis-prod": "cron(15 6 * * ? *)",
         "bounce-rate-check-prod": "rate(1 hour)",
         "email-overdue-prod": "rate(1 hour)",
+        "email-rejections-prod": "rate(1 hour)",
     }
     for schedule in schedules:
         target = schedule["Target"]
@@ -291,7 +316,8 @@ def test_what_is_no_order_and_fails_for_good_is_in_one_queue(templates: Template
     )
     arns = {
         function["FunctionName"]: function["DeadLetterConfig"]["TargetArn"]
-        for function in resources(template, "AWS::Lambda::Function").values()
+        for each in templates.values()
+        for function in resources(each, "AWS::Lambda::Function").values()
         if "DeadLetterConfig" in function
     } | {
         subscription["Protocol"]: subscription["RedrivePolicy"]["deadLetterTargetArn"]
@@ -305,6 +331,7 @@ def test_what_is_no_order_and_fails_for_good_is_in_one_queue(templates: Template
     assert arns.keys() == {
         "email-feedback-prod",
         "email-overdue-prod",
+        "email-rejections-prod",
         "lambda",
     } | {"cost-analysis-prod", "bounce-rate-check-prod"}
     for name, arn in arns.items():

@@ -51,6 +51,15 @@ def send(resource: str, sender: str = SENDER, action: str = "SendEmail") -> Requ
     return Request(f"ses:{action}", arn("ses", resource), (("ses:FromAddress", sender),))
 
 
+def search(*functions: str) -> set[Request]:
+    """Return requests to look for lines in functions' logs, by both forms of a group's ARN."""
+    return {
+        Request("logs:FilterLogEvents", arn("logs", f"log-group:/aws/lambda/{name}-prod{form}"))
+        for name in functions
+        for form in ("", ":*")
+    }
+
+
 def everywhere(*names: str) -> set[Request]:
     """Return requests of actions that take no resource."""
     return {Request(name, "*") for name in names}
@@ -199,6 +208,16 @@ JOBS = dict(
             TABLE_KEY,
         ),
         function(
+            "email-rejections",
+            everywhere("cloudwatch:GetMetricData"),
+            search("email-validate", "email-send"),
+            items("PutItem", "cost", table=REPORTS),
+            items("Query", "cost", table=REPORTS),
+            publish("email-alerts"),
+            sqs("SendMessage", "email-internal-dlq"),
+            TABLE_KEY,
+        ),
+        function(
             "email-pause",
             Request("ses:PutConfigurationSetSendingOptions", arn("ses", CONFIGURATION_SET)),
         ),
@@ -216,6 +235,7 @@ JOBS = dict(
             USES_KEY,
         ),
         schedule("email-overdue", invokes("email-overdue")),
+        schedule("email-rejections", invokes("email-rejections")),
         schedule("cost-analysis", start("StartExecution", "cost-analysis")),
         schedule("bounce-rate-check", start("StartExecution", "bounce-rate-check")),
     ]
@@ -259,6 +279,7 @@ NOBODY = united(
     everywhere("ses:PutAccountSendingAttributes", "ses:PutSuppressedDestination"),
     key("CreateGrant", "ScheduleKeyDeletion", "PutKeyPolicy", "DisableKey"),
     Request("lambda:UpdateFunctionCode", arn("lambda", "function:email-send-prod")),
+    search("email-record", "email-processor", "email-rejections"),
     Request("logs:DeleteLogGroup", arn("logs", "log-group:/aws/lambda/email-send-prod")),
     {
         Request("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
@@ -386,6 +407,13 @@ def service_requests() -> Iterator[tuple[str, Request, bool]]:
     yield "cloudwatch", replace(alerts, context=(OURS, ALARM, PLAIN)), False
     yield "cloudwatch", replace(alerts, context=(THEIRS, OTHER_ALARM)), False
     yield "events", replace(alerts, context=(OURS, ALARM)), False
+    called = invoke("email-rejections")
+    rejections = source(arn("cloudwatch", "alarm:email-rejections-prod"))
+    another = source(arn("cloudwatch", "alarm:email-queue-age-prod"))
+    yield "lambda.alarms.cloudwatch", replace(called, context=(OURS, rejections)), True
+    yield "lambda.alarms.cloudwatch", replace(called, context=(OURS, another)), False
+    yield "lambda.alarms.cloudwatch", replace(called, context=(THEIRS, rejections)), False
+    yield "cloudwatch", replace(called, context=(OURS, rejections)), False
     yield "ses", replace(ses_events, context=(OURS, SET)), True
     yield "ses", replace(ses_events, context=(THEIRS, SET)), False
     yield "ses", replace(ses_events, context=(OURS, OTHER_SET)), False

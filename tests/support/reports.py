@@ -5,6 +5,7 @@ from decimal import Decimal
 from steps.bounce_rate import BounceRateSettings
 from steps.contract.metrics import namespace
 from steps.cost_monitoring import CostSettings
+from steps.rejections import RejectionsSettings
 
 REPORTS_TABLE = "reports"
 SYSTEM = "order-mail-dev"
@@ -24,5 +25,13 @@ BOUNCE_RATE_SETTINGS = BounceRateSettings(
     configuration_set="mails",
     metrics_namespace=METRICS,
     auto_pause=True,
+    dashboard_url="https://dashboard",
+)
+REJECTIONS_SETTINGS = RejectionsSettings(
+    reports_table=REPORTS_TABLE,
+    metrics_namespace=METRICS,
+    validate_log_group="/aws/lambda/email-validate-dev",
+    send_log_group="/aws/lambda/email-send-dev",
+    alerts_topic="arn:aws:sns:us-east-1:000000000000:email-alerts-dev",
     dashboard_url="https://dashboard",
 )

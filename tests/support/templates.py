@@ -105,11 +105,18 @@ def statements(template: Template, function: str) -> list[Properties]:
     ]
 
 
+OWN_LOGS_AND_TRACES = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+
+
 def allowed_actions(statement: Properties) -> set[str]:
     """Return a statement's actions, without those on the function's own logs and traces."""
     action = statement["Action"]
-    actions = {action} if isinstance(action, str) else set(action)
-    return {a for a in actions if not a.startswith(("logs:", "xray:"))}
+    return ({action} if isinstance(action, str) else set(action)) - OWN_LOGS_AND_TRACES
 
 
 def function_actions(template: Template, function: str) -> set[str]:

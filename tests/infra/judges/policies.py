@@ -17,6 +17,7 @@ ACCOUNT = AWS_SETTINGS["CDK_DEFAULT_ACCOUNT"]
 
 ARNS = {
     "AWS::DynamoDB::GlobalTable": "dynamodb:{region}:{account}:table/{TableName}",
+    "AWS::CloudWatch::Alarm": "cloudwatch:{region}:{account}:alarm:{AlarmName}",
     "AWS::IAM::Role": "iam::{account}:role/{id}",
     "AWS::KMS::Key": "kms:{region}:{account}:key/{id}",
     "AWS::Lambda::Function": "lambda:{region}:{account}:function:{FunctionName}",
@@ -155,13 +156,17 @@ def _as_document(resource: Template) -> Properties:
     properties: Properties = resource.get("Properties", {})
     if resource["Type"] != "AWS::Lambda::Permission":
         return properties
-    assert set(properties) == {"Action", "FunctionName", "Principal", "SourceArn"}, properties
+    named = {"Action", "FunctionName", "Principal", "SourceArn"}
+    assert named <= set(properties) <= named | {"SourceAccount"}, properties
+    conditions: Properties = {"ArnLike": {"aws:SourceArn": properties["SourceArn"]}}
+    if account := properties.get("SourceAccount"):
+        conditions["StringEquals"] = {"aws:SourceAccount": account}
     statement = {
         "Effect": "Allow",
         "Action": properties["Action"],
         "Principal": {"Service": properties["Principal"]},
         "Resource": properties["FunctionName"],
-        "Condition": {"ArnLike": {"aws:SourceArn": properties["SourceArn"]}},
+        "Condition": conditions,
     }
     return {"Policy": {"Version": "2012-10-17", "Statement": [statement]}}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,17 @@ import pytest
 from botocore.client import BaseClient
 
 from statemachines.order_workflow import TIMEOUTS
-from steps import bounce_rate, cost_monitoring, dedup, dispatch, feedback, outcomes, record, send
+from steps import (
+    bounce_rate,
+    cost_monitoring,
+    dedup,
+    dispatch,
+    feedback,
+    outcomes,
+    record,
+    rejections,
+    send,
+)
 from steps.aws import ledger_table, queue, ses, sources, topic, workflow
 from steps.aws.ledger_table import LedgerTable
 from steps.aws.pace import Answer
@@ -25,7 +36,7 @@ from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, STATE, TABLE, claimed_record
 from tests.support.order_queue import sqs_record
 from tests.support.pace_in_memory import PaceInMemory
-from tests.support.reports import BOUNCE_RATE_SETTINGS, COST_SETTINGS
+from tests.support.reports import BOUNCE_RATE_SETTINGS, COST_SETTINGS, REJECTIONS_SETTINGS
 from tests.support.sample_mails import NOTIFICATION_ID, email
 from tests.support.ses_events import BOUNCE
 
@@ -268,7 +279,40 @@ def test_a_report_has_time_for_all_its_sources(
     assert clock.elapsed == limits.REPORT_FUNCTION_TIMEOUT - limits.OWN_TIME
 
 
-REPORT_CLIENTS = (sources.cost_explorer, sources.cloudwatch, sources.sesv2, sources.dynamodb)
+@pytest.mark.usefixtures("in_memory_aws")
+def test_the_rejections_have_time_for_all_their_calls_whatever_the_logs_are_like(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+
+    def call_slowly(_: object, operation: str, __: object) -> dict[str, object]:
+        logs = operation == "FilterLogEvents"
+        # The last page of the logs begins just before there is no more time for another.
+        asks_first = clock.elapsed < 3 * limits.REPORT_CALL
+        clock.sleep(limits.REJECTION_LOGS_BUDGET - 1 if logs and asks_first else limits.REPORT_CALL)
+        return {"Items": [], "MetricDataResults": [], "events": [], "nextToken": "more"}
+
+    def count_slowly(*_: object, **__: object) -> list[dict[datetime, float]]:
+        clock.sleep(limits.REPORT_CALL)
+        return [{}, {}]
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call_slowly)
+    monkeypatch.setattr(sources, "metric_values", count_slowly)
+    event = {"source": "aws.cloudwatch", "alarmData": {}}
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    assert rejections.watch(event, now, settings=REJECTIONS_SETTINGS, clock=clock)
+    assert clock.elapsed == limits.REJECTIONS_TIMEOUT - limits.OWN_TIME - 1
+    assert limits.REJECTIONS_TIMEOUT <= 15 * 60, "Lambda's longest"
+
+
+REPORT_CLIENTS = (
+    sources.cost_explorer,
+    sources.cloudwatch,
+    sources.sesv2,
+    sources.dynamodb,
+    sources.logs,
+    sources.sns,
+)
 
 
 @pytest.mark.usefixtures("in_memory_aws")
