@@ -14,7 +14,9 @@ global condition context keys"). And MiniStack asks for `sns:PublishBatch`, whic
 Topics: MiniStack takes whoever calls its SNS for a principal of the account. Here a call that names the source
 it is made for (`x-amz-source-arn`, as AWS's services do among themselves) is one of SES's.
 
-Alarms: MiniStack evaluates them over all metrics of a name, whatever their dimensions.
+Alarms: MiniStack evaluates them over all metrics of a name, whatever their dimensions. And it knows no Lambda
+function as an alarm's action; AWS invokes it asynchronously, where the function's policy lets the alarm
+(CloudWatch User Guide, "Invoke a Lambda function from an alarm").
 
 SNS: MiniStack tries a Lambda subscriber once and forgets the message if that fails. AWS invokes it
 asynchronously: two retries, then the function's dead-letter queue (Lambda Developer Guide, "Using AWS
@@ -48,6 +50,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from email.utils import parseaddr
 from importlib.metadata import version
 from types import FunctionType
@@ -63,6 +66,8 @@ CHECKS = {
     "roles": "tests/local/test_outcomes.py::test_a_mail_that_arrives_and_one_that_bounces",
     "topics": "tests/local/test_emulator.py::test_a_topic_s_policy_knows_ses_by_its_source",
     "alarms": "tests/local/test_emulator.py::test_an_alarm_minds_its_dimensions",
+    "alarms' functions": "tests/local/test_emulator.py"
+    "::test_an_alarm_invokes_a_function_that_lets_it_and_its_failure_is_kept",
     "SNS": "tests/local/test_simulator.py"
     "::test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters",
     "retries": "tests/local/test_emulator.py::test_a_retry_has_the_request_id_of_the_first_try",
@@ -87,7 +92,8 @@ if (installed := version("ministack")) != WRITTEN_FOR:
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.core.responses import get_account_id
+from ministack.core.arn import parse_arn
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import (
     cloudwatch,
     lambda_svc,
@@ -190,6 +196,72 @@ def _evaluate_alarm(alarm: dict[str, Any]) -> None:
     wanted = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
     metrics = {key: points for key, points in cloudwatch._metrics.items() if key[2] == wanted}
     _where(_evaluate_alarm_over, _metrics=metrics)(alarm)
+
+
+_dispatch_to_topics = cloudwatch._dispatch_alarm_actions
+_ACTIONS = {
+    "ALARM": "AlarmActions",
+    "OK": "OKActions",
+    "INSUFFICIENT_DATA": "InsufficientDataActions",
+}
+
+
+def _dispatch_alarm_actions(
+    alarm: dict[str, Any], old_state: str, new_state: str, reason: str
+) -> None:
+    """Publish to the topics among a state's actions, and invoke the functions."""
+    _dispatch_to_topics(alarm, old_state, new_state, reason)
+    if not alarm.get("ActionsEnabled", True):
+        return
+    for action in alarm.get(_ACTIONS[new_state]) or []:
+        name = sns._lambda_function_name_from_arn_spec(parse_arn(action))
+        function = lambda_svc._functions.get(name) if name else None
+        if function and _lets_alarm_invoke(function, action, alarm["AlarmArn"]):
+            _invoke_asynchronously(function, _alarm_event(alarm, old_state, new_state, reason))
+
+
+def _lets_alarm_invoke(function: dict[str, Any], arn: str, alarm_arn: str) -> bool:
+    context = iam_evaluator.EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action="lambda:InvokeFunction",
+        resource_arn=arn,
+        region=get_region(),
+        service_context={"aws:sourcearn": alarm_arn, "aws:sourceaccount": get_account_id()},
+    )
+    service = "lambda.alarms.cloudwatch.amazonaws.com"
+    decided = iam_evaluator.evaluate_resource_policy(function["policy"], context, service=service)
+    return bool(decided.decision == "Allow")
+
+
+def _alarm_event(
+    alarm: dict[str, Any], old_state: str, new_state: str, reason: str
+) -> dict[str, Any]:
+    """Return what AWS invokes a function with (same page, "Event object sent from CloudWatch to Lambda")."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+    metric = {
+        "namespace": alarm["Namespace"],
+        "name": alarm["MetricName"],
+        "dimensions": {d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []},
+    }
+    stat = {"metric": metric, "period": alarm["Period"], "stat": alarm["Statistic"]}
+    return {
+        "source": "aws.cloudwatch",
+        "alarmArn": alarm["AlarmArn"],
+        "accountId": get_account_id(),
+        "time": now,
+        "region": get_region(),
+        "alarmData": {
+            "alarmName": alarm["AlarmName"],
+            "state": {"value": new_state, "reason": reason, "timestamp": now},
+            "previousState": {"value": old_state},
+            "configuration": {
+                "description": alarm.get("AlarmDescription", ""),
+                "metrics": [{"id": str(uuid.uuid4()), "metricStat": stat, "returnData": True}],
+            },
+        },
+    }
 
 
 _invoke_worker = lambda_runtime.ProvidedWorker.invoke
@@ -327,6 +399,7 @@ class _AsynchronousLambda:
 
 
 cloudwatch._evaluate_alarm = _evaluate_alarm
+cloudwatch._dispatch_alarm_actions = _dispatch_alarm_actions
 sns._lambda_svc = _AsynchronousLambda()
 sns.handle_request = _handle_sns_of_service
 sns._enforce_topic_policy = _enforce_topic_policy_on_services

@@ -138,6 +138,53 @@ def test_an_alarm_minds_its_dimensions(emulator: Plan) -> None:
     assert states() == {"full": "ALARM", "empty": "OK"}
 
 
+def test_an_alarm_invokes_a_function_that_lets_it_and_its_failure_is_kept(emulator: Plan) -> None:
+    cloudwatch, functions, sqs = (
+        client(name, emulator.settings.aws_url) for name in ("cloudwatch", "lambda", "sqs")
+    )
+    source = "def handler(event, context): raise ValueError\n"
+    queues, arns = {}, {}
+    for name, alarm in (("lets", "calls"), ("lets-not", "another")):
+        queues[name] = sqs.create_queue(QueueName=f"dead-{name}")["QueueUrl"]
+        dead = {"TargetArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:dead-{name}"}
+        arns[name] = create_function(emulator, name, source, DeadLetterConfig=dead, Timeout=20)
+        functions.add_permission(
+            FunctionName=name,
+            StatementId="alarm",
+            Action="lambda:InvokeFunction",
+            Principal="lambda.alarms.cloudwatch.amazonaws.com",
+            SourceAccount=ACCOUNT,
+            SourceArn=f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarm}",
+        )
+    cloudwatch.put_metric_alarm(
+        AlarmName="calls",
+        Namespace="N",
+        MetricName="Calls",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=5,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        AlarmActions=[arns["lets-not"], arns["lets"]],
+    )
+    cloudwatch.put_metric_data(Namespace="N", MetricData=[{"MetricName": "Calls", "Value": 5}])
+
+    def letters(name: str) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = sqs.receive_message(QueueUrl=queues[name]).get(
+            "Messages", []
+        )
+        return messages
+
+    (letter,) = until(lambda: letters("lets"), seconds=30, what="the event, after three tries")
+    event = json.loads(letter["Body"])["requestPayload"]
+    assert event["source"] == "aws.cloudwatch"
+    assert event["alarmArn"] == f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:calls"
+    assert (event["accountId"], event["region"]) == (ACCOUNT, REGION)
+    assert event["alarmData"]["alarmName"] == "calls"
+    assert event["alarmData"]["state"]["value"] == "ALARM"
+    assert letters("lets-not") == []
+
+
 def test_a_deployment_lets_what_is_at_work_end_it(emulator: Plan, tmp_path: Path) -> None:
     functions = client("lambda", emulator.settings.aws_url)
     source = (
