@@ -60,6 +60,10 @@ def update(key: str) -> tuple[str, str, dict[str, Any]]:
     )
 
 
+def search(function: str) -> tuple[str, str, dict[str, Any]]:
+    return "logs", "filter_log_events", {"logGroupName": f"/aws/lambda/{function}-test"}
+
+
 PUT = table("put_item", Item=KEY)
 GET = table("get_item", Key=KEY)
 DELETE = table("delete_item", Key=KEY)
@@ -116,6 +120,9 @@ ORDERS = (
             "email-outcomes-test",
             [],
             [GET, PUT, update("probe"), SCAN, SHOP, ORDERS],
+            "email-rejections-test",
+            [search("email-validate"), search("email-send")],
+            [search("email-record"), GET, PUT, SHOP, ORDERS],
         ),
         # That it may touch its own items alone is for tests/infra: MiniStack knows no LeadingKeys.
         ("email-processor-test", [update("pace"), GET], [PUT, SHOP, ORDERS, OTHER_MACHINE]),

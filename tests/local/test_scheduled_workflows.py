@@ -1,4 +1,4 @@
-"""The scheduled workflows, end to end on a local stack: budget, reputation, pause, alarms, alerts."""
+"""What alerts, end to end on a local stack: budget, reputation, pause, rejected orders, alarms."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from infra.local.running_stack import Json, RunningStack, until
 from infra.local.settings import LocalSettings
 from infra.local.stack import running
+from steps.contract import metrics
 from steps.contract.metrics import Metric
 
 if TYPE_CHECKING:
@@ -58,7 +59,26 @@ class StackWithAlerts(RunningStack):
         (alarm,) = self.cloudwatch.describe_alarms(AlarmNames=[self.name(name)])["MetricAlarms"]
         return bool(alarm["StateValue"] == "ALARM")
 
-    def publish_order(self, order_id: str, address: str) -> None:
+    def watch_rejections(self) -> Json:
+        """Run what is scheduled every hour; return its report, `{}` where nothing is unusual."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.name("email-rejections"), Payload='{"source": "aws.scheduler"}'
+        )
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        return json.load(answer["Payload"]) or {}
+
+    def alarm_again(self, name: str) -> None:
+        """Have an alarm be fine, until the next metric comes and it goes off."""
+        self.cloudwatch.set_alarm_state(
+            AlarmName=self.name(name), StateValue="OK", StateReason="the test says so"
+        )
+        until(lambda: self.is_alarming(name), what=f"{name} to go off again")
+
+    def rejections_of_alarms(self) -> int:
+        """Count the runs of the rejections' function that its alarm asked for."""
+        return len(self.log_lines("email-rejections", filterPattern='"by_alarm":true'))
+
+    def publish_order(self, order_id: str, address: str, **fields: object) -> None:
         event = {
             "orderId": order_id,
             "customerEmail": address,
@@ -67,7 +87,7 @@ class StackWithAlerts(RunningStack):
             "orderTotal": "5.00",
             "orderTimestamp": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self.publish(json.dumps(event))
+        self.publish(json.dumps(event | fields))
 
     def counted_lately(self, metric: Metric) -> float:
         """Return what CloudWatch has counted of a metric in the last hour."""
@@ -115,20 +135,50 @@ def only_execution(stack: StackWithAlerts, base: str) -> str:
     return str(execution["executionArn"])
 
 
+def test_a_kind_that_nobody_knows_is_told_once_with_its_reason(stack: StackWithAlerts) -> None:
+    for n in range(100):
+        stack.publish_order(f"RENAMED-{n}", "jo@example.com", eventType="order.paid")
+    alert = stack.alert("Order mails rejected")
+    assert "eventType: is not one of the known kinds" in alert["Subject"]
+    assert "RENAMED-" in alert["Message"]
+    assert "jo@example.com" not in alert["Message"]
+    until(lambda: stack.counted_lately(Metric.REJECTED) == 100, what="all to be counted")
+    assert stack.statuses()["REJECTED"] == 100
+
+    report = stack.watch_rejections()
+    assert report["reasons"] == {"eventType: is not one of the known kinds": 100}
+    assert report["counts"] == {"orders": 100, "rejected": 100, "burst": True}
+    assert "alert" not in report
+    asked = stack.rejections_of_alarms()
+    stack.alarm_again("email-rejections")
+    until(lambda: stack.rejections_of_alarms() > asked, what="the alarm's call")
+    stack.alert("Order mails rejected")
+
+
+def test_a_share_of_the_orders_is_told_although_it_is_no_burst(stack: StackWithAlerts) -> None:
+    for n in range(4):
+        stack.publish_order(f"TOTAL-{n}", "jo@example.com", orderTotal="five")
+    until(lambda: stack.counted_lately(Metric.REJECTED) == 104, what="all to be counted")
+    assert "alert" in stack.watch_rejections()
+    alert = stack.alert("orderTotal: must be an amount")
+    assert alert["Subject"].startswith("Order mails rejected, 4 of 104: ")
+    assert "alert" not in stack.watch_rejections()
+
+
 def test_content_that_ses_never_takes_alarms(stack: StackWithAlerts) -> None:
     refusal = "MessageRejected: The message can't be sent because it contains invalid content."
     stack.ses("settings", {"refusal": refusal})
     try:
-        for n in range(4):
+        for n in range(5):
             stack.publish_order(f"REFUSED-{n}", f"jo{n}@example.com")
-        until(lambda: stack.counted_lately(Metric.REJECTED) == 4, what="four refusals")
-        assert not stack.is_alarming("email-rejections")
-        stack.publish_order("REFUSED-4", "jo4@example.com")
-        alert = stack.alert('ALARM: "email-rejections-dev"')
+        until(lambda: stack.counted_lately(Metric.REJECTED) == 109, what="five refusals")
     finally:
         stack.ses("settings", {"refusal": ""})
-    assert "/aws/lambda/email-send-dev" in alert["Message"]
-    assert stack.statuses()["REJECTED"] == 5
+    stack.alarm_again("email-rejections")
+    alert = stack.alert("SES refuses the mail")
+    assert "5 of 109: SES refuses the mail: SES answered MessageRejected" in alert["Subject"]
+    assert "REFUSED-" in alert["Message"]
+    assert stack.statuses()["REJECTED"] == 109
 
 
 def test_a_tiny_budget_alerts_once_and_not_at_every_run(stack: StackWithAlerts) -> None:
@@ -201,3 +251,15 @@ def lift(stack: StackWithAlerts, message: str) -> None:
     stack.client("sesv2").put_configuration_set_sending_options(
         ConfigurationSetName=command[4], SendingEnabled=True
     )
+
+
+def test_few_rejections_among_many_mails_are_not_told(stack: StackWithAlerts) -> None:
+    namespace = metrics.namespace(stack.settings.environment_suffix)
+    sent = {"MetricName": Metric.SENT, "Value": 2000.0, "Unit": "Count"}
+    stack.cloudwatch.put_metric_data(Namespace=namespace, MetricData=[sent])
+    for n in range(3):
+        stack.publish_order(f"LOCALE-{n}", "jo@example.com", locale="?")
+    until(lambda: stack.counted_lately(Metric.REJECTED) == 112, what="all to be counted")
+    report = stack.watch_rejections()
+    assert sum(report["reasons"].values()) == 112
+    assert "alert" not in report
