@@ -120,6 +120,8 @@ ORDERS = (
             "email-outcomes-test",
             [],
             [GET, PUT, update("probe"), SCAN, SHOP, ORDERS],
+        ),
+        (
             "email-rejections-test",
             [search("email-validate"), search("email-send")],
             [search("email-record"), GET, PUT, SHOP, ORDERS],

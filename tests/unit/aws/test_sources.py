@@ -64,6 +64,44 @@ def test_a_source_that_does_not_answer_is_in_the_error(monkeypatch: pytest.Monke
         sources.account_state()
 
 
+def test_each_page_of_a_log_is_asked_for_once_and_an_empty_one_is_not_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_environment(monkeypatch)
+    start, end = datetime(2026, 11, 24, 11, tzinfo=UTC), datetime(2026, 11, 24, 12, tzinfo=UTC)
+    asked = {
+        "logGroupName": "/aws/lambda/x",
+        "filterPattern": '"event rejected"',
+        "startTime": 1795518000000,
+        "endTime": 1795521599999,
+        "limit": 7,
+    }
+    with Stubber(sources.logs.__wrapped__()) as stub:
+        monkeypatch.setattr(sources, "logs", lambda: stub.client)
+        stub.add_response("filter_log_events", {"events": [], "nextToken": "more"}, asked)
+        event = {"timestamp": 1795519800250, "message": "a line"}
+        stub.add_response("filter_log_events", {"events": [event]}, {**asked, "nextToken": "more"})
+        pages = list(sources.log_pages("/aws/lambda/x", '"event rejected"', start, end, limit=7))
+        stub.add_client_error("filter_log_events", "ThrottlingException", "jane's")
+        with pytest.raises(SourceUnavailable, match=r"^CloudWatch Logs answered Throttling\w+$"):
+            next(sources.log_pages("g", "p", start, end, limit=7))
+    at = datetime(2026, 11, 24, 11, 30, 0, 250_000, UTC)
+    assert pages == [[], [sources.LogLine(at, "a line")]]
+
+
+def test_an_alert_that_cannot_be_published_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment(monkeypatch)
+    topic = "arn:aws:sns:us-east-1:000000000000:alerts"
+    with Stubber(sources.sns.__wrapped__()) as stub:
+        monkeypatch.setattr(sources, "sns", lambda: stub.client)
+        published = {"TopicArn": topic, "Subject": "s", "Message": "m"}
+        stub.add_response("publish", {"MessageId": "1"}, published)
+        sources.publish(topic, {"subject": "s", "message": "m"})
+        stub.add_client_error("publish", "AuthorizationErrorException")
+        with pytest.raises(SourceUnavailable, match="SNS answered AuthorizationError"):
+            sources.publish(topic, {"subject": "s", "message": "m"})
+
+
 @pytest.mark.usefixtures("in_memory_aws")
 def test_ses_s_own_rate_is_the_configuration_set_s_or_else_the_account_s(
     monkeypatch: pytest.MonkeyPatch,

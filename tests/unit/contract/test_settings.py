@@ -12,6 +12,7 @@ from steps.cost_monitoring import CostSettings
 from steps.dedup import DedupSettings
 from steps.dispatch import DispatchSettings
 from steps.feedback import FeedbackSettings
+from steps.outcomes import OutcomesSettings
 from steps.overdue import OverdueSettings
 from steps.pause import PauseSettings
 from steps.record import RecordSettings
@@ -42,6 +43,9 @@ SETTINGS: list[FunctionSettings] = [
         order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
     ),
     FeedbackSettings(tracking_table="t", configuration_set="c"),
+    OutcomesSettings(
+        outcomes_topic="t", dead_letter_queue="d", event_source="/order-mail/e", release="1"
+    ),
     OverdueSettings(tracking_table="t"),
     PauseSettings(configuration_set=""),
     RecordSettings(tracking_table="t"),

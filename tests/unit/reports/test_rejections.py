@@ -261,6 +261,7 @@ HOSTILE = st.text(st.characters(exclude_categories=()), max_size=60) | st.sample
 
 
 @given(reason=HOSTILE, order=HOSTILE)
+@example(reason="x" * 300, order="x" * 300)
 @example(reason="customerEmail: jane@x.example", order="jane@x.example")
 def test_no_address_is_in_an_alert_and_nothing_but_lines_of_ours(reason: str, order: str) -> None:
     read = []
