@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infra.alarms import LAMBDA, SES, SQS, STATES, alarm_arn, alarms
+from infra.alarms import LAMBDA, SES, SNS, SQS, STATES, alarm_arn, alarms
 from infra.machine import machine_arn
+from infra.outcomes import BASE as OUTCOMES
 from statemachines.order_workflow import Steps
 from steps.contract.metrics import Metric
 from steps.reports import reputation
@@ -28,6 +29,7 @@ FUNCTIONS = (
     "email-overdue",
     "email-rejections",
 )
+"""Whose errors and times are drawn, in every environment."""
 
 NOTIFICATIONS_HELP = """\
 **Is anything wrong?** Each red alarm's description says what it means and what to do first.
@@ -61,6 +63,7 @@ def notifications(scope: Construct, config: Config) -> cloudwatch.Dashboard:
             _do_too_many_bounce_or_complain(config),
             _what_was_not_sent(config),
             _does_the_workflow_fail(scope, config),
+            *([_is_the_shop_told(config)] if config.outcome_events else []),
             _are_functions_slow(config),
         ],
     )
@@ -207,6 +210,37 @@ def _does_the_workflow_fail(scope: Construct, config: Config) -> list[cloudwatch
             width=HALF,
         ),
         _per_function(config, "Lambda errors (a throttled send is one)", "Errors", "Sum"),
+    ]
+
+
+def _is_the_shop_told(config: Config) -> list[cloudwatch.IWidget]:
+    name = config.name(OUTCOMES)
+
+    def messages(metric: str, label: str) -> cloudwatch.Metric:
+        return _metric(SNS, metric, "Sum", label, TopicName=name)
+
+    behind = cloudwatch.MathExpression(
+        expression="age / 1000",
+        using_metrics={"age": _metric(LAMBDA, "IteratorAge", "Maximum", FunctionName=name)},
+        label="behind, s",
+        period=Duration.minutes(5),
+    )
+    return [
+        _graph(
+            "Do outcomes reach the shop?",
+            [
+                messages("NumberOfMessagesPublished", "told"),
+                messages("NumberOfNotificationsFailed", "not taken by a subscriber"),
+            ],
+            right=[behind],
+            width=HALF,
+        ),
+        _graph(
+            "Is telling them slow, or failing?",
+            [_metric(LAMBDA, "Errors", "Sum", "errors", FunctionName=name)],
+            right=[_metric(LAMBDA, "Duration", "p99", "p99, ms", FunctionName=name)],
+            width=HALF,
+        ),
     ]
 
 

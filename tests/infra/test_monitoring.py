@@ -38,7 +38,7 @@ OURS = metrics.namespace(metrics.PRODUCTION)
 
 AWS_METRICS = {
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
-    "AWS/Lambda": {"Errors", "Duration", "Throttles", "Invocations"},
+    "AWS/Lambda": {"Errors", "Duration", "Throttles", "Invocations", "IteratorAge"},
     # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
     "AWS/States": {"ExecutionsStarted", "ExecutionsFailed", "ExecutionTime"},
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
@@ -47,6 +47,8 @@ AWS_METRICS = {
         "ApproximateNumberOfMessagesNotVisible",
         "ApproximateNumberOfMessagesVisible",
     },
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html
+    "AWS/SNS": {"NumberOfMessagesPublished", "NumberOfNotificationsFailed"},
     # https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-cloudwatch.html
     "AWS/SES": {"Reputation.BounceRate", "Reputation.ComplaintRate"},
 }
@@ -126,6 +128,7 @@ def test_every_metric_is_one_that_the_code_or_aws_emits(templates: Templates) ->
     exists = {
         "FunctionName": existing(templates, "AWS::Lambda::Function", "FunctionName"),
         "QueueName": existing(templates, "AWS::SQS::Queue", "QueueName"),
+        "TopicName": existing(templates, "AWS::SNS::Topic", "TopicName"),
         "StateMachineArn": {arn + name for name in machines},
     }
     watched = set(alarm_metrics(templates))
@@ -250,6 +253,17 @@ def test_no_widgets_overlap_and_the_operator_s_help_comes_first(templates: Templ
             taken |= cells
         top = body["widgets"][0]
         assert top["type"] == "text", "the operator's help comes first"
+
+
+def test_outcomes_are_drawn_where_there_are_any(
+    templates: Templates, deployment: Deployments
+) -> None:
+    for told, drawn in (
+        (templates, True),
+        (deployment(OUTCOME_EVENTS="false"), False),
+    ):
+        body = json.dumps(dashboards(told)["email-notifications-prod"])
+        assert ("email-outcomes-prod" in body) is drawn
 
 
 def test_the_alarm_widget_shows_all_alarms(templates: Templates) -> None:

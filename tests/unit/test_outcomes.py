@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -195,6 +197,23 @@ def test_the_handler_says_from_where_on_the_stream_is_to_come_again(
     assert shop.queue
     monkeypatch.setenv("OUTCOMES_TOPIC", "arn:aws:sns:us-east-1:123456789012:gone")
     assert handled(change(4), change(5)) == {"batchItemFailures": [{"itemIdentifier": "004"}]}
+
+
+def test_the_readme_s_consumer_knows_the_truth_in_whatever_order_it_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = Path("steps/README.md").read_text("utf-8").partition("## Outcomes")[2]
+    (block,) = re.findall(r"```python\n(.*?)```", text.partition("## The mails")[0], re.DOTALL)
+    shop: dict[str, Any] = {}
+    exec(block, shop)  # noqa: S102 - the README's own
+
+    def told(status: str, sequence: int) -> None:
+        outcome = {"notificationId": "n", "orderId": "O", "status": status, "sequence": sequence}
+        shop["handle"]({"Body": json.dumps({"data": outcome})})
+
+    for status, sequence in (("SENT", 3), ("BOUNCED", 7), ("DELIVERED", 5), ("BOUNCED", 7)):
+        told(status, sequence)
+    assert capsys.readouterr().out.split() == ["O", "SENT", "O", "BOUNCED"]
 
 
 def test_a_batch_of_sns_s_is_no_larger_than_it_takes() -> None:
