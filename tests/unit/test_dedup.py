@@ -71,13 +71,24 @@ def test_a_record_that_is_there_is_taken_over_or_left_alone(
 SAYS: Any = STATE | {"content": "this"}
 
 
-def test_a_duplicate_that_says_something_else_leaves_a_trace() -> None:
+def test_a_claim_keeps_which_part_it_is_about_and_what_its_mail_says() -> None:
+    assert dedup.claim(SAYS | {"part": {"shipmentId": "P1"}}, "me", table=TABLE, now=NOW) == NEW
+    kept = {"part": {"shipmentId": "P1"}, "content": "this"}
+    assert MEMORY.records() == [claimed_record("me", **kept)]
+
+
+def test_a_duplicate_that_says_something_else_leaves_a_trace(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     sent = claimed_record("another", status="SENT", messageId="m", content="that")
     MEMORY.put(sent)
     for now in (LATER, LATER + 60):
         assert dedup.claim(SAYS, "me", table=TABLE, now=now)["result"] == "DUPLICATE"
     trace = {"ignored": 2, "ignoredAt": rules.iso(LATER + 60)}
     assert MEMORY.records() == [sent | trace | {"sequence": sent["sequence"] + 2}]
+    assert [(line.levelname, vars(line)["status"]) for line in caplog.records] == [
+        ("WARNING", "SENT")
+    ] * 2
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,11 @@ SENT = claimed_record(
 
 
 def said(before: Record, after: Record) -> OutcomeEvent | None:
+    """Return what is said by those attributes alone that the function reads."""
+    before, after = (
+        {name: record[name] for name in outcomes.ATTRIBUTES if name in record}
+        for record in (before, after)
+    )
     return outcomes.outcome(before, after, at=NOW, source="/order-mail/test", release="1.2.3")
 
 
@@ -129,6 +134,13 @@ def test_what_ses_reported_is_told_with_its_time_and_reason(
 def test_an_acceptance_that_only_an_event_tells_of_is_told() -> None:
     told = data(SENDING, learned(SENDING, DELIVERY))
     assert (told["status"], told["previousStatus"]) == ("DELIVERED", "SENDING")
+
+
+def test_a_record_from_before_there_was_a_sequence_is_told_all_the_same() -> None:
+    before = {name: value for name, value in SENT.items() if name != "sequence"}
+    outcome = said(SENDING, before)
+    assert outcome
+    assert outcome["id"] == f"{NOTIFICATION_ID}-0"
 
 
 def test_another_reason_of_the_same_status_is_told() -> None:
