@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steps import kinds
 from steps.contract import limits
@@ -78,7 +78,7 @@ def _rejected(state: State, invalid: InvalidEvent) -> State:
             for r in invalid.reasons[: limits.REASONS_MAX]
         ],
     }
-    if event_type := _shown_kind(fields):
+    if event_type := _shown_kind(invalid.raw):
         rejection["eventType"] = event_type
     if identity := identify(fields):
         rejection["claimed"] = rules.notification_id(*identity)
@@ -91,13 +91,13 @@ def _rejected(state: State, invalid: InvalidEvent) -> State:
     }
 
 
-def _shown_kind(fields: dict[str, Any]) -> str:
-    """Return the kind that an event names, known or not; nothing where it may be anything else."""
-    event_type = fields.get("eventType", DEFAULT_EVENT_TYPE)
+def _shown_kind(raw: object) -> str:
+    """Return the kind that an event names, known or not; nothing where it may be anything else: a name, say."""
+    event_type = raw.get("eventType", DEFAULT_EVENT_TYPE) if isinstance(raw, dict) else None
     return event_type if isinstance(event_type, str) and _A_KIND.fullmatch(event_type) else ""
 
 
-_A_KIND = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_A_KIND = re.compile(r"order\.[a-z_]{1,58}")
 
 
 def _kept(text: str) -> str:

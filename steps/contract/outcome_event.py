@@ -30,7 +30,7 @@ class OutcomeData(TypedDict):
     orderId: str
     """As the order event has it; `UNKNOWN` where an invalid event names none."""
     eventType: NotRequired[str]
-    """The order event's kind; of an invalid event whatever it says, where that looks like one."""
+    """The order event's kind; of an invalid event what it says, where that is made like one (`order.lost`)."""
     shipmentId: NotRequired[str]
     """The parcel, where the order event named one."""
     refundId: NotRequired[str]
@@ -71,7 +71,10 @@ class OutcomeEvent(TypedDict):
     type: str
     """`order-mail.` and the status in lower case, such as `order-mail.delivered`."""
     subject: str
-    """The order id."""
+    """The order id as logs have it: of letters, digits and `-_.#/` itself, else 16 digits of its SHA-256.
+
+    CloudEvents lets no control characters into an attribute, and asks for nothing sensitive there.
+    """
     time: str
     """When the tracking table learned of it: ISO 8601 UTC."""
     datacontenttype: Literal["application/json"]

@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from steps.contract import outcome_event
+from steps.contract.order_id import shown
 from steps.ledger import rules
+from steps.ledger.ses_events import COMPLAINTS
 from steps.ledger.status import Status
 
 if TYPE_CHECKING:
@@ -23,13 +25,12 @@ TOLD = tuple(status for status in Status if status not in (Status.CLAIMED, Statu
 
 ATTRIBUTES = (
     *("notificationId", "orderId", "eventType", "part", "status", "timestamp", "sequence"),
-    *("messageId", "reason", "reasons", "events", "endedAt"),
+    *("messageId", "reason", "reasons", "events", "endedAt", "ttl"),
 )
 """What is read of a record for it."""
 
 _NO_PERSONAL_DATA = re.compile(r"[A-Za-z0-9_./-]{1,64}")
-"""Reasons are our errors' names and SES's types. A complaint's is a word of the recipient's provider, though,
-and what is no plain word could be an address."""
+"""Reasons are our errors' names and SES's types, all of them plain words."""
 
 _PATH = re.compile(r"[A-Za-z0-9_.$\[\]]{1,300}")
 
@@ -52,6 +53,8 @@ def outcome(
     Raises:
         KeyError, ValueError: it is no record.
     """
+    if before.get("ttl") != after.get("ttl"):
+        before = {}  # It had expired, and DynamoDB had not deleted it yet: this is another record.
     status = Status(after["status"])
     if status not in TOLD or _said(before) == _said(after):
         return None
@@ -70,7 +73,7 @@ def outcome(
         "id": f"{notification_id}-{sequence}",
         "source": source,
         "type": f"{outcome_event.TYPE}.{status.lower()}",
-        "subject": after["orderId"],
+        "subject": shown(after["orderId"]),
         "time": rules.iso(at),
         "datacontenttype": "application/json",
         "dataschema": outcome_event.DATASCHEMA,
@@ -96,6 +99,8 @@ def _given(before: Record, after: Record) -> dict[str, Any]:
 
 def _reason(record: Record) -> str | None:
     reason = record.get("reason") or (rules.INVALID_EVENT if record.get("reasons") else "")
+    if record.get("status") == Status.COMPLAINED and reason not in COMPLAINTS:
+        return None  # A word of the recipient's provider's: it could be a name.
     return reason if _NO_PERSONAL_DATA.fullmatch(reason) else None
 
 

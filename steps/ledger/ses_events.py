@@ -37,6 +37,9 @@ AUTOMATIC_REPLY = "AutomaticReply"
 NOT_SPAM = "not-spam"
 """The type of a complaint that is none: the recipient took the mail out of the junk."""
 
+COMPLAINTS = SUPPRESSED | {"abuse", "auth-failure", "fraud", NOT_SPAM, "other", "virus"}
+"""What a complaint may be called, by the guide. SES hands on whatever the recipient's provider wrote."""
+
 TIME_LIMIT = timedelta(hours=14)
 """How long SES goes on with a mail that is put off, where an event does not say it itself."""
 

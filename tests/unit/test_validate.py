@@ -95,6 +95,7 @@ def test_what_an_event_says_is_told_from_how_it_is_written() -> None:
     [
         ({"eventType": "order.lost"}, {"eventType": "order.lost", "part": {}}),
         ({"eventType": "jane@example.com"}, {"part": {}}),
+        ({"eventType": "Jane.Doe"}, {"part": {}}),
         ({"eventType": 5}, {}),
         ({"orderTotal": "x"}, {"eventType": "order.confirmed", "part": {}}),
         (
@@ -110,6 +111,11 @@ def test_a_rejection_keeps_the_kind_and_the_part(
     rejection: Any = validated(json.dumps(ORDER | fields))["rejection"]
     assert {name: rejection[name] for name in ("eventType", "part") if name in rejection} == kept
     assert ("claimed" in rejection) is ("part" in rejection)
+
+
+@pytest.mark.parametrize("message", ["no JSON", "[1]", '"order.shipped"', "[" * 70 + "]" * 70])
+def test_what_is_no_event_at_all_has_no_kind(message: str) -> None:
+    assert "eventType" not in validated(message)["rejection"]
 
 
 def test_what_the_queue_said_of_the_message_goes_on() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from steps import kinds
-from steps.contract import outcome_schema
+from steps.contract import limits, outcome_schema
 from steps.contract.outcome_event import OutcomeData
 from steps.ledger import outcomes, rules, ses_events
 from steps.ledger.status import Status
@@ -180,16 +181,44 @@ def test_a_rejection_names_the_wrong_fields_and_not_what_was_in_them() -> None:
     assert "jane" not in json.dumps(told).lower()
 
 
-@given(st.text(), st.text(max_size=40))
-def test_no_word_of_a_provider_s_is_passed_on_that_could_be_an_address(
+@given(st.text() | st.sampled_from(["Jane.Doe", "abuse", "other"]), st.text(max_size=40))
+def test_no_word_of_a_provider_s_is_passed_on_that_could_be_a_name_or_an_address(
     word: str, moment: str
 ) -> None:
     events = {f"Complaint|{word}|{moment}"}
     after = SENT | {"status": "COMPLAINED", "reason": word, "events": events}
     told = data(SENT, after)
+    assert told.get("reason") == (word if word in ses_events.COMPLAINTS else None)
     assert "@" not in json.dumps(told)
-    assert not told.get("reason", "").strip("".join(map(chr, range(128))))
     assert told["occurredAt"] in (moment, SENT["timestamp"])
+
+
+@given(st.text(min_size=1))
+@example("A\nB\x00\x7f\ufffe\ufdd0")
+@example("jane@example.com")
+@example(" ")
+def test_the_subject_is_what_an_attribute_of_a_cloud_event_may_be(order_id: str) -> None:
+    """No control characters, no noncharacters, not empty (CloudEvents 1.0.2, "Type System"), no address."""
+    after = SENT | {"orderId": order_id}
+    outcome = said(SENDING, after)
+    assert outcome
+    assert re.fullmatch(r"[\w.#/-]+", outcome["subject"], re.ASCII)
+    assert outcome["data"]["orderId"] == order_id
+
+
+def test_a_record_in_the_place_of_an_expired_one_is_told_like_any_other() -> None:
+    def rejected(now: float) -> Record:
+        rejection = {
+            "orderId": "ORDER1",
+            "customerEmail": "",
+            "event": "{}",
+            "reasons": [{"path": "orderItems", "reason": "is required"}],
+        }
+        return rules.rejected(notification_id="r", rejection=rejection, owner="me", now=now).record
+
+    told = data(rejected(NOW), rejected(NOW + limits.REJECTED_EVENT_TTL))
+    assert told["status"] == "REJECTED"
+    assert "previousStatus" not in told
 
 
 @given(st.permutations(EVERY_KIND), st.integers(0, len(EVERY_KIND)))
