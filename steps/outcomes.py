@@ -1,8 +1,8 @@
 """Outcomes: tell the shop what the tracking table has learned of its mails, from the table's stream.
 
 Each change is told at least once, and the changes of one record in their order, as long as all goes well.
-What SNS does not take stays in the stream and is tried again. What cannot be told at all goes to the dead
-letters as it came, and holds nothing up.
+What SNS does not take now stays in the stream and is tried again. What cannot be read, and what SNS never
+takes, goes to the dead letters as it came, and holds nothing up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from steps.aws.ledger_table import deserialize
 from steps.aws.queue import put_dead_letter
-from steps.aws.topic import OutcomesTopic
+from steps.aws.topic import NotTaken, OutcomesTopic
 from steps.contract import limits
 from steps.contract.errors import OrderMailError, UnexpectedError
 from steps.contract.handler import lambda_handler, log_unexpected, logger
@@ -68,10 +68,10 @@ class OutcomesSettings(FunctionSettings):
 
 
 class Telling(NamedTuple):
-    """A change's place in the stream, and what it says."""
+    """A change, and what it says; None where it cannot be read."""
 
-    sequence_number: str
-    outcome: OutcomeEvent
+    change: StreamRecord
+    outcome: OutcomeEvent | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,29 +88,44 @@ class Teller:
         Raises:
             QueueUnavailable: a change that cannot be told could not be set aside either.
         """
-        tellings = list(self._readable(records))
+        tellings = list(self._tellings(records))
         for start in range(0, len(tellings), limits.OUTCOMES_PER_PUBLISH):
             some = tellings[start : start + limits.OUTCOMES_PER_PUBLISH]
-            try:
-                failed = self.topic.publish([telling.outcome for telling in some])
-            except OrderMailError as error:
-                logger.warning("outcomes not published", reason=str(error), waiting=len(some))
-                return some[0].sequence_number
-            if failed:
-                logger.warning("outcomes not published", waiting=len(failed))
-                return some[min(failed)].sequence_number
+            again, never = self._publish(some)
+            done = min(again, default=len(some))
+            for place, telling in enumerate(some[:done]):
+                if telling.outcome is None or place in never:
+                    # Not before: what follows something that comes again comes again with it.
+                    self.set_aside(telling.change, UnexpectedError.__name__)
+            if again:
+                return str(some[done].change["dynamodb"]["SequenceNumber"])
         return None
 
-    def _readable(self, records: list[StreamRecord]) -> Iterator[Telling]:
+    def _publish(self, tellings: list[Telling]) -> NotTaken:
+        """Publish those that say something; return the places of what SNS did not take."""
+        readable = {place: said for place, (_, said) in enumerate(tellings) if said}
+        if not readable:
+            return NotTaken()
+        places = list(readable)
+        try:
+            again, never = self.topic.publish(list(readable.values()))
+        except OrderMailError as error:
+            logger.warning("outcomes not published", reason=str(error), waiting=len(places))
+            return NotTaken(again=frozenset(places))
+        if again or never:
+            logger.warning("outcomes not published", waiting=len(again), refused=len(never))
+        return NotTaken(
+            again=frozenset(places[i] for i in again), never=frozenset(places[i] for i in never)
+        )
+
+    def _tellings(self, records: list[StreamRecord]) -> Iterator[Telling]:
         for record in records:
             try:
-                outcome = self.read(record)
+                if outcome := self.read(record):
+                    yield Telling(record, outcome)
             except Exception as error:
                 log_unexpected(error)
-                self.set_aside(record, UnexpectedError.__name__)
-                continue
-            if outcome:
-                yield Telling(record["dynamodb"]["SequenceNumber"], outcome)
+                yield Telling(record, None)
 
 
 def read(change: StreamRecord, *, source: str, release: str) -> OutcomeEvent | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import boto3
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FILTERABLE = ("status", "eventType")
 """The data that a message's attributes repeat, for filter policies."""
 
+NEVER = frozenset({"InvalidParameter", "ParameterValueInvalid", "ValidationException"})
+"""The codes that are about the message itself. SNS calls a key or a permission the sender's fault, too."""
+
 
 @functools.cache
 def sns() -> SNSClient:
@@ -38,17 +41,21 @@ def sns() -> SNSClient:
     )
 
 
+class NotTaken(NamedTuple):
+    """The places of what SNS did not take: that which it may take later, and that which it never will."""
+
+    again: frozenset[int] = frozenset()
+    never: frozenset[int] = frozenset()
+
+
 @dataclass(frozen=True)
 class OutcomesTopic:
     """The outcomes topic, by its ARN."""
 
     arn: str
 
-    def publish(self, outcomes: Sequence[OutcomeEvent]) -> set[int]:
+    def publish(self, outcomes: Sequence[OutcomeEvent]) -> NotTaken:
         """Publish up to ten outcomes in one request.
-
-        Returns:
-            The places of those that SNS did not take.
 
         Raises:
             TopicUnavailable: it took none, as far as is known.
@@ -60,7 +67,9 @@ class OutcomesTopic:
                     _entry(place, outcome) for place, outcome in enumerate(outcomes)
                 ],
             )
-        return {int(failed["Id"]) for failed in answer.get("Failed", ())}
+        codes = {int(failed["Id"]): failed["Code"] for failed in answer.get("Failed", ())}
+        never = frozenset(place for place, code in codes.items() if code in NEVER)
+        return NotTaken(again=frozenset(codes) - never, never=never)
 
 
 def _entry(place: int, outcome: OutcomeEvent) -> PublishBatchRequestEntryTypeDef:

@@ -15,7 +15,7 @@ from moto import mock_aws
 from steps import outcomes
 from steps.aws.ledger_table import serialize
 from steps.aws.queue import sqs
-from steps.aws.topic import OutcomesTopic, sns
+from steps.aws.topic import NotTaken, OutcomesTopic, sns
 from steps.contract import limits
 from steps.contract.errors import QueueUnavailable, TopicUnavailable, UnexpectedError
 from tests.support import in_memory_aws
@@ -54,17 +54,24 @@ POISON = {"status": "SENT"}
 
 @dataclass(frozen=True)
 class FakeTopic(OutcomesTopic):
-    """Takes what it is given, but for the orders that it `refuses`, or while it is `down`."""
+    """Takes what it is given, but for orders that it `refuses` now or `never` takes, or while it is `down`."""
 
     refuses: frozenset[str] = frozenset()
+    never: frozenset[str] = frozenset()
     down: bool = False
     batches: list[list[str]] = field(default_factory=list)
 
-    def publish(self, outcomes: Sequence[OutcomeEvent]) -> set[int]:
+    def publish(self, outcomes: Sequence[OutcomeEvent]) -> NotTaken:
         if self.down:
             raise TopicUnavailable("SNS answered AuthorizationError")
-        self.batches.append([outcome["subject"] for outcome in outcomes])
-        return {i for i, outcome in enumerate(outcomes) if outcome["subject"] in self.refuses}
+        orders = [outcome["subject"] for outcome in outcomes]
+        self.batches.append(orders)
+        return NotTaken(
+            *(
+                frozenset(i for i, order in enumerate(orders) if order in some)
+                for some in (self.refuses, self.never)
+            )
+        )
 
 
 def tell(topic: FakeTopic, *changes: StreamRecord) -> tuple[str | None, list[StreamRecord]]:
@@ -112,6 +119,22 @@ def test_what_cannot_be_read_is_set_aside_and_the_others_are_told() -> None:
     gone: Any = {"eventName": "REMOVE", "dynamodb": {"SequenceNumber": "004"}}
     assert tell(topic, change(1), poison, change(3), gone) == (None, [poison, gone])
     assert topic.batches == [["ORDER1", "ORDER3"]]
+
+
+def test_what_sns_never_takes_is_set_aside_and_the_others_are_told() -> None:
+    changes = [change(n) for n in range(1, 5)]
+    topic = FakeTopic("t", never=frozenset({"ORDER2"}))
+    assert tell(topic, *changes) == (None, [changes[1]])
+    both = FakeTopic("t", refuses=frozenset({"ORDER3"}), never=frozenset({"ORDER2", "ORDER4"}))
+    assert tell(both, *changes) == ("003", [changes[1]]), "the fourth comes again with the third"
+
+
+def test_what_comes_again_is_set_aside_when_it_is_its_turn_and_once() -> None:
+    poison = change(2, after=POISON)
+    assert tell(FakeTopic("t", down=True), change(1), poison, change(3)) == ("001", [])
+    late = FakeTopic("t", frozenset({"ORDER3"}))
+    assert tell(late, change(1), poison, change(3)) == ("003", [poison])
+    assert tell(FakeTopic("t", down=True), poison, change(3)) == ("003", [poison])
 
 
 def test_what_can_be_neither_read_nor_set_aside_comes_again() -> None:
@@ -215,6 +238,31 @@ def test_the_readme_s_consumer_knows_the_truth_in_whatever_order_it_is_told(
     for status, sequence in (("SENT", 3), ("BOUNCED", 7), ("DELIVERED", 5), ("BOUNCED", 7)):
         told(status, sequence)
     assert capsys.readouterr().out.split() == ["O", "SENT", "O", "BOUNCED"]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("InternalError", (None, {0})),
+        ("KMSAccessDenied", (None, {0})),
+        ("InvalidParameter", ({0}, None)),
+        ("ParameterValueInvalid", ({0}, None)),
+    ],
+)
+def test_only_what_is_about_the_message_itself_is_never_taken(
+    shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    expected: tuple[set[int] | None, set[int] | None],
+) -> None:
+    """SNS calls a missing permission for the key the sender's fault, too, and that passes."""
+    assert shop.queue
+    answer = {"Failed": [{"Id": "0", "Code": code, "SenderFault": code != "InternalError"}]}
+    monkeypatch.setattr(sns(), "publish_batch", lambda **_: answer)
+    never, again = (frozenset(places or ()) for places in expected)
+    told = outcomes.read(change(1), source="/order-mail/test", release="1")
+    assert told
+    assert OutcomesTopic("topic").publish([told]) == (again, never)
 
 
 def test_a_batch_of_sns_s_is_no_larger_than_it_takes() -> None:

@@ -28,7 +28,7 @@ from steps.aws.ledger_table import LedgerTable
 from steps.aws.pace import Answer
 from steps.aws.queue import OrderQueue
 from steps.aws.ses import SendingAccount, Ses
-from steps.aws.topic import OutcomesTopic
+from steps.aws.topic import NotTaken, OutcomesTopic
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
 from tests.support import asl
@@ -206,10 +206,10 @@ class LongLine(PaceInMemory):
 class SlowTopic(OutcomesTopic):
     clock: Clock
 
-    def publish(self, outcomes: Sequence[OutcomeEvent]) -> set[int]:
+    def publish(self, outcomes: Sequence[OutcomeEvent]) -> NotTaken:
         assert len(outcomes) <= limits.OUTCOMES_PER_PUBLISH
         self.clock.sleep(limits.TOPIC_CALL)
-        return set()
+        return NotTaken()
 
 
 def test_outcomes_have_time_for_a_batch_and_a_letter() -> None:
