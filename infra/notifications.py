@@ -149,8 +149,7 @@ class NotificationsStack(Stack):
             ).to_env(),
         )
         self._grant_dispatching(dispatcher)
-        if self._config.customer_managed_key is KeyUse.RETIRING:
-            self._grant_retired_key(dispatcher)
+        self._grant_retired_key(dispatcher)
         self.workflow.grant_start_sync_execution(dispatcher)
         self.dead_letters.grant(dispatcher, "sqs:SendMessage")
         dispatcher.add_event_source(
@@ -172,7 +171,7 @@ class NotificationsStack(Stack):
         return dispatcher
 
     def _outcomes(self, functions: Functions) -> Outcomes:
-        return Outcomes(
+        outcomes = Outcomes(
             self,
             config=self._config,
             functions=functions,
@@ -180,6 +179,8 @@ class NotificationsStack(Stack):
             dead_letters=self.internal_dead_letters,
             key=self._key,
         )
+        self._grant_retired_key(outcomes.function)
+        return outcomes
 
     def _tracking_table(self) -> dynamodb.TableV2:
         """Make the table, after all else that the stack holds but what reads its stream.
@@ -295,10 +296,15 @@ class NotificationsStack(Stack):
             iam.PolicyStatement(actions=["ses:GetAccount"], resources=["*"])
         )
 
-    def _grant_retired_key(self, dispatcher: lambda_.IFunction) -> None:
-        """Let the dispatcher read messages from before; by the key's alias, since nothing imports it."""
+    def _grant_retired_key(self, reader: lambda_.IFunction) -> None:
+        """Let the reader of a queue or a stream read what is from before a key retires.
+
+        By the key's alias, since nothing imports it.
+        """
+        if self._config.customer_managed_key is not KeyUse.RETIRING:
+            return
         keys = self.format_arn(service="kms", resource="key", resource_name="*")
-        dispatcher.grant_principal.add_to_principal_policy(
+        reader.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["kms:Decrypt"],
                 resources=[keys],
@@ -308,7 +314,7 @@ class NotificationsStack(Stack):
             )
         )
         acknowledge(
-            dispatcher.role or dispatcher,
+            reader.role or reader,
             {f"AwsSolutions-IAM5[Resource::{keys}]": "Its alias, the condition, names the key."},
         )
 

@@ -99,24 +99,32 @@ def test_a_key_in_use_is_not_dropped_at_once(deployment: Deployments) -> None:
     assert refused(*in_use)
 
 
-def test_under_a_retiring_key_nothing_new_is_encrypted_and_the_queue_s_messages_are_read(
+def test_under_a_retiring_key_nothing_new_is_encrypted_and_queue_and_stream_are_read(
     deployment: Deployments,
 ) -> None:
     templates = deployment(CUSTOMER_MANAGED_KEY="retiring")
     assert resources(templates["ses-configuration-prod"], "AWS::KMS::Key")
     (kept,) = [name for name in exports(templates["ses-configuration-prod"]) if "key" in name]
     assert kept not in set(found(list(templates.values()), "Fn::ImportValue"))
-    decrypting = [
-        statement
+    decrypting = {
+        policy["Roles"][0]["Ref"]: statement
         for policy in resources(notifications(templates), "AWS::IAM::Policy").values()
         for statement in policy["PolicyDocument"]["Statement"]
         if statement["Action"] == "kms:Decrypt"
-    ]
-    (alias,) = resources(templates["ses-configuration-prod"], "AWS::KMS::Alias").values()
-    (decrypt,) = decrypting
-    assert decrypt["Condition"] == {
-        "ForAnyValue:StringEquals": {"kms:ResourceAliases": alias["AliasName"]}
     }
+    readers = [
+        mapping["FunctionName"]["Ref"]
+        for mapping in resources(
+            notifications(templates), "AWS::Lambda::EventSourceMapping"
+        ).values()
+    ]
+    functions = resources(notifications(templates), "AWS::Lambda::Function")
+    assert set(decrypting) == {functions[name]["Role"]["Fn::GetAtt"][0] for name in readers}
+    (alias,) = resources(templates["ses-configuration-prod"], "AWS::KMS::Alias").values()
+    for decrypt in decrypting.values():
+        assert decrypt["Condition"] == {
+            "ForAnyValue:StringEquals": {"kms:ResourceAliases": alias["AliasName"]}
+        }
 
 
 # --- what is left ---------------------------------------------------------------------------------
