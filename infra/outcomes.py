@@ -61,7 +61,6 @@ class Outcomes(Construct):
             environment=OutcomesSettings(
                 outcomes_topic=self.topic.topic_arn,
                 dead_letter_queue=dead_letters.queue_url,
-                event_source=f"/order-mail/{config.env}",
                 release=release(),
             ).to_env(),
         )

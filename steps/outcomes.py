@@ -7,7 +7,9 @@ takes, goes to the dead letters as it came, and holds nothing up.
 
 from __future__ import annotations
 
+import functools
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
@@ -15,10 +17,10 @@ from steps.aws.ledger_table import deserialize
 from steps.aws.queue import put_dead_letter
 from steps.aws.topic import NotTaken, OutcomesTopic
 from steps.contract import limits
-from steps.contract.errors import OrderMailError, UnexpectedError
+from steps.contract.errors import OrderMailError, TopicUnavailable, UnexpectedError
 from steps.contract.handler import lambda_handler, log_unexpected, logger
 from steps.contract.settings import FunctionSettings
-from steps.ledger import outcomes
+from steps.ledger import outcomes, rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,11 +61,10 @@ class BatchResponse(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class OutcomesSettings(FunctionSettings):
-    """The topic's ARN, the dead letters' URL, who tells (CloudEvents' `source`), and which release."""
+    """The topic's ARN, which is also CloudEvents' `source`; the dead letters' URL; which release tells."""
 
     outcomes_topic: str
     dead_letter_queue: str
-    event_source: str
     release: str
 
 
@@ -74,6 +75,32 @@ class Telling(NamedTuple):
     outcome: OutcomeEvent | None
 
 
+@dataclass(kw_only=True)
+class LateNotice:
+    """Lets the operators know that outcomes wait, long before any is given up: a letter an hour.
+
+    The dead letters have an alarm; what waits in the stream has none.
+    """
+
+    put: Callable[[str], None]
+    clock: Callable[[], float] = time.time
+    given: float = 0.0
+
+    def of(self, change: StreamRecord) -> None:
+        """Give notice where this change, which comes again, has waited for too long."""
+        since, now = change["dynamodb"]["ApproximateCreationDateTime"], self.clock()
+        if (
+            now - since < limits.OUTCOME_NOTICE_AFTER
+            or now - self.given < limits.OUTCOME_NOTICE_EVERY
+        ):
+            return
+        try:
+            self.put(json.dumps({"outcomesWaitSince": rules.iso(since)}))
+            self.given = now
+        except OrderMailError as error:
+            logger.warning("no notice given", reason=str(error))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Teller:
     """Tells what changes of records say."""
@@ -81,6 +108,7 @@ class Teller:
     topic: OutcomesTopic
     read: Callable[[StreamRecord], OutcomeEvent | None]
     set_aside: Callable[[StreamRecord, str], None]
+    late: LateNotice
 
     def tell(self, records: list[StreamRecord]) -> str | None:
         """Publish what the changes say; return the first of them that is to come again, if any is.
@@ -98,6 +126,7 @@ class Teller:
                     # Not before: what follows something that comes again comes again with it.
                     self.set_aside(telling.change, UnexpectedError.__name__)
             if again:
+                self.late.of(some[done].change)
                 return str(some[done].change["dynamodb"]["SequenceNumber"])
         return None
 
@@ -144,14 +173,20 @@ def _image(item: Mapping[str, Any]) -> Record:
     return {name: deserialize(item[name]) for name in outcomes.ATTRIBUTES if name in item}
 
 
+@functools.cache
 def _teller(settings: OutcomesSettings) -> Teller:
-    def readable(change: StreamRecord) -> OutcomeEvent | None:
-        return read(change, source=settings.event_source, release=settings.release)
+    """Return this environment's teller, which remembers what notice it gave."""
+    letter = functools.partial(put_dead_letter, settings.dead_letter_queue)
 
     def set_aside(change: StreamRecord, reason: str) -> None:
-        put_dead_letter(settings.dead_letter_queue, json.dumps(change), reason=reason)
+        letter(json.dumps(change), reason=reason)
 
-    return Teller(topic=OutcomesTopic(settings.outcomes_topic), read=readable, set_aside=set_aside)
+    return Teller(
+        topic=OutcomesTopic(settings.outcomes_topic),
+        read=functools.partial(read, source=settings.outcomes_topic, release=settings.release),
+        set_aside=set_aside,
+        late=LateNotice(put=functools.partial(letter, reason=TopicUnavailable.__name__)),
+    )
 
 
 @lambda_handler

@@ -222,11 +222,14 @@ TOPIC_CONNECT_TIMEOUT = 1
 TOPIC_READ_TIMEOUT = 3
 TOPIC_ATTEMPTS = 2
 TOPIC_CALL = TOPIC_ATTEMPTS * (TOPIC_CONNECT_TIMEOUT + TOPIC_READ_TIMEOUT) + SDK_BACKOFF
-OUTCOMES_TIMEOUT = OUTCOME_BATCH // OUTCOMES_PER_PUBLISH * TOPIC_CALL + QUEUE_CALL + OWN_TIME
-"""All of a batch, at its slowest, and the one letter that a batch may hold."""
+OUTCOMES_TIMEOUT = OUTCOME_BATCH // OUTCOMES_PER_PUBLISH * TOPIC_CALL + 2 * QUEUE_CALL + OWN_TIME
+"""All of a batch, at its slowest, a change in it that is set aside, and the notice that the rest waits."""
 OUTCOME_MAX_AGE = 23 * 60 * 60
 """So long what SNS does not take is tried again. A stream keeps it for 24 hours, and the letter that tells of
 it leaves an hour to look."""
+OUTCOME_NOTICE_AFTER = 15 * 60
+"""When what waits is late enough for an operator to look."""
+OUTCOME_NOTICE_EVERY = 60 * 60
 OUTCOME_RETRIES = 10_000
 """Lambda's most: one every eight seconds for all of that time. Lambda does not say how long it waits."""
 

@@ -139,6 +139,17 @@ def _day(value: object) -> object:
     return moment.date() if isinstance(moment, datetime) else moment
 
 
+def _part_id(value: object) -> object:
+    """Read an id as shops write them: a whole number is one, and an empty text is none."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        number = Decimal(value)
+        if number.is_finite() and number.adjusted() < limits.ID_MAX_LENGTH:
+            return str(int(number)) if number == number.to_integral_value() else value
+    return value
+
+
 def _web_link(value: HttpUrl) -> HttpUrl:
     if len(str(value)) > limits.LINK_MAX_LENGTH:
         most = {"most": limits.LINK_MAX_LENGTH}
@@ -209,6 +220,22 @@ OrderId = Annotated[
     Field(min_length=1, max_length=limits.ID_MAX_LENGTH),
     AfterValidator(_identifier),
 ]
+
+
+PartId = Annotated[
+    OrderId | None,
+    BeforeValidator(_part_id),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "maxLength": limits.ID_MAX_LENGTH},
+                {"type": "integer"},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""The shop's own id of a part of an order, where it has one."""
 
 
 class _Shape(BaseModel):

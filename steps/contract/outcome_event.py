@@ -67,7 +67,7 @@ class OutcomeEvent(TypedDict):
     id: str
     """`<notificationId>-<sequence>`: the same whenever the same outcome is told again."""
     source: str
-    """Which installation says it: `/order-mail/<environment>`."""
+    """Who says it: the ARN of the outcomes topic."""
     type: str
     """`order-mail.` and the status in lower case, such as `order-mail.delivered`."""
     subject: str

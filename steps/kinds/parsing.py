@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from steps import kinds
 from steps.contract import limits
-from steps.contract.order_event import DEFAULT_EVENT_TYPE, Address, OrderEvent, OrderId
+from steps.contract.order_event import DEFAULT_EVENT_TYPE, Address, OrderEvent, OrderId, PartId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,18 +103,19 @@ def identify(raw: Mapping[str, Any]) -> Identity | None:
     try:
         event_type = _KIND.validate_python(raw.get("eventType", DEFAULT_EVENT_TYPE))
         identity = kinds.kind(event_type).identity if event_type in kinds.names() else None
-        given = {} if identity is None or raw.get(identity) is None else {identity: raw[identity]}
+        part = _PART_ID.validate_python(raw.get(identity)) if identity else None
         return Identity(
             _ORDER_ID.validate_python(raw.get("orderId")),
             event_type,
             _ADDRESS.validate_python(raw.get("customerEmail")),
-            {name: _ORDER_ID.validate_python(value) for name, value in given.items()},
+            {identity: part} if identity and part else {},
         )
     except ValidationError:
         return None
 
 
 _ORDER_ID: TypeAdapter[str] = TypeAdapter(OrderId)
+_PART_ID: TypeAdapter[str | None] = TypeAdapter(PartId)
 _KIND: TypeAdapter[str] = TypeAdapter(str)
 _ADDRESS: TypeAdapter[str] = TypeAdapter(Address)
 

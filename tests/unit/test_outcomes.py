@@ -19,7 +19,7 @@ from steps.aws.topic import NotTaken, OutcomesTopic, sns
 from steps.contract import limits
 from steps.contract.errors import QueueUnavailable, TopicUnavailable, UnexpectedError
 from tests.support import in_memory_aws
-from tests.support.clock import NOW
+from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import claimed_record
 from tests.support.lambda_context import lambda_context
 
@@ -85,8 +85,12 @@ def tell(topic: FakeTopic, *changes: StreamRecord) -> tuple[str | None, list[Str
     def read(record: StreamRecord) -> OutcomeEvent | None:
         return outcomes.read(record, source="/order-mail/test", release="1")
 
-    teller = outcomes.Teller(topic=topic, read=read, set_aside=set_aside)
+    teller = outcomes.Teller(topic=topic, read=read, set_aside=set_aside, late=notice([], Clock()))
     return teller.tell(list(changes)), letters
+
+
+def notice(put: list[str], clock: Clock) -> outcomes.LateNotice:
+    return outcomes.LateNotice(put=put.append, clock=clock)
 
 
 def test_ten_outcomes_are_published_at_once() -> None:
@@ -141,9 +145,66 @@ def test_what_can_be_neither_read_nor_set_aside_comes_again() -> None:
     def cannot(record: StreamRecord, reason: str) -> None:
         raise QueueUnavailable(f"{reason} of {record['eventName']}")
 
-    teller = outcomes.Teller(topic=FakeTopic("t"), read=lambda _: 1 / 0, set_aside=cannot)  # type: ignore[arg-type,return-value]
+    def unreadable(_record: StreamRecord) -> OutcomeEvent | None:
+        raise ValueError
+
+    teller = outcomes.Teller(
+        topic=FakeTopic("t"), read=unreadable, set_aside=cannot, late=notice([], Clock())
+    )
     with pytest.raises(QueueUnavailable):
         teller.tell([change(1)])
+
+
+def test_the_operators_hear_once_an_hour_that_outcomes_wait() -> None:
+    letters: list[str] = []
+    clock = Clock()
+    late = notice(letters, clock)
+
+    def fails(after: int) -> int:
+        clock.now = NOW + after
+        late.of(change(1))
+        return len(letters)
+
+    assert [fails(60 * minutes) for minutes in (0, 14, 16, 17, 75, 77, 100)] == [
+        0,
+        0,
+        1,
+        1,
+        1,
+        2,
+        2,
+    ]
+    assert json.loads(letters[0]) == {"outcomesWaitSince": "2027-01-15T08:00:00Z"}
+
+
+def test_a_notice_that_cannot_be_given_is_given_later() -> None:
+    clock = Clock(NOW + 3_600)
+    letters: list[str] = []
+
+    def put(letter: str) -> None:
+        if clock.elapsed < 3_700:
+            raise QueueUnavailable("SQS answered ServiceUnavailable")
+        letters.append(letter)
+
+    late = outcomes.LateNotice(put=put, clock=clock)
+    late.of(change(1))
+    clock.sleep(100)
+    late.of(change(1))
+    assert len(letters) == 1
+
+
+def test_only_what_comes_again_is_late() -> None:
+    letters: list[str] = []
+    late = notice(letters, Clock(NOW + 3_600))
+    for topic, expected in ((FakeTopic("t"), 0), (FakeTopic("t", down=True), 1)):
+        teller = outcomes.Teller(
+            topic=topic,
+            read=lambda c: outcomes.read(c, source="s", release="1"),
+            set_aside=lambda _, __: None,
+            late=late,
+        )
+        teller.tell([change(1)])
+        assert len(letters) == expected
 
 
 # --- with AWS -------------------------------------------------------------------------------------
@@ -169,6 +230,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         in_memory_aws.set_environment(monkeypatch)
         sns.cache_clear()
         sqs.cache_clear()
+        outcomes._teller.cache_clear()
         topic = sns().create_topic(Name="outcomes")["TopicArn"]
         client = boto3.client("sqs")
         queue, letters = (client.create_queue(QueueName=n)["QueueUrl"] for n in ("shop", "letters"))
@@ -181,7 +243,6 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         settings = outcomes.OutcomesSettings(
             outcomes_topic=topic,
             dead_letter_queue=letters,
-            event_source="/order-mail/test",
             release="1.2.3",
         )
         in_memory_aws.set_environment(monkeypatch, settings)
@@ -197,7 +258,7 @@ def test_the_handler_tells_the_shop(shop: Shop) -> None:
     (message,) = shop.messages(shop.queue)
     outcome = json.loads(message["Body"])
     assert outcome["data"]["orderId"] == "ORDER1"
-    assert outcome["source"] == "/order-mail/test"
+    assert outcome["source"] == "arn:aws:sns:us-east-1:123456789012:outcomes"
     assert outcome["data"]["release"] == "1.2.3"
     attributes = {n: a["StringValue"] for n, a in message["MessageAttributes"].items()}
     assert attributes == {"status": "SENT", "eventType": "order.confirmed"}

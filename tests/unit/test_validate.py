@@ -102,7 +102,7 @@ def test_what_an_event_says_is_told_from_how_it_is_written() -> None:
             SHIPPED | {"orderTotal": "x", "shipmentId": "P1"},
             {"eventType": "order.shipped", "part": {"shipmentId": "P1"}},
         ),
-        (SHIPPED | {"shipmentId": 1}, {"eventType": "order.shipped"}),
+        (SHIPPED | {"shipmentId": ["P1"]}, {"eventType": "order.shipped"}),
     ],
 )
 def test_a_rejection_keeps_the_kind_and_the_part(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal
 
-from steps.contract.order_event import Moment, OrderEvent, OrderId, Pieces, Text, WebLink
+from steps.contract.order_event import Moment, OrderEvent, PartId, Pieces, Text, WebLink
 
 MAX_AGE = timedelta(days=7)
 IDENTITY = "shipmentId"
@@ -14,7 +14,7 @@ class OrderDelivered(OrderEvent):
 
     event_type: Literal["order.delivered"]
     event_timestamp: Moment
-    shipment_id: OrderId | None = None
+    shipment_id: PartId = None
     carrier: Text | None = None
     tracking_number: Text | None = None
     tracking_url: WebLink | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from steps.contract.order_event import Moment, Money, OrderEvent, OrderId, Pieces, Text
+from steps.contract.order_event import Moment, Money, OrderEvent, PartId, Pieces, Text
 
 MAX_AGE = timedelta(days=30)
 IDENTITY = "refundId"
@@ -16,7 +16,7 @@ class OrderRefunded(OrderEvent):
 
     event_type: Literal["order.refunded"]
     event_timestamp: Moment
-    refund_id: OrderId | None = None
+    refund_id: PartId = None
     refund_amount: Annotated[Money, Field(gt=0)]
     refund_method: Text | None = None
     refund_items: Pieces | None = None

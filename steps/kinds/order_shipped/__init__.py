@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal
 
-from steps.contract.order_event import Day, Moment, OrderEvent, OrderId, Pieces, Text, WebLink
+from steps.contract.order_event import Day, Moment, OrderEvent, PartId, Pieces, Text, WebLink
 
 MAX_AGE = timedelta(days=14)
 IDENTITY = "shipmentId"
@@ -14,7 +14,7 @@ class OrderShipped(OrderEvent):
 
     event_type: Literal["order.shipped"]
     event_timestamp: Moment
-    shipment_id: OrderId | None = None
+    shipment_id: PartId = None
     carrier: Text
     tracking_number: Text | None = None
     tracking_url: WebLink | None = None

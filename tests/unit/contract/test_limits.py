@@ -41,13 +41,14 @@ from tests.support.sample_mails import NOTIFICATION_ID, email
 from tests.support.ses_events import BOUNCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from steps.aws.pace import Outside
     from steps.contract.outcome_event import OutcomeEvent
     from steps.contract.report_tasks import TaskEvent
     from steps.contract.state import Recorded, State
     from steps.ledger.rules import Put, Record, Update
+    from steps.outcomes import StreamRecord
 
 SENT: State = {
     **STATE,
@@ -209,20 +210,30 @@ class SlowTopic(OutcomesTopic):
     def publish(self, outcomes: Sequence[OutcomeEvent]) -> NotTaken:
         assert len(outcomes) <= limits.OUTCOMES_PER_PUBLISH
         self.clock.sleep(limits.TOPIC_CALL)
-        return NotTaken()
+        return NotTaken(again=frozenset({9}) if outcomes[-1]["id"] == "last" else frozenset())
 
 
-def test_outcomes_have_time_for_a_batch_and_a_letter() -> None:
+def test_outcomes_have_time_for_a_batch_a_letter_and_a_notice() -> None:
     clock = Clock()
-    outcome: Any = {"subject": "ORDER1"}
-    answers: Iterator[OutcomeEvent] = iter([outcome] * limits.OUTCOME_BATCH)
+
+    def read(change: StreamRecord) -> OutcomeEvent:
+        number = change["dynamodb"]["SequenceNumber"]
+        if not number:
+            raise ValueError
+        outcome: Any = {"id": "last" if number == limits.OUTCOME_BATCH - 1 else ""}
+        return outcome  # type: ignore[no-any-return]
+
     teller = outcomes.Teller(
         topic=SlowTopic("", clock),
-        read=lambda _: next(answers),  # One is too many, and raises.
+        read=read,
         set_aside=lambda _, __: clock.sleep(limits.QUEUE_CALL),
+        late=outcomes.LateNotice(put=lambda _: clock.sleep(limits.QUEUE_CALL), clock=clock),
     )
-    change: Any = {"dynamodb": {"SequenceNumber": "1"}}
-    teller.tell([change] * (limits.OUTCOME_BATCH + 1))
+    changes: Any = [
+        {"dynamodb": {"SequenceNumber": number, "ApproximateCreationDateTime": 0}}
+        for number in range(limits.OUTCOME_BATCH)
+    ]
+    teller.tell(changes)
     assert clock.elapsed == limits.OUTCOMES_TIMEOUT - limits.OWN_TIME
 
 

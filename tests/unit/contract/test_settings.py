@@ -43,9 +43,7 @@ SETTINGS: list[FunctionSettings] = [
         order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
     ),
     FeedbackSettings(tracking_table="t", configuration_set="c"),
-    OutcomesSettings(
-        outcomes_topic="t", dead_letter_queue="d", event_source="/order-mail/e", release="1"
-    ),
+    OutcomesSettings(outcomes_topic="t", dead_letter_queue="d", release="1"),
     OverdueSettings(tracking_table="t"),
     PauseSettings(configuration_set=""),
     RecordSettings(tracking_table="t"),

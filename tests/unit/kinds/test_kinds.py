@@ -7,7 +7,7 @@ import pytest
 
 from steps import kinds
 from steps.contract import limits
-from steps.contract.order_event import OrderId
+from steps.contract.order_event import PartId
 
 
 def test_each_folder_is_a_kind() -> None:
@@ -53,7 +53,7 @@ def test_what_tells_mails_of_a_kind_apart_is_an_optional_id_among_its_fields(nam
     event, _, identity = kinds.kind(name)
     fields = {field.alias: python_name for python_name, field in event.model_fields.items()}
     if identity is not None:
-        assert get_type_hints(event, include_extras=True)[fields[identity]] == OrderId | None
+        assert get_type_hints(event, include_extras=True)[fields[identity]] == PartId
         assert event.model_fields[fields[identity]].default is None
 
 
