@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
@@ -66,8 +67,42 @@ SENTLIKE = frozenset({"SENT", "DELAYED", "UNDELIVERED", "DELIVERED", "BOUNCED", 
 # --- the tracking table ---------------------------------------------------------------------------
 
 
+class Change(NamedTuple):
+    """A write as the table's stream has it: the images of the item, `{}` where there was none."""
+
+    old: Record
+    new: Record
+
+
 @dataclass(frozen=True)
-class Table(TableInMemory):
+class StreamedTable(TableInMemory):
+    """A tracking table with a stream: each item's changes in their order, by its key."""
+
+    stream: defaultdict[str, list[Change]] = field(default_factory=lambda: defaultdict(list))
+
+    def write(self, request: Put | Update) -> Record | None:
+        key = key_of(request)
+        old = self.items.get(key, {})
+        standing = super().write(request)
+        if standing is None:
+            self.stream[key].append(Change(old, self.items[key]))
+        return standing
+
+    def delete(self, key: str) -> None:
+        """Delete an item. A shop is told nothing of it, so the stream does without."""
+        del self.items[key]
+
+
+def key_of(request: Put | Update) -> str:
+    """Return the key of the item that is written."""
+    if isinstance(request, Put):
+        key: str = request.record["notificationId"]
+        return key
+    return request.notification_id
+
+
+@dataclass(frozen=True)
+class Table(StreamedTable):
     """The tracking table, whose calls take time and fail."""
 
     world: World = field(kw_only=True)
@@ -88,14 +123,13 @@ class Table(TableInMemory):
 
     def _carry_out(self, request: Put | Update, life: Life, who: str) -> Record | None:
         _utf8(life, request)
-        if isinstance(request, Put):
-            key: str = request.record["notificationId"]
-        else:
-            key = request.notification_id
-        old = self.items.get(key, {})
+        key = key_of(request)
         answer = super().write(request)
         if answer is None:
-            self._observe(life, old, self.items[key], who)
+            old, new = self.stream[key][-1]
+            if isinstance(request, Put) and old and old["ttl"] <= self.world.time.now:
+                life.forgotten, old = True, {}
+            self._observe(life, old, new, who)
         return answer
 
     def _observe(self, life: Life, old: Record, new: Record, who: str) -> None:

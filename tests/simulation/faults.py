@@ -98,6 +98,7 @@ FAULTS: dict[str, tuple[tuple[str, float], ...]] = {
         ("hours-later", 0.02),
         ("days-later", 0.01),
         ("broken-copy", 0.01),
+        ("months-later", 0.01),
     ),
     "receives": (("few-left-for-a-bug", 0.02), ("few-left", 0.02), ("the-last", 0.01)),
     "operator": (("redrives-soon", 0.4), ("redrives-days-later", 0.3)),
@@ -108,12 +109,14 @@ FAULTS: dict[str, tuple[tuple[str, float], ...]] = {
     "outage": (("table-unavailable", 0.1),),
     "deployment": (("import-error", 0.15), ("bug", 0.15)),
     "skew": (("clock-ahead", 0.15), ("clock-behind", 0.15)),
+    # Once per mail: somebody deletes its record.
+    "deletion": (("at-once", 0.01), ("soon", 0.01)),
 }
 """Each site's faults with their probability per visit in an order of storm 1. No visit has two."""
 
 STEADY = frozenset(
     {
-        *("send-event", "fate", "refusal", "body", "again", "receives", "operator"),
+        *("send-event", "fate", "refusal", "body", "again", "receives", "operator", "deletion"),
         *("pause", "quota", "outage", "deployment", "skew"),
     }
 )

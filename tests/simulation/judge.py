@@ -7,14 +7,16 @@ says of each event what it truly means.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from steps.ledger import rules
+from steps.ledger import outcomes, rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from steps.contract.outcome_event import OutcomeEvent
     from steps.ledger.rules import Record
+    from tests.simulation.doors import Change, StreamedTable
     from tests.simulation.life import Event, Life, Mail
     from tests.simulation.world import World
 
@@ -24,6 +26,8 @@ FINALITY = (
 )
 ACCEPTED = frozenset(FINALITY[3:]) - {"REJECTED"}
 """The statuses that say that SES accepted a mail."""
+TOLD = frozenset(FINALITY[2:])
+"""The statuses that a shop is told of."""
 
 KILLED = ("killed-before", "killed-after", "killed", "dispatcher-killed", "killed-at-start")
 UNTOLD = (
@@ -59,17 +63,23 @@ def violations(world: World) -> list[Violation]:
     return [
         Violation(life.number, promise, detail)
         for life in world.lives
-        for promise, detail in _judge(life, world.table.items)
+        for promise, detail in _judge(life, world.table)
     ]
 
 
-def _judge(life: Life, items: dict[str, Record]) -> Iterator[tuple[str, str]]:
-    record = items.get(life.notification_id, {})
+def _judge(life: Life, table: StreamedTable) -> Iterator[tuple[str, str]]:
+    record = table.items.get(life.notification_id, {})
     yield from _alone(life)
-    yield from _not_lost(life, record, items)
-    yield from _not_twice(life, record)
-    yield from _true(life, record)
-    yield from _counted(life)
+    yield from _not_lost(life, record, table.items)
+    if not life.forgotten:
+        yield from _not_twice(life, record)
+        yield from _true(life, record)
+        yield from _counted(life)
+    keys = {life.notification_id, *(rules.rejected_id(copy.body) for copy in life.copies)}
+    # A claim that the network delivers after its record was deleted begins where that one had begun.
+    if not (life.forgotten and life.claimed_late):
+        for key in sorted(keys & table.stream.keys()):
+            yield from _told(table.stream[key])
 
 
 def _alone(life: Life) -> Iterator[tuple[str, str]]:
@@ -161,6 +171,39 @@ def _fold(events: Iterator[Event]) -> str:
     statuses = [event.status for event in events if event.status]
     end = max(statuses, key=FINALITY.index, default="")
     return "UNDELIVERED" if end == "DELAYED" else end  # written off
+
+
+def _told(changes: list[Change]) -> Iterator[tuple[str, str]]:
+    """Who keeps the newest outcome knows at any time what the record says, also once it is made again."""
+    numbers = [int(change.new["sequence"]) for change in changes]
+    if numbers != sorted(set(numbers)):
+        yield "a record's sequence grows with each write", f"{numbers}"
+    said: dict[str, OutcomeEvent] = {}
+    newest: Mapping[str, Any] = {"sequence": 0}
+    for change in changes:
+        if outcome := _outcome(change):
+            if said.setdefault(outcome["id"], outcome) != outcome:
+                yield "an outcome's id says one thing", f"{outcome['id'][-20:]} says two"
+            newest = max(newest, outcome["data"], key=lambda data: data["sequence"])
+        if change.new["status"] in TOLD and _facts(newest) != (
+            is_ := _facts(_reasoned(change.new))
+        ):
+            yield (
+                "the newest outcome is what the record says",
+                f"{_facts(newest)}, the record {is_}",
+            )
+
+
+def _reasoned(record: Record) -> Record:
+    return {"reason": rules.INVALID_EVENT} | record if "reasons" in record else record
+
+
+def _outcome(change: Change) -> OutcomeEvent | None:
+    return outcomes.outcome(change.old, change.new, at=0, source="simulation", release="0")
+
+
+def _facts(data: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(data.get(name) for name in ("status", "reason", "messageId", "orderId"))
 
 
 def _counted(life: Life) -> Iterator[tuple[str, str]]:

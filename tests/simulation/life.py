@@ -92,6 +92,8 @@ class Life:
     """How often an event of SES's ended among the dead letters: its next invocation has another name."""
     claimed_late: bool = False
     """A claim landed when its message was gone: nobody goes on with it, and it expires with its record."""
+    forgotten: bool = False
+    """Its record was deleted, or expired, and another was made: what that one knew went with it."""
     vanished: bool = False
     hasty: bool = False
     published: int = 0

@@ -50,13 +50,21 @@ class Shop:
                 self._later(dice.long(DAY, 5 * DAY), body)
             case "broken-copy":
                 self._later(dice.long(0.01, HOUR), self._body("malformed"))
+            case "months-later":
+                self._later(limits.RECORD_TTL + dice.long(HOUR, 10 * DAY), body, expired=True)
 
-    def _later(self, seconds: float, body: str, *, mended: bool = False) -> None:
+    def _later(
+        self, seconds: float, body: str, *, mended: bool = False, expired: bool = False
+    ) -> None:
+        world, life = self.world, self.life
+
         def publish() -> None:
-            self.life.mended = self.life.mended or mended
-            self.world.queue.publish(self.life, body)
+            life.mended = life.mended or mended
+            if expired and life.dice.share() < 0.5:  # DynamoDB deletes within days.
+                world.delete(life, expired=True)
+            world.queue.publish(life, body)
 
-        self.world.time.at(self.world.time.now + seconds, publish)
+        world.time.at(world.time.now + seconds, publish)
 
     def _body(self, kind: str | None) -> str:
         life = self.life

@@ -24,7 +24,7 @@ from steps.contract import limits
 from steps.contract.errors import OrderMailError, RecordNotFound
 from steps.kinds.parsing import parse
 from steps.ledger import rules
-from tests.simulation.doors import FUNCTIONS, Sdk, Table
+from tests.simulation.doors import FUNCTIONS, Sdk, StreamedTable, Table
 from tests.simulation.faults import Dice, Plan, roll
 from tests.simulation.life import Event, Life, Mail
 from tests.simulation.processes import Died, InjectedBug, Invocation, Process, running
@@ -34,7 +34,6 @@ from tests.simulation.shop import Shop
 from tests.support.clock import NOW
 from tests.support.pace_in_memory import PaceItem
 from tests.support.ses_events import CONFIGURATION_SET, ses_event
-from tests.support.table_in_memory import TableInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,7 +147,7 @@ class World:
 
     def _write_off(self) -> None:
         """Let the hourly function look for delayed mails, once all is quiet."""
-        table = TableInMemory("tracking", items=self.table.items)
+        table = StreamedTable("tracking", items=self.table.items, stream=self.table.stream)
         overdue.settle_overdue(table=table, clock=lambda: self.time.now + DAY)
 
     def log(self, life: Life, what: str) -> None:
@@ -225,7 +224,18 @@ class World:
         for delay, happened in fate(life.dice.strike("fate"), life.dice, event):
             mail.events.append(happened)
             self._publish(life, mail, happened, delay)
+        if when := life.dice.strike("deletion"):
+            delay = 0 if when == "at-once" else life.dice.long(0.1, HOUR)
+            self.time.at(self.time.now + delay, lambda: self.delete(life))
         return mail.message_id
+
+    def delete(self, life: Life, *, expired: bool = False) -> None:
+        """Let somebody delete an order's record, or DynamoDB, where it has expired."""
+        record = self.table.items.get(life.notification_id)
+        if record and (not expired or record["ttl"] <= self.time.now):
+            self.log(life, "its record is deleted")
+            life.forgotten = True
+            self.table.delete(life.notification_id)
 
     def _event(
         self, mail: Mail, tag: str, delay: float, kind: str, status: str | None, **details: Any

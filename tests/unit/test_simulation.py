@@ -11,7 +11,7 @@ import pytest
 from steps import dedup, dispatch, feedback, record
 from steps.contract import limits
 from steps.contract.handler import count
-from steps.ledger import rules
+from steps.ledger import outcomes, rules
 from steps.ledger.status import Status
 from tests.simulation.faults import FAULTS, KINDS, TOTALS, Dice, Plan
 from tests.simulation.judge import violations
@@ -190,6 +190,38 @@ def distrust(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rules, "expects", expects)
 
 
+def uncounted_writes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rules.Update, "counted", property(lambda update: update.count))
+
+
+def sequence_from_zero(patch: pytest.MonkeyPatch) -> None:
+    always(patch, "again", "months-later")
+    patch.setattr(rules, "first_sequence", lambda _: 0)
+
+
+def untold_reasons(patch: pytest.MonkeyPatch) -> None:
+    """Tell of a change of the status alone."""
+    always(patch, "fate", "delayed-for-ever")
+    patch.setattr(outcomes, "_said", lambda record: record.get("status"))
+
+
+def untold_delays(patch: pytest.MonkeyPatch) -> None:
+    always(patch, "fate", "delayed-then-delivered")
+    told = tuple(status for status in outcomes.TOLD if status is not Status.DELAYED)
+    patch.setattr(outcomes, "TOLD", told)
+
+
+def coarse_ids(patch: pytest.MonkeyPatch) -> None:
+    """Let the writes about a delay keep the sequence."""
+    always(patch, "fate", "delayed-then-delivered")
+    counted = rules.Update.counted.fget  # type: ignore[attr-defined]
+
+    def some(update: rules.Update) -> tuple[str, ...]:
+        return () if update.set.get("status") is Status.DELAYED else counted(update)
+
+    patch.setattr(rules.Update, "counted", property(some))
+
+
 PLANTED = (
     Planted(
         "claim-without-condition",
@@ -213,6 +245,11 @@ PLANTED = (
     Planted("uncounted-deliveries", "outcomes are counted", "event", uncounted_deliveries),
     Planted("distrust", "what SES says of a mail counts", "ses event", distrust),
     Planted("counted-twice", "outcomes are not counted too often", "event", counted_twice),
+    Planted("uncounted-writes", "a record's sequence grows", "event", uncounted_writes),
+    Planted("sequence-from-zero", "a record's sequence grows", "again", sequence_from_zero),
+    Planted("untold-reasons", "the newest outcome is", "fate", untold_reasons),
+    Planted("untold-delays", "the newest outcome is", "fate", untold_delays),
+    Planted("coarse-ids", "an outcome's id says one thing", "fate", coarse_ids),
 )
 
 
