@@ -49,7 +49,7 @@ class Plan(BaseModel):
     cost_port: int
     """The laptop's Cost Explorer, likewise."""
     faults_port: int = 0
-    """The fault proxy, as the Lambdas reach DynamoDB, Step Functions and SQS; 0 where there is none."""
+    """The fault proxy, as the Lambdas reach DynamoDB, Step Functions, SQS and SNS; 0 where there is none."""
 
     @classmethod
     def make(cls, settings: LocalSettings) -> Self:
@@ -217,7 +217,7 @@ def _cost_explorer(plan: Plan) -> Program:
 
 
 def faults(plan: Plan) -> Program:
-    """Return the proxy in front of DynamoDB, Step Functions and SQS that fails on demand."""
+    """Return the proxy in front of DynamoDB, Step Functions, SQS and SNS that fails on demand."""
     return Program(
         name="faults",
         title="fault proxy (microburst)",
@@ -250,7 +250,7 @@ def bootstrap(plan: Plan) -> str:
         f"export AWS_ENDPOINT_URL_COST_EXPLORER={plan.cost_url}",
     ]
     if plan.faults_port:
-        services = ("DYNAMODB", "SFN", "SQS")
+        services = ("DYNAMODB", "SFN", "SQS", "SNS")
         lines += [f"export AWS_ENDPOINT_URL_{name}={plan.faults_url}" for name in services]
         lines.append(f'export PYTHONPATH="$PYTHONPATH:{SKEWED_CLOCK}"')
     lines.append(f'exec "{LAMBDA_IMAGE / "python"}" -m awslambdaric "$_HANDLER"')

@@ -59,7 +59,7 @@ class LocalSettings(BaseModel):
     console_port: Port = 8080
     state_dir: Annotated[Path, AfterValidator(Path.absolute)] = ROOT / ".local" / "stack"
     faults: bool = Field(default=False, description="true or false")
-    """Whether the Lambdas reach DynamoDB, Step Functions and SQS through a proxy that takes faults."""
+    """Whether the Lambdas reach DynamoDB, Step Functions, SQS and SNS through a proxy that takes faults."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self:

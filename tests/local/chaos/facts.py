@@ -13,11 +13,14 @@ import psutil
 from infra.local.embedded_metrics import GROUPS, parse
 from infra.local.loopback import fetch
 from infra.local.supervisor import read_status
+from steps.aws.ledger_table import deserialize
 from steps.contract.metrics import Metric
 from steps.ledger.ses_events import NOTIFICATION_TAG
+from tests.local.chaos.outcomes import Change
 from tests.local.chaos.verdict import DeadLetter, Mail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from infra.local.programs import Plan
@@ -94,16 +97,54 @@ def dead_letter(letter: Json) -> DeadLetter:
     )
 
 
-def unread_events(stack: RunningStack) -> Counter[tuple[str, str]]:
-    """Take the feedback dead letters; return the message ids and types of the events in them."""
+def unread_events(letters: Iterable[Json]) -> Counter[tuple[str, str]]:
+    """Return the message ids and types of the events of SES's in what internal dead letters say."""
     found: Counter[tuple[str, str]] = Counter()
-    while letters := stack.dead_letters("email-internal-dlq"):
-        for letter in letters:
-            # As Lambda wraps what a function failed on; a schedule that could not start is here, too.
-            for record in json.loads(letter["Body"]).get("requestPayload", {}).get("Records", []):
-                event = json.loads(record["Sns"]["Message"])
-                found[event["mail"]["messageId"], event["eventType"]] += 1
+    for letter in letters:
+        # As Lambda wraps what a function failed on; a schedule that could not start is here, too.
+        for record in letter.get("requestPayload", {}).get("Records", []):
+            event = json.loads(record["Sns"]["Message"])
+            found[event["mail"]["messageId"], event["eventType"]] += 1
     return found
+
+
+def stream(stack: RunningStack) -> Iterator[Json]:
+    """Read the tracking table's stream from its beginning to its end: the changes of one shard."""
+    client, arn = stack.client("dynamodbstreams"), stack.table.latest_stream_arn
+    (shard,) = client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    iterator = client.get_shard_iterator(
+        StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    while (answer := client.get_records(ShardIterator=iterator))["Records"]:
+        yield from answer["Records"]
+        iterator = answer["NextShardIterator"]
+
+
+def changes(stack: RunningStack) -> list[Change]:
+    """Return all changes of records; the other items of the table have no status."""
+    found = []
+    for record in stream(stack):
+        images = record["dynamodb"]
+        old, new = (_image(images.get(name, {})) for name in ("OldImage", "NewImage"))
+        if "status" in new:
+            found.append(Change(old=old, new=new))
+    return found
+
+
+def _image(item: Json) -> Json:
+    return {name: deserialize(value) for name, value in item.items() if name != "event"}
+
+
+def told_again(stack: RunningStack, letter: Json) -> list[Json]:
+    """Return the changes that an internal dead letter is about, as the function for outcomes takes them."""
+    if "dynamodb" in letter:
+        return [letter]
+    if not (batch := letter.get("DDBStreamBatchInfo")):
+        return []
+    numbers = range(int(batch["startSequenceNumber"]), int(batch["endSequenceNumber"]) + 1)
+    return [
+        record for record in stream(stack) if int(record["dynamodb"]["SequenceNumber"]) in numbers
+    ]
 
 
 def metrics(stack: RunningStack) -> dict[Metric, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter, defaultdict
 from contextlib import suppress
@@ -12,6 +13,7 @@ import psutil
 
 from infra.local.loopback import fetch
 from infra.local.processes import mark, marked
+from tests.local.chaos import facts
 
 if TYPE_CHECKING:
     import random
@@ -56,8 +58,8 @@ def proxy_faults(dice: random.Random) -> list[Json]:
     """Return the fault proxy's rules: each fails one call in so many, without dice of its own."""
 
     def rule(service: str, every: int, **fault: Any) -> Json:
-        one_in = every + dice.randrange(every // 5)
-        return {"service": service, "sequence": {"fail": 1, "pass": one_in - 1}, **fault}
+        one_in, times = every + dice.randrange(every // 5), 2 if service == "sns" else 1
+        return {"service": service, "sequence": {"fail": times, "pass": one_in - times}, **fault}
 
     lost_answer = {"response": {"abort_bytes": 0}}
     return [
@@ -74,13 +76,22 @@ def proxy_faults(dice: random.Random) -> list[Json]:
         rule("stepfunctions", 60, error={"code": "InternalFailure", "status": 500}),
         rule("sqs", 10, error={"code": "InternalFailure", "status": 500}),
         rule("sqs", 20, **lost_answer),
+        # Twice in a row is more than the client tries.
+        rule("sns", 15, error={"code": "InternalError", "status": 500}),
+        rule("sns", 10, **lost_answer),
+        # Of those with a second message, that one.
+        rule("sns", 5, request={"cut_upload": {"after_messages": 1}}),
     ]
 
 
 def lost_answers(plan: Plan) -> int:
-    """Count the requests that were carried out, or may be yet, and whose client was told nothing."""
+    """Count the requests that were carried out, or may be yet, and whose client was told nothing.
+
+    Those to SNS are left out: who makes them counts nothing.
+    """
     rules = fetch(f"{plan.faults_url}/_microburst/rules")
-    return sum(r["fired_count"] for r in rules if r.get("response") or r.get("latency"))
+    silent = [r for r in rules if r.get("response") or r.get("latency")]
+    return sum(r["fired_count"] for r in silent if r["service"] != "sns")
 
 
 def workers(plan: Plan) -> Iterator[tuple[str, psutil.Process]]:
@@ -149,9 +160,10 @@ class BadDeployment(threading.Thread):
 
 
 class Operator:
-    """Takes the dead letters of the order queue, and puts those back that can become a mail.
+    """Takes the dead letters: puts those orders back that can become a mail, has outcomes told again.
 
-    letters: all of them. left: those that were not put back. looked: whether there was a first look.
+    letters: all of the order queue's. left: those that were not put back. looked: whether there was a first
+    look. internal: what the other letters say. retold: how many of them were told again.
     """
 
     def __init__(self, stack: RunningStack) -> None:
@@ -160,6 +172,8 @@ class Operator:
         self.letters: list[Json] = []
         self.left: list[Json] = []
         self.looked = False
+        self.internal: list[Json] = []
+        self.retold = 0
 
     @property
     def redriven(self) -> int:
@@ -179,3 +193,18 @@ class Operator:
                 else:
                     self.left.append(letter)
         return self.redriven - before
+
+    def tell_again(self) -> int:
+        """Take the internal letters and have their outcomes told; return how many letters those were."""
+        taken: list[Json] = []
+        while letters := self._stack.dead_letters("email-internal-dlq"):
+            taken += (json.loads(letter["Body"]) for letter in letters)
+        self.internal += taken
+        client, function = self._stack.client("lambda"), self._stack.name("email-outcomes")
+        before = self.retold
+        for changes in (facts.told_again(self._stack, letter) for letter in taken):
+            if changes:
+                payload = json.dumps({"Records": changes}, default=str)
+                client.invoke(FunctionName=function, Payload=payload)
+                self.retold += 1
+        return self.retold - before

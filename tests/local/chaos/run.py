@@ -12,9 +12,11 @@ from rich.table import Table
 
 from infra.local.loopback import fetch
 from infra.local.running_stack import RunningStack
+from infra.local.subscriber import Subscriber, subscribed
 from steps.contract import limits
 from tests.local.chaos import facts, faults
 from tests.local.chaos.orders import Kind, Order, orders, publications
+from tests.local.chaos.outcomes import MISSING
 from tests.local.chaos.verdict import Facts, Verdict, judge
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ times waits for 640 s."""
 REDRIVES = 3
 """How often the operator redrives what is among the dead letters at the end."""
 
-BAD_DEPLOYMENTS = {0.25: "render", 0.6: "record"}
-"""Which step is broken for a while, once so large a share of the mails was taken."""
+BAD_DEPLOYMENTS = {0.25: "render", 0.4: "outcomes", 0.6: "record"}
+"""Which function is broken for a while, once so large a share of the mails was taken."""
 
 REDRIVE_AT = 0.5
 """Likewise for the operator's first look at the dead letters."""
@@ -57,11 +59,13 @@ SHOWN = 20
 
 
 class Run:
-    """One run against a running stack that has the fault proxy."""
+    """One run against a running stack that has the fault proxy; `shop` is told of its outcomes."""
 
-    def __init__(self, plan: Plan, *, count: int, seed: int, say: Console) -> None:
-        self.plan = plan
-        self.stack = RunningStack(plan)
+    def __init__(
+        self, stack: RunningStack, shop: Subscriber, *, count: int, seed: int, say: Console
+    ) -> None:
+        self.stack, self.shop = stack, shop
+        self.plan = plan = stack.plan
         self.seed = seed
         self.say = say
         self.dice = random.Random(seed)  # noqa: S311 - must be repeatable
@@ -122,15 +126,16 @@ class Run:
         for _ in range(1 + REDRIVES):
             if unfinished := self._until_quiet():
                 return unfinished
-            if not self.operator.redrive(self.valid):
+            retold = self.operator.tell_again()
+            if not self.operator.redrive(self.valid) + retold:
                 return ""
-            self.say.print(f"  {self.seconds:4.0f} s: redrove dead letters")
+            self.say.print(f"  {self.seconds:4.0f} s: redrove dead letters, {retold} of outcomes")
         return ""
 
     def _until_quiet(self) -> str:
         patience = time.monotonic() + 2 * STALLED + 2 * len(self.orders)
         changed = moved = told = time.monotonic()
-        calls, least = -1, len(self.published) + 1
+        calls, least = (-1, -1), len(self.published) + 1
         taken = 0
         while True:
             now, clock = facts.look(self.stack), time.monotonic()
@@ -138,8 +143,10 @@ class Run:
             self._interfere(now.taken / len(self.valid))
             if now.taken >= len(self.valid) and not self.calm:
                 self.mend_everything()
-            if now.calls != calls or not now.idle:
-                calls, moved = now.calls, clock
+            seen = now.calls, len(self.shop.read())
+            deploying = any(deployment.is_alive() for deployment in self.deployments)
+            if seen != calls or deploying or not now.idle:
+                calls, moved = seen, clock
             if now.taken > taken or now.waiting < least:
                 taken, least, changed = now.taken, min(least, now.waiting), clock
             if clock - moved > QUIET:
@@ -186,6 +193,7 @@ class Run:
     def facts(self, unfinished: str) -> Facts:
         """Ask the stack for everything, once; where the run did not come to an end, its letters stay."""
         self.operator.redrive(set())
+        self.operator.tell_again()
         letters = [facts.dead_letter(letter) for letter in self.operator.letters]
         return Facts(
             orders=self.orders,
@@ -195,9 +203,11 @@ class Run:
             records={r["notificationId"]: r for r in self.stack.all_records()},
             left=[facts.dead_letter(letter) for letter in self.operator.left],
             letters=letters,
-            unread=frozenset(facts.unread_events(self.stack)),
+            unread=frozenset(facts.unread_events(self.operator.internal)),
+            told=self.shop.read(),
+            changes=facts.changes(self.stack),
             counted=facts.metrics(self.stack),
-            deaths=self.deaths,
+            deaths=self.deaths - self.killer.killed["outcomes"],
             record_deaths=self.killer.killed["record"],
             lost_answers=self.lost_answers or faults.lost_answers(self.plan),
             broken_batches=facts.broken_batches(self.stack),
@@ -229,9 +239,18 @@ class Run:
             "metrics",
             ", ".join(f"{m.removeprefix('Email')} {c}" for m, c in verdict.metrics.items()),
         )
+        tellings = verdict.tellings
+        yield (
+            "outcomes",
+            (
+                f"{len(tellings.once)} told, {tellings.repeated} repeated, {tellings.late} out of order, "
+                f"{len(verdict.wrong[MISSING])} missing"
+            ),
+        )
         reasons = Counter(letter.reason or "moved by SQS" for letter in found.letters)
         yield "dead letters, orders", f"{_counts(reasons)}; {self.operator.redriven} redriven"
         yield "dead letters, events", str(len(found.unread))
+        yield "dead letters, outcomes", f"{self.operator.retold}, told again"
         yield from self._faults()
         here, emulator = (size / 2**20 for size in self.most_memory)
         yield "memory", f"{here:.0f} MiB here, {emulator:.0f} MiB in the emulator"
@@ -272,15 +291,17 @@ def _counts(counts: dict[str, int]) -> str:
 
 def run(plan: Plan, *, count: int, seed: int, say: Console) -> Verdict:
     """Break everything, publish, wait, and print the table and every order of which a promise is broken."""
-    one = Run(plan, count=count, seed=seed, say=say)
-    one.break_everything()
-    try:
-        say.print(f"· publishing {len(one.published)} events of {count} orders")
-        one.publish()
-        unfinished = one.wait()
-    finally:
-        one.stop()
-    found = one.facts(unfinished)
+    stack = RunningStack(plan)
+    with subscribed(stack) as shop:
+        one = Run(stack, shop, count=count, seed=seed, say=say)
+        one.break_everything()
+        try:
+            say.print(f"· publishing {len(one.published)} events of {count} orders")
+            one.publish()
+            unfinished = one.wait()
+        finally:
+            one.stop()
+        found = one.facts(unfinished)
     verdict = judge(found)
     say.print(one.table(found, verdict))
     for what, orders_ in verdict.wrong.items():

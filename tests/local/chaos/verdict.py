@@ -19,6 +19,8 @@ and whose repetitions fell into a bad deployment, leaves nobody who counts.
     EmailFailed     dead letters; two of the same execution are one
     EmailInDoubt    the sum of the records' `resends`, but for mails that SES had given up on
 
+Outcomes: see `tests.local.chaos.outcomes`.
+
 Mails to the simulator's mailboxes are counted nowhere. Of a published event only those count that did not end
 among the feedback dead letters.
 """
@@ -31,10 +33,11 @@ from typing import TYPE_CHECKING, Any
 
 from steps.contract.metrics import Metric
 from steps.ledger.rules import resends
+from tests.local.chaos import outcomes
 from tests.local.chaos.orders import Kind, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 Record = dict[str, Any]
 
@@ -87,8 +90,9 @@ class Facts:
     unfinished: why the run ended before all was quiet; empty where nothing will change any more.
     mails, records: by notification id. inbox: message ids. left: dead letters of the order queue that nobody
     redrove; letters: all that there ever were. unread: events (message id and type) among the feedback dead
-    letters. record_deaths: of `deaths`, Record's. broken_batches: what a dispatcher failed on with
-    a whole batch.
+    letters. told: what a shop was told, in the order of arrival; changes: all that happened to records.
+    deaths: of those that count. record_deaths: of these, Record's. broken_batches: what a dispatcher failed
+    on with a whole batch.
     """
 
     orders: list[Order]
@@ -99,6 +103,8 @@ class Facts:
     left: list[DeadLetter] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     unread: frozenset[tuple[str, str]] = frozenset()
+    told: Sequence[dict[str, Any]] = ()
+    changes: Sequence[outcomes.Change] = ()
     counted: Mapping[Metric, float]
     deaths: int = 0
     record_deaths: int = 0
@@ -121,6 +127,7 @@ class Verdict:
     untold: Counter[str]
     statuses: Counter[str]
     metrics: Mapping[Metric, Count]
+    tellings: outcomes.Tellings
 
     @property
     def good(self) -> bool:
@@ -151,6 +158,8 @@ def judge(facts: Facts) -> Verdict:
         "wrongly rejected": [],
         "wrongly counted": [],
         "batches broken": [*facts.broken_batches],
+        outcomes.MISSING: [],
+        outcomes.UNTRUE: [],
     }
     if facts.unfinished:
         wrong["never final"].append(facts.unfinished)
@@ -162,6 +171,8 @@ def judge(facts: Facts) -> Verdict:
         if order.kind is not Kind.VALID and (why := _poison(order, facts)):
             what = "never final" if facts.unfinished else "wrongly rejected"
             wrong[what].append(f"{order.shown} {why}")
+    for what, why in outcomes.wrong(facts.told, facts.changes, facts.records):
+        wrong[what].append(why)
     ordered = {order.key for order in facts.orders if order.kind is Kind.VALID}
     wrong["wrongly rejected"] += [
         f"mail without an order: {k}" for k in facts.mails if k not in ordered
@@ -177,7 +188,8 @@ def judge(facts: Facts) -> Verdict:
         for metric, count in metrics.items()
         if not count.least - missing(metric) <= count.counted <= count.most + spare
     ]
-    return Verdict(wrong=wrong, metrics=metrics, **_figures(valid, facts))
+    tellings = outcomes.Tellings.of(facts.told)
+    return Verdict(wrong=wrong, metrics=metrics, tellings=tellings, **_figures(valid, facts))
 
 
 def _valid_order(order: Order, facts: Facts) -> Iterator[tuple[str, str]]:
