@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from infra.local.programs import LAMBDA_IMAGE, SKEWED_CLOCK
 from infra.local.settings import ROOT
 from steps.contract.metrics import Metric
 from tests.local.chaos.orders import Kind, Order, orders, publications
+from tests.local.chaos.outcomes import Change
 from tests.local.chaos.verdict import DeadLetter, Facts, Mail, Verdict, judge, true_statuses
 
 if TYPE_CHECKING:
@@ -43,6 +45,39 @@ INVALID, TOO_LARGE, GROWING = (
 )
 LETTER = DeadLetter(message=TOO_LARGE.message, reason="MessageTooLarge")
 
+RECORDS: dict[str, dict[str, Any]] = {
+    DELIVERED.key: {"status": "DELIVERED", "messageId": "m1"},
+    BOUNCED.key: {"status": "BOUNCED", "messageId": "m2", "reason": "Permanent/General"},
+    TWICE.key: {"status": "DELIVERED", "messageId": "m30", "resends": 1},
+    QUIET.key: {"status": "SENT", "messageId": "m4"},
+    INVALID.rejected_key: {"status": "REJECTED", "reasons": ["orderId: is no text"]},
+    GROWING.rejected_key: {"status": "REJECTED", "reasons": ["$: takes 300000 bytes"]},
+}
+
+
+def history(key: str) -> list[Change]:
+    """Return what happened to a record until it was as it is among `RECORDS`."""
+    end = {"notificationId": key, "orderId": f"order of {key}", **RECORDS[key]}
+    sent = {name: value for name, value in end.items() if name != "reason"} | {"status": "SENT"}
+    steps: list[dict[str, Any]] = [{}, end | {"sequence": 1}]
+    if "messageId" in end:
+        steps = [{}, *({**sent, "status": status} for status in ("CLAIMED", "SENDING")), sent]
+        steps += [end | {"events": {"x"}}, end | {"events": {"x", "y"}}]
+        steps = [step and {**step, "sequence": 10 + place} for place, step in enumerate(steps)]
+    return [Change(old=old, new=new) for old, new in pairwise(steps)]
+
+
+def telling(change: Change, **said: Any) -> dict[str, Any]:
+    names = ("notificationId", "sequence", "status", "reason", "messageId", "orderId")
+    data = {name: change.new[name] for name in names if name in change.new} | said
+    if "reasons" in change.new:
+        data["reason"] = "InvalidEvent"
+    return {"id": f"{data['notificationId']}-{data['sequence']}", "data": data}
+
+
+CHANGES = [change for key in RECORDS for change in history(key)]
+TOLD = [telling(change) for change in CHANGES if change.says_something]
+
 GOOD = Facts(
     orders=[DELIVERED, BOUNCED, TWICE, QUIET, INVALID, TOO_LARGE, GROWING],
     mails={
@@ -52,14 +87,9 @@ GOOD = Facts(
         QUIET.key: [mail(4, "Send")],
     },
     inbox=frozenset({"m1", "m3", "m30", "m4"}),
-    records={
-        DELIVERED.key: {"status": "DELIVERED", "messageId": "m1"},
-        BOUNCED.key: {"status": "BOUNCED", "messageId": "m2"},
-        TWICE.key: {"status": "DELIVERED", "messageId": "m30", "resends": 1},
-        QUIET.key: {"status": "SENT", "messageId": "m4"},
-        INVALID.rejected_key: {"status": "REJECTED", "reasons": ["orderId: is no text"]},
-        GROWING.rejected_key: {"status": "REJECTED", "reasons": ["$: takes 300000 bytes"]},
-    },
+    records={key: {**RECORDS[key], "orderId": f"order of {key}"} for key in RECORDS},
+    told=[*TOLD, TOLD[0], TOLD[3]],
+    changes=CHANGES,
     left=[LETTER],
     letters=[LETTER],
     counted={
@@ -93,12 +123,70 @@ def with_count(metric: Metric, value: float) -> Facts:
     return replace(GOOD, counted={**GOOD.counted, metric: value})
 
 
+def with_told(of: Order, number: int, **said: Any) -> Facts:
+    """Have the outcome of this number (0: SENT) of an order say something else."""
+    ids = [one["id"] for one in TOLD if one["data"]["notificationId"] == of.key]
+    told = [
+        {**one, "data": one["data"] | said} if one["id"] == ids[number] else one for one in TOLD
+    ]
+    return replace(GOOD, told=told)
+
+
+def swapped_sequences() -> Facts:
+    """Let what happened first have the higher sequence."""
+    first, last = (one for one in TOLD if one["data"]["notificationId"] == DELIVERED.key)
+    swapped = [
+        {"id": other["id"], "data": one["data"] | {"sequence": other["data"]["sequence"]}}
+        for one, other in ((first, last), (last, first))
+    ]
+    return replace(GOOD, told=[*(one for one in TOLD if one not in (first, last)), *swapped])
+
+
+def happened_with(*sequences: int) -> Facts:
+    """Let the writes of an order have these sequences, and be told so."""
+    ours = history(DELIVERED.key)
+    numbered = [
+        Change(old=change.old, new={**change.new, "sequence": sequence})
+        for change, sequence in zip(ours, sequences, strict=True)
+    ]
+    others = [one for one in TOLD if one["data"]["notificationId"] != DELIVERED.key]
+    told = [telling(change) for change in numbered if change.says_something]
+    return replace(
+        GOOD,
+        told=[*others, *told],
+        changes=[*(change for change in CHANGES if change not in ours), *numbered],
+    )
+
+
 def test_nothing_is_wrong_where_the_promise_is_kept() -> None:
     verdict = judge(GOOD)
     assert wrong(verdict) == {}
     assert verdict.good
     assert (verdict.by_event, verdict.by_resend, verdict.extra) == (0, 1, 1)
     assert verdict.untold == {"SENT": 1}
+    tellings = verdict.tellings
+    assert (len(tellings.once), tellings.repeated, tellings.late) == (len(TOLD), 2, 0)
+
+
+def test_outcomes_may_come_again_and_late() -> None:
+    verdict = judge(replace(GOOD, told=[*TOLD[::-1], *TOLD]))
+    assert wrong(verdict) == {}
+    tellings = verdict.tellings
+    assert (len(tellings.once), tellings.repeated, tellings.late) == (len(TOLD), len(TOLD), 3)
+
+
+def test_a_record_that_is_open_again_has_the_outcomes_it_once_had() -> None:
+    failed = {**history(DELIVERED.key)[-1].new, "status": "FAILED", "reason": "Bug", "sequence": 16}
+    claimed = failed | {"status": "CLAIMED", "sequence": 17}
+    changes = [Change(old={}, new=failed), Change(old=failed, new=claimed)]
+    facts = replace(
+        GOOD,
+        records=with_record(DELIVERED, status="CLAIMED").records,
+        changes=[*CHANGES, *changes],
+        told=[*TOLD, telling(changes[0])],
+    )
+    assert list(wrong(judge(facts))) == ["never final"]
+    assert "outcomes missing" in wrong(judge(replace(facts, told=TOLD)))
 
 
 DEAD = DeadLetter(message=DELIVERED.message, reason="UnexpectedError", execution="e")
@@ -155,6 +243,47 @@ BROKEN: dict[str, tuple[str, Callable[[], Facts]]] = {
     "a batch that died of a message": (
         "batches broken",
         lambda: replace(GOOD, broken_batches=["UnicodeEncodeError"]),
+    ),
+    "nobody is told of anything": ("outcomes missing", lambda: replace(GOOD, told=[])),
+    "the last word is not told": ("outcomes missing", lambda: replace(GOOD, told=TOLD[:-1])),
+    "a word in between is not told": ("outcomes missing", lambda: replace(GOOD, told=TOLD[1:])),
+    "a record without a change is not told": (
+        "outcomes missing",
+        lambda: replace(GOOD, told=[], changes=[]),
+    ),
+    "told another status": ("outcomes untrue", lambda: with_told(DELIVERED, 1, status="BOUNCED")),
+    "told another status on the way": (
+        "outcomes untrue",
+        lambda: with_told(DELIVERED, 0, status="DELAYED"),
+    ),
+    "told another reason": ("outcomes untrue", lambda: with_told(BOUNCED, 1, reason="Transient")),
+    "told no reason": ("outcomes untrue", lambda: with_told(BOUNCED, 1, reason=None)),
+    "told another mail": ("outcomes untrue", lambda: with_told(DELIVERED, 1, messageId="m2")),
+    "told another order": ("outcomes untrue", lambda: with_told(DELIVERED, 1, orderId="other")),
+    "told of what is no record": (
+        "outcomes untrue",
+        lambda: replace(without_record(QUIET.key), changes=CHANGES),
+    ),
+    "told what never happened": (
+        "outcomes untrue",
+        lambda: replace(GOOD, told=[*TOLD, telling(CHANGES[0], status="FAILED", sequence=5)]),
+    ),
+    "a lower sequence that claims a later status": ("outcomes untrue", swapped_sequences),
+    "a later write with a lower sequence": (
+        "outcomes untrue",
+        lambda: happened_with(11, 12, 14, 13, 15),
+    ),
+    "a write that keeps the sequence": (
+        "outcomes untrue",
+        lambda: happened_with(11, 12, 12, 13, 14),
+    ),
+    "an id that says two things": (
+        "outcomes untrue",
+        lambda: replace(GOOD, told=[*TOLD, TOLD[0] | {"time": "later"}]),
+    ),
+    "the record says something else than what happened": (
+        "outcomes untrue",
+        lambda: with_record(BOUNCED, reason="Permanent/NoEmail"),
     ),
 }
 
