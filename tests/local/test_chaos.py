@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import subprocess
@@ -9,12 +10,15 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from infra.local.programs import LAMBDA_IMAGE, SKEWED_CLOCK
 from infra.local.settings import ROOT
 from steps.contract.metrics import Metric
+from tests.local.chaos import facts as chaos_facts
+from tests.local.chaos.faults import Operator
 from tests.local.chaos.orders import Kind, Order, orders, publications
 from tests.local.chaos.outcomes import Change
 from tests.local.chaos.verdict import DeadLetter, Facts, Mail, Verdict, judge, true_statuses
@@ -321,6 +325,25 @@ def test_an_event_among_the_feedback_dead_letters_may_be_missing() -> None:
     mails = [mail(1, "Send", "Delivery", "Complaint", box="complaint")]
     assert true_statuses(mails, frozenset()) == {"COMPLAINED"}
     assert true_statuses(mails, frozenset({("m1", "Complaint")})) == {"DELIVERED", "COMPLAINED"}
+
+
+def test_the_operator_has_outcomes_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = [{"dynamodb": {"SequenceNumber": str(number)}} for number in (8, 9, 10, 11)]
+    bodies = [
+        stream[0],
+        {"DDBStreamBatchInfo": {"startSequenceNumber": "9", "endSequenceNumber": "10"}},
+        {"requestPayload": {"Records": []}},
+    ]
+    monkeypatch.setattr(chaos_facts, "stream", lambda _: stream)
+    stack = Mock(**{"dead_letters.side_effect": [[{"Body": json.dumps(b)} for b in bodies], []]})
+    operator = Operator(stack)
+    assert operator.tell_again() == operator.retold == 2
+    calls = stack.client("lambda").invoke.call_args_list
+    assert [json.loads(call.kwargs["Payload"])["Records"] for call in calls] == [
+        stream[:1],
+        stream[1:3],
+    ]
+    assert operator.internal == bodies
 
 
 def test_the_letters_of_a_copy_do_not_matter_once_the_order_has_its_mail() -> None:
