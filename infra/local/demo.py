@@ -1,37 +1,46 @@
 """`make demo`: sends sample orders through the whole system and shows what became of each.
 
 Starts the local stack unless it runs, and leaves it running, so that inbox and console can be looked
-at. Exits 1 where an order did not end as it should, and says which.
+at. Beside each mail stands what the shop was told of it, as a queue saw it that was subscribed meanwhile.
+Exits 1 where an order did not end as it should, and says which.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from infra.config import Config
 from infra.local.running_stack import Json, RunningStack, until
 from infra.local.settings import LocalSettings
 from infra.local.stack import StackError, up
+from infra.local.subscriber import Subscriber, subscribed
 from infra.setting import ConfigError
+from steps.ledger import rules
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 SAMPLES = Path(__file__).with_name("samples")
 PATIENCE = 60.0
 """Seconds to wait for all orders; the product promises 30 from the event to the send."""
 
-FINAL = {"DELIVERED", "REJECTED"}
+ENDS = {"malformed": "REJECTED", "bounced": "BOUNCED"}
+"""What a sample's record is to say in the end, by the sample's title, where it is not DELIVERED."""
+TWICE = "published twice"
+"""The title of the sample whose event is published a second time."""
 ORDER_QUEUES = ("email-order-queue", "email-order-dlq")
 
 
@@ -45,38 +54,87 @@ class ExecutionTrace:
     """When the Send state ended well, in epoch seconds."""
 
 
+class Notification(NamedTuple):
+    """What became of one notification: its record, its mail, and what the shop was told of it.
+
+    told: the outcomes' data, in their order; None where outcome events are left out.
+    """
+
+    record: Json
+    mails: list[Json]
+    told: list[Json] | None
+
+    @property
+    def part(self) -> str:
+        """Which parcel or refund it is about; empty where it is about the order."""
+        return ", ".join(self.record.get("part", {}).values())
+
+    def complaint(self, end: str) -> str:
+        """Say what is not as it should be where it is to end as `end`; empty when all is well."""
+        if (status := self.record["status"]) != end:
+            return f"its record says {status} instead of {end}"
+        arrived = int(end == "DELIVERED")
+        if len(self.mails) != arrived:
+            return f"{len(self.mails)} mails in the inbox instead of {arrived}"
+        if self.told is not None and [data["status"] for data in self.told[-1:]] != [status]:
+            return f"the shop was told {story(self.told)}, and its record says {status}"
+        return ""
+
+
 @dataclass
 class SampleOrder:
-    """One sample order, what it is to end as, and what was seen of it."""
+    """One sample order, what it is to end as, and what was seen of it.
+
+    events: what is published of it, in this order; the same again is a duplicate. end: what all its records
+    are to say.
+    """
 
     title: str
-    order_id: str
-    event: Json
-    publications: int
-    mails_expected: int
+    events: list[Json]
+    end: str = "DELIVERED"
     published: float = 0.0
-    record: Json = field(default_factory=dict)
     executions: list[ExecutionTrace] = field(default_factory=list)
-    mails: list[Json] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+
+    @property
+    def order_id(self) -> str:
+        """The order's id, the same in all its events."""
+        order_id: str = self.events[0]["orderId"]
+        return order_id
+
+    @property
+    def expected(self) -> int:
+        """How many notifications it is to have."""
+        return len({json.dumps(event) for event in self.events})
 
     @property
     def accepted_after(self) -> float | None:
-        """Seconds from the publishing to SES's acceptance."""
+        """Seconds from the publishing until SES had accepted all its mails."""
         moments = [e.accepted for e in self.executions if e.accepted]
-        return min(moments) - self.published if moments else None
+        return max(moments) - self.published if moments else None
 
     def complaint(self) -> str:
         """Say what is not as it should be; empty when all is well."""
         ends = [e.path[-1][0] for e in self.executions]
-        expected = "Sent" if self.mails_expected else "Rejected"
-        status = self.record.get("status")
-        if len(self.mails) != self.mails_expected:
-            return f"{len(self.mails)} mails instead of {self.mails_expected}"
-        if ends.count(expected) != 1 or len(ends) < self.publications:
+        end = "Rejected" if self.end == "REJECTED" else "Sent"
+        if len(self.notifications) != self.expected:
+            return f"{len(self.notifications)} records instead of {self.expected}"
+        if ends.count(end) != self.expected or len(ends) < len(self.events):
             return f"its executions ended {', '.join(ends) or 'nowhere'}"
-        if self.publications > 1 and "Duplicate" not in ends:
+        if len(self.events) > self.expected and "Duplicate" not in ends:
             return "its second publication is not visible as a duplicate"
-        return "" if status in FINAL else f"its record says {status}"
+        return next(filter(None, (n.complaint(self.end) for n in self.notifications)), "")
+
+
+def story(told: Sequence[Json]) -> str:
+    """Tell what a shop was told of one notification: `SENT → BOUNCED (Permanent/General)`."""
+    return " → ".join(map(_word, told)) or "nothing"
+
+
+def _word(data: Json) -> str:
+    fields = ", ".join(data.get("fields", ()))
+    why = ": ".join(filter(None, (data.get("reason"), fields)))
+    return f"{data['status']} ({why})" if why else data["status"]
 
 
 def trace(name: str, history: list[Json]) -> ExecutionTrace:
@@ -94,73 +152,98 @@ def trace(name: str, history: list[Json]) -> ExecutionTrace:
     return ExecutionTrace(name, path, accepted)
 
 
-def samples(run: str) -> list[SampleOrder]:
-    """Return the sample orders, with ids of this run's own, so that none is a duplicate of the last."""
+def samples(run: str, now: float) -> list[SampleOrder]:
+    """Return the sample orders, with ids of this run's own, so that none is a duplicate of the last.
+
+    A sample is an event or a list of them. What they tell of has happened `now`, in epoch seconds.
+    """
     orders = []
     for file in sorted(SAMPLES.glob("*.json")):
-        event = json.loads(file.read_text())
-        event["orderId"] = f"{event['orderId']}-{run}"
-        twice, malformed = "TWICE" in event["orderId"], "MALFORMED" in event["orderId"]
-        orders.append(
-            SampleOrder(
-                title=file.stem[2:].replace("-", " "),
-                order_id=event["orderId"],
-                event=event,
-                publications=2 if twice else 1,
-                mails_expected=0 if malformed else 1,
-            )
-        )
+        sample = json.loads(file.read_text())
+        events = sample if isinstance(sample, list) else [sample]
+        for event in events:
+            event["orderId"] = f"{event['orderId']}-{run}"
+            if "eventTimestamp" in event:
+                event["eventTimestamp"] = rules.iso(now)
+        title = file.stem[2:].replace("-", " ")
+        if title == TWICE:
+            events *= 2
+        orders.append(SampleOrder(title, events, ENDS.get(title, "DELIVERED")))
     return orders
 
 
-def send(stack: RunningStack, orders: list[SampleOrder]) -> None:
+def send(stack: RunningStack, shop: Subscriber | None, orders: list[SampleOrder]) -> None:
     """Publish all orders and wait until each ended, or patience does."""
     for order in orders:
         order.published = time.time()
-        for _ in range(order.publications):
-            stack.publish(json.dumps(order.event, ensure_ascii=False))
+        for event in order.events:
+            stack.publish(json.dumps(event, ensure_ascii=False))
 
     def all_ended() -> bool:
         for order in orders:
             if order.complaint():
-                look_up(stack, order)
+                look_up(stack, shop, order)
         return not any(o.complaint() for o in orders) and not stack.waiting()
 
     with suppress(TimeoutError):
         until(all_ended, seconds=PATIENCE)
 
 
-def look_up(stack: RunningStack, order: SampleOrder) -> None:
-    """Look up the order's record, executions and mails."""
-    order.record = stack.record(order.order_id)
+def look_up(stack: RunningStack, shop: Subscriber | None, order: SampleOrder) -> None:
+    """Look up the order's executions and records, each with its mail and what the shop was told of it."""
     order.executions = [
         trace(e["name"], stack.history(e["executionArn"])) for e in stack.executions(order.order_id)
     ]
-    order.mails = stack.inbox(order.order_id)
+    mails = stack.inbox(order.order_id)
+    told = shop.of_order(order.order_id) if shop else []
+
+    def notification(record: Json) -> Notification:
+        message_id = record.get("messageId", "none")
+        ours = [data for data in told if data["notificationId"] == record["notificationId"]]
+        return Notification(
+            record=record,
+            mails=[mail for mail in mails if message_id in mail["headers"]["message-id"]],
+            told=ours if shop else None,
+        )
+
+    records = [stack.whole(record) for record in stack.records(order.order_id)]
+    order.notifications = sorted(map(notification, records), key=lambda n: n.part)
 
 
 def show(order: SampleOrder, inbox_url: str, say: Console) -> None:
     """Print what became of one order."""
     complaint = order.complaint()
-    status = order.record.get("status", "no record")
+    statuses = dict.fromkeys(n.record["status"] for n in order.notifications)
     mark = "[bold red]✗[/]" if complaint else "[bold green]✓[/]"
+    ended = ", ".join(statuses) or "no record"
     after = f", accepted by SES after {order.accepted_after:.1f} s" if order.accepted_after else ""
-    lines = [f"\n{mark} [bold]{order.order_id}[/]  {order.title}: [bold]{status}[/]{after}"]
+    lines = [f"\n{mark} [bold]{order.order_id}[/]  {order.title}: [bold]{ended}[/]{after}"]
     if complaint:
-        lines.append(f"  [red]but {complaint}[/]")
+        lines.append(f"  [red]but {escape(complaint)}[/]")
     for execution in order.executions:
         steps = " → ".join(
             f"{name} [dim]{ms:.0f} ms[/]" if ms >= 1 else name for name, ms in execution.path
         )
         lines += [f"  path    {steps}", f"          [dim]execution {execution.name}[/]"]
-    lines += [f"  reason  {escape(reason)}" for reason in order.record.get("reasons", [])]
+    for notification in order.notifications:
+        lines += described(notification, inbox_url)
+    say.print("\n".join(lines), soft_wrap=True)
+
+
+def described(notification: Notification, inbox_url: str) -> list[str]:
+    """Return the lines about one notification of an order."""
+    record, part = notification.record, notification.part
+    lines = [f"  [bold]parcel  {escape(part)}[/]"] if part else []
+    lines += [f"  reason  {escape(reason)}" for reason in record.get("reasons", [])]
     lines += [
         f"  mail    “{escape(mail['subject'])}” {inbox_url}/#/email/{mail['id']}"
-        for mail in order.mails
+        for mail in notification.mails
     ]
-    shown = {k: order.record.get(k) for k in ("timestamp", "customerEmail", "messageId")}
+    shown = {k: record.get(k) for k in ("timestamp", "customerEmail", "messageId")}
     lines.append(f"  record  {escape(', '.join(f'{k} {v}' for k, v in shown.items() if v))}")
-    say.print("\n".join(lines), soft_wrap=True)
+    if notification.told is not None:
+        lines.append(f"  told    {escape(story(notification.told))}")
+    return lines
 
 
 def show_reports(stack: RunningStack, say: Console) -> None:
@@ -187,13 +270,24 @@ def show_reports(stack: RunningStack, say: Console) -> None:
     )
 
 
-def run(stack: RunningStack, say: Console) -> bool:
+def run(stack: RunningStack, say: Console, *, outcome_events: bool) -> bool:
     """Send the sample orders and show all; tell whether all ended as they should."""
-    orders = samples(secrets.token_hex(2).upper())
-    events = sum(o.publications for o in orders)
-    say.print(f"\nPublishing {events} order events: one order twice, one malformed")
-    with say.status("waiting for the orders to come through"):
-        send(stack, orders)
+    orders = samples(secrets.token_hex(2).upper(), time.time())
+    events = sum(len(o.events) for o in orders)
+    say.print(
+        f"\nPublishing {events} events of {len(orders)} orders: one event twice, one of each of two"
+        " parcels, one for a mail that bounces, one malformed",
+        soft_wrap=True,
+    )
+    if outcome_events:
+        say.print(
+            f"“told” is what the topic {stack.name('email-outcomes')} tells the shop of a mail"
+        )
+    with (
+        say.status("waiting for the orders to come through"),
+        subscribed(stack) if outcome_events else nullcontext() as shop,
+    ):
+        send(stack, shop, orders)
     for order in orders:
         show(order, stack.settings.inbox_url, say)
     latencies = sorted(o.accepted_after for o in orders if o.accepted_after)
@@ -215,10 +309,12 @@ def main() -> int:
     """Return the exit status: 0 when every order ended as it should."""
     try:
         plan = up(LocalSettings.read(), say=lambda line: print(line, flush=True))
+        outcome_events = Config.from_environment(os.environ, local=True).outcome_events
     except (ConfigError, StackError) as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 1
-    return 0 if run(RunningStack(plan), Console(highlight=False)) else 1
+    well = run(RunningStack(plan), Console(highlight=False), outcome_events=outcome_events)
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

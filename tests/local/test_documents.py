@@ -143,7 +143,10 @@ def test_the_readme_from_the_demo_to_the_answer(shell: Shell) -> None:
     demo, _test, _export = blocks(Path("README.md"), "sh")
     publish, ask = blocks(Path("README.md"), "python")
     printed = shell.run(*bash(demo))
-    assert "6 of 6 orders ended as they should" in printed
+    assert "8 of 8 orders ended as they should" in printed
+    assert len(re.findall("^  told    SENT → DELIVERED$", printed, re.M)) == 7
+    assert "  told    SENT → BOUNCED (Permanent/General)\n" in printed
+    assert "  told    REJECTED (InvalidEvent: customerEmail, customerName, orderItems[0]" in printed
     shell.run(sys.executable, "-c", publish)
     shell.stack.wait_for_status("ORDER123456", "SENT", "DELIVERED", seconds=30)
     answer = shell.run(sys.executable, "-c", ask).split()
