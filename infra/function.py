@@ -54,6 +54,7 @@ class Functions:
         timeout: int,
         environment: Mapping[str, str] | None = None,
         dead_letters: sqs.IQueue | None = None,
+        tracing: lambda_.Tracing = lambda_.Tracing.ACTIVE,
     ) -> lambda_.Function:
         """Make the function `base`-`env`, whose role may write its own logs and traces, no more.
 
@@ -77,7 +78,7 @@ class Functions:
             application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
             timeout=Duration.seconds(timeout),
             memory_size=MEMORY,
-            tracing=lambda_.Tracing.ACTIVE,
+            tracing=tracing,
             environment={
                 METRICS_NAMESPACE_ENV: self.config.metrics_namespace,
                 **(environment or {}),

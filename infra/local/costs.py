@@ -5,7 +5,8 @@
                                            used, and writes it into `steps/reports/usage.json`
 
 Counted are requests, billed milliseconds, executions and log bytes. What the laptop's AWS does not
-meter is derived and named so in `DERIVED`.
+meter is derived and named so in `DERIVED`. A machine that is busy bills more milliseconds than AWS would;
+its counts are right all the same.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import math
 import re
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -26,12 +28,13 @@ from infra.local.programs import Plan
 from infra.local.running_stack import Json, RunningStack
 from infra.local.settings import LocalSettings
 from statemachines.order_workflow import Steps
-from steps.contract.metrics import Metric
+from steps.contract import limits
 from steps.reports import list_prices
 
 VOLUMES = {"60,000 a month": 60_000, "1,000,000 a day": 30_000_000, "10,000,000 a day": 300_000_000}
 
 ORDER_PATH = ("processor", *Steps.names(), "feedback")
+OUTCOMES = "outcomes for the shop"
 
 BILLED = re.compile(r"^REPORT .*Billed Duration: (\d+) ms")
 
@@ -46,7 +49,8 @@ DERIVED = {
     "writeUnits": "nine of the ledger, see steps/ledger/README.md, and at most one for the sending slot"
     "; a delayed mail's four more, two of them OverdueIndex's, are rounded off",
     "readUnits": "one strongly consistent read for each SES event",
-    "snsPublishes": "the order's event, and what SES publishes: each invocation of email-feedback",
+    "snsPublishes": "the order's event, and what SES publishes: each invocation of email-feedback"
+    "; of outcomes, ten to a request, and the last request of an invocation with one alone",
     "sqsRequests": "SNS's delivery, and one receive and one delete for each batch",
     "xrayTraces": "X-Ray's default sampling of 5%",
     "logGb": "Lambda's lines as logged; the workflow's from its history, which the laptop does not log",
@@ -55,57 +59,121 @@ WRITE_UNITS = 10
 
 SETTLED = 15.0
 """Seconds without a delivery after which no more is expected."""
+ALONE = 10
+"""Orders whose outcomes are told alone."""
+PAUSE = limits.OUTCOME_WINDOW + 1.0
+"""Seconds after a delivery until its outcome has been told."""
 
 
-def measure(stack: RunningStack, mails: int) -> dict[str, str]:
-    """Send `mails` orders through the running stack and return what each used."""
-    since = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-    time.sleep((since - datetime.now(UTC)).total_seconds())  # Metrics are summed by the minute.
-    event = json.loads((Path(__file__).with_name("samples") / "1-first-order.json").read_text())
+class Used(NamedTuple):
+    """What some function used."""
+
+    calls: int
+    gb_seconds: float
+    log_bytes: int
+
+
+def measure(stack: RunningStack, mails: int) -> Json:
+    """Send `mails` orders through the running stack; return what each used, as `usage.json` has it."""
+    since = datetime.now(UTC)
+    run = f"COST-{since:%H%M%S}-"
     for n in range(mails):
-        stack.publish(json.dumps(event | {"orderId": f"COST-{since:%H%M}-{n}"}))
-    delivered, before = 0.0, -1.0
+        publish(stack, f"{run}{n}")
+    delivered, before = 0, -1
     while delivered < mails and delivered != before:
         time.sleep(SETTLED)
         before = delivered
-        delivered = stack.counted(Metric.DELIVERED, since, datetime.now(UTC))
+        ours = [r for r in stack.all_records() if r["orderId"].startswith(run)]
+        delivered = sum(r["status"] == "DELIVERED" for r in ours)
     # What was counted is divided by the mails that it was for.
-    used = {k: Decimal(repr(v / delivered)) for k, v in count(stack, since).items()}
+    used = {k: v / delivered for k, v in count(stack, since).items()}
     used["snsPublishes"] += 1
     used["sqsRequests"] += 1
-    used["writeUnits"] = Decimal(WRITE_UNITS)
-    used["xrayTraces"] = Decimal("0.05")
-    return {k: f"{float(v):.3g}" for k, v in used.items()}
+    used["writeUnits"] = WRITE_UNITS
+    used["xrayTraces"] = 0.05
+    together = used_by(stack, "outcomes", since)
+    told = outcomes(measure_alone(stack), together, delivered)
+    return {
+        "perMail": _rounded(used),
+        "outcomesPerMail": {how: _rounded(each) for how, each in told.items()},
+    }
+
+
+def measure_alone(stack: RunningStack) -> Used:
+    """Send a few orders with a pause after each; return what telling their outcomes used."""
+    since = datetime.now(UTC)
+    for n in range(ALONE):
+        publish(stack, order_id := f"COST-{since:%H%M%S}-ALONE-{n}")
+        stack.wait_for_status(order_id, "DELIVERED")
+        time.sleep(PAUSE)
+    return used_by(stack, "outcomes", since)
+
+
+def publish(stack: RunningStack, order_id: str) -> None:
+    """Publish an ordinary order."""
+    event = json.loads((Path(__file__).with_name("samples") / "1-first-order.json").read_text())
+    stack.publish(json.dumps(event | {"orderId": order_id}))
+
+
+def _rounded(used: dict[str, float]) -> dict[str, str]:
+    return {name: f"{amount:.3g}" for name, amount in used.items()}
 
 
 def count(stack: RunningStack, since: datetime) -> dict[str, float]:
     """Return what the order path used since a moment, by the names of `steps/reports/prices.json`."""
-    calls: dict[str, int] = {}
-    gb_seconds, log_bytes = 0.0, 0
-    functions = stack.client("lambda")
-    for step in ORDER_PATH:
-        name = stack.name(f"email-{step}")
-        memory = functions.get_function_configuration(FunctionName=name)["MemorySize"]
-        lines = stack.log_lines(f"email-{step}", startTime=int(since.timestamp() * 1000))
-        billed = [int(report[1]) for line in lines if (report := BILLED.search(line))]
-        calls[step] = len(billed)
-        gb_seconds += sum(billed) / 1000 * memory / 1024
+    used = {step: used_by(stack, step, since) for step in ORDER_PATH}
+    executions = [e for e in stack.executions() if e["startDate"] >= since]
+    log_bytes = sum(u.log_bytes for u in used.values()) + _history_bytes(stack, executions)
+    return {
+        "lambdaRequests": sum(u.calls for u in used.values()),
+        "lambdaGbSeconds": sum(u.gb_seconds for u in used.values()),
+        "expressRequests": len(executions),
+        "expressGbHours": _gb_hours(executions),
+        "logGb": log_bytes / 1e9,
+        "readUnits": used["feedback"].calls,
+        "snsPublishes": used["feedback"].calls,
+        "sqsRequests": 2 * used["processor"].calls,
+    }
+
+
+def used_by(stack: RunningStack, function: str, since: datetime) -> Used:
+    """Return what a function (`send`, `outcomes`, ...) used since a moment."""
+    name = stack.name(f"email-{function}")
+    configuration = stack.client("lambda").get_function_configuration(FunctionName=name)
+    lines = stack.log_lines(f"email-{function}", startTime=int(since.timestamp() * 1000))
+    billed = [int(report[1]) for line in lines if (report := BILLED.search(line))]
+    return Used(
+        calls=len(billed),
+        gb_seconds=sum(billed) / 1000 * configuration["MemorySize"] / 1024,
         # AWS does not write the platform's own lines at the log level that the app sets.
-        log_bytes += sum(
+        log_bytes=sum(
             len(line.encode()) + LOG_EVENT_OVERHEAD
             for line in lines
             if not line.startswith(("START ", "END ", "REPORT "))
-        )
-    executions = [e for e in stack.executions() if e["startDate"] >= since]
+        ),
+    )
+
+
+def outcomes(alone: Used, together: Used, mails: float) -> dict[str, dict[str, float]]:
+    """Return what telling a mail's outcomes takes: `alone`, and `together` with those of many others.
+
+    Alone, each has an invocation and a request to SNS, whatever was counted. An invocation for many makes at
+    most one request for each ten of them, and another one for the rest.
+    """
+    told, most = list_prices.OUTCOMES_PER_MAIL, limits.OUTCOMES_PER_PUBLISH
     return {
-        "lambdaRequests": sum(calls.values()),
-        "lambdaGbSeconds": gb_seconds,
-        "expressRequests": len(executions),
-        "expressGbHours": _gb_hours(executions),
-        "logGb": (log_bytes + _history_bytes(stack, executions)) / 1e9,
-        "readUnits": calls["feedback"],
-        "snsPublishes": calls["feedback"],
-        "sqsRequests": 2 * calls["processor"],
+        "alone": {
+            "lambdaRequests": told,
+            "lambdaGbSeconds": told * alone.gb_seconds / alone.calls,
+            "snsPublishes": told,
+            "logGb": told * alone.log_bytes / alone.calls / 1e9,
+        },
+        "together": {
+            "lambdaRequests": together.calls / mails,
+            "lambdaGbSeconds": together.gb_seconds / mails,
+            "snsPublishes": told / most + together.calls / mails * (1 - 1 / most),
+            "logGb": together.log_bytes / mails / 1e9,
+        },
     }
 
 
@@ -142,7 +210,11 @@ def table() -> Table:
     """Lay the costs out: one column a volume, one row a service."""
     shown = Table(title=f"USD a month at list prices of {list_prices.prices()['date']}")
     shown.add_column("service")
-    columns = {title: list_prices.month(mails) for title, mails in VOLUMES.items()}
+    columns = {
+        title: list_prices.month(mails, outcome_events=False)
+        | {OUTCOMES: sum(list_prices.outcomes(mails).values(), Decimal(0))}
+        for title, mails in VOLUMES.items()
+    }
     for title in columns:
         shown.add_column(title, justify="right")
     services = sorted({s for column in columns.values() for s in column})
@@ -185,7 +257,7 @@ def main() -> int:
             "source": f"counted in a local run of {mails} orders; derived: " + "; ".join(
                 f"{name} ({why})" for name, why in DERIVED.items()
             ),
-            "perMail": measure(RunningStack(plan), mails),
+            **measure(RunningStack(plan), mails),
         }  # fmt: skip
         path = Path(list_prices.__file__).with_name("usage.json")
         path.write_text(json.dumps(data, indent=2) + "\n")
@@ -193,6 +265,7 @@ def main() -> int:
     console = Console(width=100)
     console.print(table())
     console.print(f"per mail: {list_prices.usage()['perMail']}")
+    console.print(f"a mail's outcomes: {list_prices.usage()['outcomesPerMail']}")
     console.print(f"from: {list_prices.usage()['source']}")
     return 0
 

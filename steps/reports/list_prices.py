@@ -2,6 +2,10 @@
 
 `prices.json` has the prices, with their date and sources; `usage.json` what was counted of a mail's and
 a month's usage. Money is Decimal, in US dollars.
+
+What tells the shop of outcomes is counted by itself, since `OUTCOME_EVENTS=false` saves it. As long as less
+than an outcome a second comes, each is taken to be told alone; those beyond are told together, as many at a
+time as in the counted run.
 """
 
 from __future__ import annotations
@@ -15,6 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+OUTCOMES_PER_MAIL = 2
+"""SENT and DELIVERED."""
+TOLD_ALONE = 365 * 24 * 60 * 60 // 12 // OUTCOMES_PER_MAIL
+"""Mails of a month that make an outcome a second; Lambda gathers outcomes for a second."""
 
 
 @functools.cache
@@ -65,21 +74,49 @@ def _tiered(amount: Decimal, tiers: Iterable[Mapping[str, Any]]) -> Decimal:
 
 
 def overhead(mails: int) -> dict[str, Decimal]:
-    """Price what `mails` use beside SES, by service, without what an idle system costs."""
-    return list_price({k: Decimal(v) * mails for k, v in usage()["perMail"].items()})
+    """Price what `mails` use beside SES, by service, without what an idle system costs.
+
+    Outcomes are included, all of them told alone: that is never too little.
+    """
+    return list_price(_sum(_times(usage()["perMail"], mails), _told("alone", mails)))
 
 
-def month(mails: int, plan: str = "NONE", *, free_tiers: bool = False) -> dict[str, Decimal]:
+def outcomes(mails: int) -> dict[str, Decimal]:
+    """Price what tells the shop of the outcomes of a month's `mails`, by service."""
+    return list_price(_outcomes_use(mails))
+
+
+def month(
+    mails: int, plan: str = "NONE", *, free_tiers: bool = False, outcome_events: bool = True
+) -> dict[str, Decimal]:
     """Price a whole month of `mails` at list price, by service, SES and the idle system included.
 
     `free_tiers` takes off what AWS gives every account for ever, as if no other system used it.
     """
-    used: dict[str, Decimal] = defaultdict(Decimal)
-    for name, each in usage()["perMail"].items():
-        used[name] += Decimal(each) * mails
-    for name, amount in usage()["monthly"].items():
-        used[name] += Decimal(amount)
+    told = _outcomes_use(mails) if outcome_events else {}
+    used = _sum(_times(usage()["perMail"], mails), _times(usage()["monthly"], 1), told)
     if free_tiers:
         for name, amount in prices()["alwaysFree"].items():
             used[name] = max(used[name] - Decimal(amount), Decimal(0))
     return {"SES": ses_price(mails, plan)} | list_price(used)
+
+
+def _outcomes_use(mails: int) -> dict[str, Decimal]:
+    alone = min(mails, TOLD_ALONE)
+    return _sum(_told("alone", alone), _told("together", mails - alone))
+
+
+def _told(how: str, mails: int) -> dict[str, Decimal]:
+    return _times(usage()["outcomesPerMail"][how], mails)
+
+
+def _times(each: Mapping[str, str], count: int) -> dict[str, Decimal]:
+    return {name: Decimal(amount) * count for name, amount in each.items()}
+
+
+def _sum(*uses: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    total: dict[str, Decimal] = defaultdict(Decimal)
+    for use in uses:
+        for name, amount in use.items():
+            total[name] += amount
+    return total

@@ -178,8 +178,19 @@ def test_all_functions_have_the_same_runtime_and_logging(templates: Templates) -
         for function in resources(template, "AWS::Lambda::Function").values():
             assert function["Runtime"] == "python3.14"
             assert function["Architectures"] == ["arm64"]
-            assert function["TracingConfig"] == {"Mode": "Active"}
             assert function["LoggingConfig"]["LogFormat"] == "JSON"
+
+
+def test_all_functions_are_traced_but_the_one_whose_traces_would_cost_more_than_it(
+    templates: Templates,
+) -> None:
+    modes = {
+        function["FunctionName"]: function["TracingConfig"]["Mode"]
+        for template in templates.values()
+        for function in resources(template, "AWS::Lambda::Function").values()
+    }
+    others = {name: mode for name, mode in modes.items() if mode != "Active"}
+    assert others == {"email-outcomes-prod": "PassThrough"}
 
 
 def test_execution_data_is_logged_only_when_asked_for(

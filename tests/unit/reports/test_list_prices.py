@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from steps.reports import list_prices
@@ -24,8 +24,9 @@ def test_express_executions_are_priced_in_tiers() -> None:
 
 
 def test_everything_that_is_used_has_a_price() -> None:
-    used = set(list_prices.usage()["perMail"]) | set(list_prices.usage()["monthly"])
-    assert used <= set(list_prices.prices()["service"])
+    usage = list_prices.usage()
+    used = [usage["perMail"], usage["monthly"], *usage["outcomesPerMail"].values()]
+    assert set().union(*used) <= set(list_prices.prices()["service"])
 
 
 @given(
@@ -45,5 +46,41 @@ def test_free_tiers_lower_a_price_and_never_below_zero() -> None:
         assert free["SES"] == full["SES"]
 
 
+def total(costs: dict[str, Decimal]) -> Decimal:
+    return sum(costs.values(), Decimal(0))
+
+
 def test_sixty_thousand_mails_cost_less_than_promised() -> None:
-    assert sum(list_prices.month(60_000, free_tiers=True).values()) < Decimal("9.26")
+    assert total(list_prices.month(60_000, free_tiers=True)) < Decimal("9.26")
+
+
+@given(mails=st.integers(1, 10**9))
+@example(60_000)
+@example(30_000_000)
+@example(300_000_000)
+def test_outcomes_cost_less_than_a_fiftieth_of_what_ses_takes(mails: int) -> None:
+    assert total(list_prices.outcomes(mails)) < list_prices.ses_price(mails, "NONE") / 50
+
+
+@given(mails=st.integers(0, 10**9))
+def test_a_month_without_outcome_events_costs_that_much_less(mails: int) -> None:
+    without = list_prices.month(mails, outcome_events=False)
+    told = total(list_prices.month(mails)) - total(without)
+    assert told == total(list_prices.outcomes(mails))
+
+
+def test_outcomes_of_few_mails_are_told_one_by_one() -> None:
+    """One invocation and one publish for each: none is gathered with another, as long as one a second comes."""
+    alone = list_prices.usage()["outcomesPerMail"]["alone"]
+    assert (alone["lambdaRequests"], alone["snsPublishes"]) == ("2", "2")
+    one, few = list_prices.outcomes(1), list_prices.outcomes(list_prices.TOLD_ALONE)
+    assert few == {service: cost * list_prices.TOLD_ALONE for service, cost in one.items()}
+    many = list_prices.outcomes(list_prices.TOLD_ALONE + 1)
+    assert 0 < total(many) - total(few) < total(one)
+
+
+def test_what_mails_use_includes_their_outcomes() -> None:
+    """The daily report estimates by it: never less than a whole month is priced at."""
+    for mails in (1, 60_000, 30_000_000):
+        month = total(list_prices.month(mails)) - total(list_prices.month(0))
+        assert total(list_prices.overhead(mails)) + list_prices.ses_price(mails, "NONE") >= month
