@@ -21,7 +21,7 @@ from infra.bundling import ROOT, build_bundle, laptop
 from statemachines.order_workflow import Steps
 
 ROUNDS = 9
-HANDLERS = (*Steps.names(), "dispatch", "feedback")
+HANDLERS = (*Steps.names(), "dispatch", "feedback", "outcomes", "rejections")
 BASELINE = "import boto3; boto3.client('dynamodb')"
 CLIENTS = {
     "dedup": "ledger_table.dynamodb",
@@ -29,6 +29,8 @@ CLIENTS = {
     "record": "ledger_table.dynamodb",
     "dispatch": "workflow.stepfunctions queue.sqs ledger_table.dynamodb ses.sesv2",
     "feedback": "ledger_table.dynamodb",
+    "outcomes": "topic.sns",
+    "rejections": "sources.cloudwatch sources.dynamodb sources.logs",
 }
 """The clients that a handler's first invocation makes, by their place in `steps.aws`."""
 PYTHON = ROOT / ".local" / "lambda-image" / "bin" / "python"
