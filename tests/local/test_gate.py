@@ -229,7 +229,7 @@ def test_a_functions_runtime_api_serves_its_runtime_alone(
     assert json.load(function["Payload"]) == address
 
 
-KNOWN = {"kind": "order.confirmed", "locale": "en", "scheme": "light"}
+KNOWN = {"sample": "order.confirmed", "locale": "en", "scheme": "light"}
 
 
 @pytest.mark.parametrize(
@@ -238,8 +238,8 @@ KNOWN = {"kind": "order.confirmed", "locale": "en", "scheme": "light"}
         {"scheme": "light}</style><script>alert(1)</script>"},
         {"scheme": ""},
         {"locale": "en<b>"},
-        {"kind": "../../../../tmp"},
-        {"kind": "order_confirmed"},
+        {"sample": "../../../../tmp"},
+        {"sample": "order_confirmed"},
     ],
 )
 def test_the_preview_shows_only_what_it_knows(
