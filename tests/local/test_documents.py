@@ -144,7 +144,8 @@ def test_the_readme_from_the_demo_to_the_answer(shell: Shell) -> None:
     publish, ask = blocks(Path("README.md"), "python")
     printed = shell.run(*bash(demo))
     assert "8 of 8 orders ended as they should" in printed
-    assert len(re.findall("^  told    SENT → DELIVERED$", printed, re.M)) == 7
+    # SES's own event may be quicker than the record step; then it is the first that is told.
+    assert len(re.findall("^  told    (?:SENT → )?DELIVERED$", printed, re.M)) == 7
     assert "  told    SENT → BOUNCED (Permanent/General)\n" in printed
     assert "  told    REJECTED (InvalidEvent: customerEmail, customerName, orderItems[0]" in printed
     shell.run(sys.executable, "-c", publish)
