@@ -279,9 +279,14 @@ def test_the_handler_keeps_what_it_cannot_read(
 def test_the_handler_says_from_where_on_the_stream_is_to_come_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert shop.queue
     monkeypatch.setenv("OUTCOMES_TOPIC", "arn:aws:sns:us-east-1:123456789012:gone")
-    assert handled(change(4), change(5)) == {"batchItemFailures": [{"itemIdentifier": "004"}]}
+    old = change(4)
+    old["dynamodb"]["ApproximateCreationDateTime"] = 0
+    for _ in range(2):
+        assert handled(old, change(5)) == {"batchItemFailures": [{"itemIdentifier": "004"}]}
+    (letter,) = shop.messages(shop.letters)
+    assert json.loads(letter["Body"]) == {"outcomesWaitSince": "1970-01-01T00:00:00Z"}
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == TopicUnavailable.__name__
 
 
 def test_the_readme_s_consumer_knows_the_truth_in_whatever_order_it_is_told(

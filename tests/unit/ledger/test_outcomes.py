@@ -144,6 +144,11 @@ def test_a_record_from_before_there_was_a_sequence_is_told_all_the_same() -> Non
     assert outcome["id"] == f"{NOTIFICATION_ID}-0"
 
 
+@pytest.mark.parametrize("reason", ["Permanent/jane@example.com", "Jane Doe", "x" * 65])
+def test_a_reason_that_is_no_plain_word_is_not_told(reason: str) -> None:
+    assert "reason" not in data(SENT, SENT | {"status": "BOUNCED", "reason": reason})
+
+
 def test_another_reason_of_the_same_status_is_told() -> None:
     delayed = learned(SENT, DELAY)
     told = data(delayed, delayed | {"reason": "InternalFailure", "sequence": 9})
