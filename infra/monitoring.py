@@ -22,6 +22,7 @@ from infra.nag import acknowledge, acknowledge_versions
 from infra.schedule import Schedules
 from infra.stack import colon_arn
 from infra.table import grant_table, table
+from infra.topic import let_nobody_else_publish, topic
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
 from statemachines.scheduled_report import ScheduledReport
@@ -199,28 +200,23 @@ class MonitoringStack(Stack):
         )
 
     def _alerts_topic(self) -> sns.Topic:
-        topic = sns.Topic(
+        alerts = topic(
             self,
             "alerts",
-            topic_name=self._config.name("email-alerts"),
-            enforce_ssl=True,
-            master_key=self._key,
+            "email-alerts",
+            config=self._config,
+            key=self._key,
+            publisher="CloudWatch",
         )
         for address in self._config.alert_emails:
-            subscription = topic.add_subscription(subscriptions.EmailSubscription(address))
+            subscription = alerts.add_subscription(subscriptions.EmailSubscription(address))
             acknowledge(
                 subscription,
                 {
                     "Serverless-SNSRedrivePolicy": "An address that takes no mail needs a person, not a queue."
                 },
             )
-        if not self._key:
-            acknowledge(
-                topic,
-                {"checkov-CKV_AWS_26": "CloudWatch cannot publish to a topic under alias/aws/sns; "
-                 "CUSTOMER_MANAGED_KEY=true encrypts it."},
-            )  # fmt: skip
-        return topic
+        return alerts
 
     def _allow_alerts(self, *publishers: sfn.StateMachine | lambda_.Function) -> None:
         """Let this account's alarms publish, and none of its principals but the roles of `publishers`."""
@@ -236,20 +232,13 @@ class MonitoringStack(Stack):
                 },
             )
         )
-        self.alerts.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="NobodyElse",
-                effect=iam.Effect.DENY,
-                principals=[iam.AnyPrincipal()],
-                actions=["sns:Publish"],
-                resources=[self.alerts.topic_arn],
-                conditions={
-                    "ArnNotEquals": {
-                        "aws:PrincipalArn": [p.role.role_arn for p in publishers if p.role]
-                    },
-                    "Bool": {"aws:PrincipalIsAWSService": "false"},
-                },
-            )
+        roles = [publisher.role.role_arn for publisher in publishers if publisher.role]
+        let_nobody_else_publish(
+            self.alerts,
+            {
+                "ArnNotEquals": {"aws:PrincipalArn": roles},
+                "Bool": {"aws:PrincipalIsAWSService": "false"},
+            },
         )
 
     def _reporting(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_scheduler as scheduler
@@ -26,6 +25,7 @@ from infra.outcomes import Outcomes
 from infra.queue import queue
 from infra.schedule import Schedules
 from infra.table import grant_table, number, string, table
+from infra.topic import topic
 from statemachines.order_workflow import TIMEOUTS, Steps, order_workflow
 from steps.aws.ledger_table import MESSAGE_ID_INDEX, OVERDUE_INDEX
 from steps.aws.pace import PACE_KEY
@@ -226,23 +226,17 @@ class NotificationsStack(Stack):
         return queue(self, base, config=self._config, key=self._key, dead_letters=dead_letters)
 
     def _orders_topic(self) -> sns.Topic:
-        topic = sns.Topic(
-            self,
-            "orders",
-            topic_name=self._config.name("email-order-events"),
-            enforce_ssl=True,
-            master_key=self._key or kms.Alias.from_alias_name(self, "sns-key", "alias/aws/sns"),
-        )
+        orders = topic(self, "orders", "email-order-events", config=self._config, key=self._key)
         dead_letters = self._queue("email-order-subscription-dlq")
         acknowledge(
             dead_letters, {"AwsSolutions-SQS3": "It is a dead-letter queue, of a subscription."}
         )
-        topic.add_subscription(
+        orders.add_subscription(
             subscriptions.SqsSubscription(
                 self.queue, raw_message_delivery=True, dead_letter_queue=dead_letters
             )
         )
-        return topic
+        return orders
 
     def _grant_ledger(
         self,

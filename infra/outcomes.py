@@ -11,10 +11,10 @@ from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.nag import acknowledge
+from infra.topic import let_nobody_else_publish, topic
 from steps.contract import limits
 from steps.ledger.outcomes import TOLD
 from steps.outcomes import OutcomesSettings
@@ -47,13 +47,7 @@ class Outcomes(Construct):
     ) -> None:
         super().__init__(scope, "outcomes")
         self._dead_letters = dead_letters
-        self.topic = sns.Topic(
-            self,
-            "topic",
-            topic_name=config.name(BASE),
-            enforce_ssl=True,
-            master_key=key or kms.Alias.from_alias_name(self, "sns-key", "alias/aws/sns"),
-        )
+        self.topic = topic(self, "topic", BASE, config=config, key=key)
         self.function = functions.make(
             BASE,
             "outcomes",
@@ -76,7 +70,10 @@ class Outcomes(Construct):
         )
         self.role: iam.IRole = self.function.role  # type: ignore[assignment]
         self._grant(table, key)
-        self._let_nobody_else_publish()
+        # Let a shop believe what it is told.
+        let_nobody_else_publish(
+            self.topic, {"ArnNotEquals": {"aws:PrincipalArn": self.role.role_arn}}
+        )
         CfnOutput(scope, "OutcomesTopic", value=self.topic.topic_arn)
 
     def follow(self, table: dynamodb.TableV2) -> None:
@@ -133,19 +130,6 @@ class Outcomes(Construct):
         if key:
             # The stream's key; and SNS and SQS ask for both of whoever sends to what is encrypted.
             key.grant(self.role, "kms:Decrypt", "kms:GenerateDataKey")
-
-    def _let_nobody_else_publish(self) -> None:
-        """Let a shop believe what it is told."""
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="NobodyElse",
-                effect=iam.Effect.DENY,
-                principals=[iam.AnyPrincipal()],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions={"ArnNotEquals": {"aws:PrincipalArn": self.role.role_arn}},
-            )
-        )
 
 
 @jsii.implements(lambda_.IEventSourceDlq)

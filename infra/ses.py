@@ -8,11 +8,11 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_ses as ses
-from aws_cdk import aws_sns as sns
 
 from infra.config import KeyUse
 from infra.nag import acknowledge
 from infra.stack import colon_arn, removal_policy, service
+from infra.topic import let_nobody_else_publish, topic
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -40,7 +40,9 @@ class SesStack(Stack):
             # The stacks that still import it are deployed after this one.
             self.export_value(key.key_arn)
 
-        self.events = self._events_topic(config)
+        self.events = topic(
+            self, "events", "email-ses-events", config=config, key=self._key, publisher="SES"
+        )
         self.configuration_set = ses.ConfigurationSet(
             self,
             "configuration-set",
@@ -93,32 +95,11 @@ class SesStack(Stack):
         condition context keys", IAM User Guide). The permission asks for the same ARN, so this denies nothing
         that it allows.
         """
-        self.events.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="NobodyElse",
-                effect=iam.Effect.DENY,
-                principals=[iam.StarPrincipal()],  # services, too
-                actions=["sns:Publish"],
-                resources=[self.events.topic_arn],
-                conditions={"StringNotEquals": {"aws:SourceArn": self.configuration_set_arn}},
-            )
+        let_nobody_else_publish(
+            self.events,
+            {"StringNotEquals": {"aws:SourceArn": self.configuration_set_arn}},
+            principal=iam.StarPrincipal(),  # services, too
         )
-
-    def _events_topic(self, config: Config) -> sns.Topic:
-        topic = sns.Topic(
-            self,
-            "events",
-            topic_name=config.name("email-ses-events"),
-            enforce_ssl=True,
-            master_key=self._key,
-        )
-        if not self._key:
-            acknowledge(
-                topic,
-                {"checkov-CKV_AWS_26": "SES cannot publish to a topic under alias/aws/sns; "
-                 "CUSTOMER_MANAGED_KEY=true encrypts it."},
-            )  # fmt: skip
-        return topic
 
 
 def _customer_managed_key(scope: Construct, config: Config) -> kms.Key:
