@@ -20,6 +20,7 @@ from steps.aws.pace import Pace
 from steps.aws.queue import OrderQueue
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import limits
+from steps.contract.batch_response import not_done
 from steps.contract.errors import (
     OrderMailError,
     QueueUnavailable,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from steps.contract.batch_response import BatchResponse
 
 MESSAGE_TOO_LARGE = "MessageTooLarge"
 """The reason of a dead letter whose message is larger than an execution's input may be."""
@@ -69,18 +72,6 @@ class SqsEvent(TypedDict):
     """What SQS invokes a function with (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS")."""
 
     Records: list[SqsRecord]
-
-
-class BatchItemFailure(TypedDict):
-    """A message that stays on the queue."""
-
-    itemIdentifier: str
-
-
-class BatchResponse(TypedDict):
-    """A partial batch response."""
-
-    batchItemFailures: list[BatchItemFailure]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,5 +313,4 @@ def _dispatcher() -> Dispatcher:
 @lambda_handler
 def handler(event: SqsEvent, _context: LambdaContext) -> BatchResponse:
     """Take an SQS batch, return `batchItemFailures`: the messages that stay on the queue."""
-    stays = _dispatcher().run_batch(event["Records"])
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in stays]}
+    return not_done(_dispatcher().run_batch(event["Records"]))

@@ -17,6 +17,7 @@ from steps.aws.ledger_table import deserialize
 from steps.aws.queue import put_dead_letter
 from steps.aws.topic import NotTaken, OutcomesTopic
 from steps.contract import limits
+from steps.contract.batch_response import not_done
 from steps.contract.errors import OrderMailError, TopicUnavailable, UnexpectedError
 from steps.contract.handler import lambda_handler, log_unexpected, logger
 from steps.contract.settings import FunctionSettings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from steps.contract.batch_response import BatchResponse
     from steps.contract.outcome_event import OutcomeEvent
     from steps.ledger.rules import Record
 
@@ -45,18 +47,6 @@ class StreamEvent(TypedDict):
     """What a stream invokes a function with."""
 
     Records: list[StreamRecord]
-
-
-class BatchItemFailure(TypedDict):
-    """The change from which on all are to come again."""
-
-    itemIdentifier: str
-
-
-class BatchResponse(TypedDict):
-    """A partial batch response: empty, or the first change that was not told."""
-
-    batchItemFailures: list[BatchItemFailure]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,4 +183,4 @@ def _teller(settings: OutcomesSettings) -> Teller:
 def handler(event: StreamEvent, _context: LambdaContext) -> BatchResponse:
     """Take changes of the tracking table, return `batchItemFailures`: from where on they are to come again."""
     again = _teller(OutcomesSettings.from_env()).tell(event["Records"])
-    return {"batchItemFailures": [{"itemIdentifier": again}] if again else []}
+    return not_done([again] if again else [])

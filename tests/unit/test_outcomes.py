@@ -26,6 +26,7 @@ from tests.support.lambda_context import lambda_context
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from steps.contract.batch_response import BatchResponse
     from steps.contract.outcome_event import OutcomeEvent
     from steps.ledger.rules import Record
     from steps.outcomes import StreamRecord
@@ -249,7 +250,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         yield Shop(queue, letters)
 
 
-def handled(*changes: StreamRecord) -> outcomes.BatchResponse:
+def handled(*changes: StreamRecord) -> BatchResponse:
     return outcomes.handler({"Records": list(changes)}, lambda_context())
 
 
