@@ -35,7 +35,8 @@ def validate(state: State, now: datetime) -> State:
 
 
 def _accepted(state: State, order: OrderEvent, now: datetime) -> State:
-    part = kinds.part(order)
+    fields = order.model_dump(mode="json", by_alias=True, exclude_none=True)
+    part = kinds.part(fields)
     accepted: State = {
         "attempt": state["attempt"],
         "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on
@@ -47,14 +48,14 @@ def _accepted(state: State, order: OrderEvent, now: datetime) -> State:
         "notificationId": rules.notification_id(
             order.order_id, order.event_type, order.customer_email, part
         ),
-        "order": order.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "order": fields,
     }
     if (size := encoded_size(accepted)) > limits.ANSWER_MAX_BYTES:
         reason = (
             f"takes {size} bytes once it is validated, and {limits.ANSWER_MAX_BYTES} are the most:"
             " send shorter texts and links (one that is not ASCII grows threefold), or fewer items"
         )
-        raise InvalidEvent([{"path": "$", "reason": reason}], accepted["order"])
+        raise InvalidEvent([{"path": "$", "reason": reason}], fields)
     return accepted
 
 

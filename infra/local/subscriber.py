@@ -14,18 +14,12 @@ if TYPE_CHECKING:
 
 
 class Subscriber:
-    """Reads its queue as the README tells shops to: each outcome once, and an older word never after a newer.
-
-    told: every message's outcome, repetitions too, in the order of arrival. seen: the ids. known: the data of
-    the newest outcome by notification.
-    """
+    """Reads its queue. `told` is every message's outcome, repetitions too, in the order of arrival."""
 
     def __init__(self, stack: RunningStack, queue_url: str) -> None:
         self._stack = stack
         self._queue_url = queue_url
         self.told: list[Json] = []
-        self.seen: set[str] = set()
-        self.known: dict[str, Json] = {}
 
     def read(self) -> list[Json]:
         """Take in what is there by now; return all that was told so far."""
@@ -33,21 +27,11 @@ class Subscriber:
             QueueUrl=self._queue_url, MaxNumberOfMessages=10
         ).get("Messages"):
             for message in messages:
-                self._take_in(json.loads(message["Body"]))
+                self.told.append(json.loads(message["Body"]))
                 self._stack.sqs.delete_message(
                     QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"]
                 )
         return self.told
-
-    def _take_in(self, outcome: Json) -> None:
-        self.told.append(outcome)
-        data = outcome["data"]
-        if outcome["id"] in self.seen:
-            return
-        self.seen.add(outcome["id"])
-        known = self.known.get(data["notificationId"])
-        if not known or known["sequence"] < data["sequence"]:
-            self.known[data["notificationId"]] = data
 
     def of_order(self, order_id: str) -> list[Json]:
         """Return the data of what was told of an order, each outcome once, in the order of what happened."""

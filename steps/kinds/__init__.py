@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from steps.contract.order_event import OrderEvent
@@ -65,16 +66,14 @@ def kind(event_type: str) -> Kind:
     )
 
 
-def part(order: OrderEvent) -> dict[str, str]:
-    """Return which part of its order a valid event is about: `{"shipmentId": "P1"}`.
+def part(order: Mapping[str, Any]) -> dict[str, str]:
+    """Return which part of its order a valid event is about, given as JSON: `{"shipmentId": "P1"}`.
 
     Returns:
         `{}` where the event does not say, or its kind has no such field.
     """
-    identity = kind(order.event_type).identity
-    names = {info.alias: name for name, info in type(order).model_fields.items()}
-    value = getattr(order, names[identity]) if identity else None
-    return {identity: value} if identity and value else {}
+    identity = kind(order["eventType"]).identity
+    return {identity: order[identity]} if identity and identity in order else {}
 
 
 def samples() -> tuple[str, ...]:
