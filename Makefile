@@ -21,6 +21,7 @@ $(BIN)/uv: $(LOCKS)/uv.txt
 $(VENV)/laptop.done: $(LOCKS)/laptop.txt | $(BIN)/uv
 	@echo "· installing the Python tools"
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes $<
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --offline --no-deps --editable .
 	@touch $@
 
 infra/node_modules/.done: infra/package-lock.json $(VENV)/laptop.done

@@ -45,7 +45,7 @@ def build(app: App, config: Config, bundle: Bundle) -> None:
         dead_letters=notifications.internal_dead_letters,
         **options,
     )
-    tap = TapStack(app, f"TapStack{config.env}", config=config, **options)
+    tap = TapStack(app, f"TapStack{config.env}", config=config, ses=ses, **options)
     tap.add_stack_dependency(notifications)
     tap.add_stack_dependency(monitoring)
     Tags.of(app).add("app", config.name("order-mail"))

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 LOCAL_ACCOUNT, LOCAL_REGION, LOCAL_SENDER = "000000000000", "us-east-1", "orders@example.com"
 LOCAL_BRAND = Brand(name="Example Shop", support_email=LOCAL_SENDER)
 
-DASHBOARDS_HOME = "us-east-1"
-"""The region whose dashboards have the plain names. An account has each name once, in all its regions
-(CloudWatch API Reference, PutDashboard)."""
+HOME = "us-east-1"
+"""The region with the plain names of what an account has once, for all its regions: dashboards (CloudWatch
+API Reference, PutDashboard) and policies (IAM User Guide, "IAM and AWS STS quotas")."""
 
 BRAND_MAX_BYTES = 3_500
 """All environment variables of a function together have 4 KB (AWS Lambda Developer Guide, "Lambda quotas");
@@ -220,10 +220,10 @@ class Config:
         """Return a resource's public name: `base`-`env`."""
         return f"{base}-{self.env}"
 
-    def dashboard_name(self, base: str) -> str:
-        """Return a dashboard's name: `base`-`env`, with the region outside of `DASHBOARDS_HOME`."""
+    def account_wide_name(self, base: str) -> str:
+        """Return a name that no other region may have: `base`-`env`, with the region outside of `HOME`."""
         name = self.name(base)
-        return name if self.region == DASHBOARDS_HOME else f"{name}-{self.region}"
+        return name if self.region == HOME else f"{name}-{self.region}"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], *, local: bool) -> Self:

@@ -55,7 +55,7 @@ def notifications(scope: Construct, config: Config) -> cloudwatch.Dashboard:
     return cloudwatch.Dashboard(
         scope,
         "notifications",
-        dashboard_name=config.dashboard_name("email-notifications"),
+        dashboard_name=config.account_wide_name("email-notifications"),
         default_interval=DAY,
         widgets=[
             _is_anything_wrong(scope, config),
@@ -74,7 +74,7 @@ def costs(scope: Construct, config: Config) -> cloudwatch.Dashboard:
     return cloudwatch.Dashboard(
         scope,
         "costs",
-        dashboard_name=config.dashboard_name("email-costs"),
+        dashboard_name=config.account_wide_name("email-costs"),
         default_interval=Duration.days(35),
         widgets=[
             [

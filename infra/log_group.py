@@ -1,4 +1,4 @@
-"""The one factory for log groups: 90 days, encrypted, gone with their stack."""
+"""The one factory for log groups: 90 days unless told otherwise, encrypted, gone with their stack."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 
-def log_group(scope: Construct, id_: str, name: str, *, key: kms.IKey | None) -> logs.LogGroup:
+def log_group(
+    scope: Construct,
+    id_: str,
+    name: str,
+    *,
+    key: kms.IKey | None,
+    retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
+) -> logs.LogGroup:
     """Make the log group called `name`."""
     made = logs.LogGroup(
         scope,
         id_,
         log_group_name=name,
-        retention=logs.RetentionDays.THREE_MONTHS,
+        retention=retention,
         removal_policy=RemovalPolicy.DESTROY,
         encryption_key=key,
     )

@@ -196,7 +196,7 @@ class MonitoringStack(Stack):
         region = self._config.region
         return (
             f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
-            f"#dashboards/dashboard/{self._config.dashboard_name(dashboard)}"
+            f"#dashboards/dashboard/{self._config.account_wide_name(dashboard)}"
         )
 
     def _alerts_topic(self) -> sns.Topic:

@@ -264,6 +264,7 @@ each with all its retries. It must end before the next run, an hour later."""
 COST_REPORT_TTL = 400 * DAY
 REPUTATION_REPORT_TTL = 90 * DAY
 REJECTIONS_REPORT_TTL = 90 * DAY
+PAUSE_REPORT_TTL = 400 * DAY
 
 # --- the alert on rejections ----------------------------------------------------------------------
 

@@ -220,7 +220,9 @@ def global_names(templates: Templates) -> list[str]:
 def test_one_environment_lives_in_several_regions(deployment: Deployments) -> None:
     regions = ("us-east-1", "eu-central-1", "ap-southeast-2")
     names = {region: global_names(deployment(CDK_DEFAULT_REGION=region)) for region in regions}
-    assert names["us-east-1"] == ["email-notifications-prod", "email-costs-prod"]
+    policies = ["order-mail-support-prod", "order-mail-operator-prod"]
+    dashboards = ["email-notifications-prod", "email-costs-prod"]
+    assert names["us-east-1"] == [*policies, *dashboards]
     for one, other in permutations(regions, 2):
         assert not set(names[one]) & set(names[other])
 

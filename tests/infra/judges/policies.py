@@ -18,6 +18,7 @@ ACCOUNT = AWS_SETTINGS["CDK_DEFAULT_ACCOUNT"]
 ARNS = {
     "AWS::DynamoDB::GlobalTable": "dynamodb:{region}:{account}:table/{TableName}",
     "AWS::CloudWatch::Alarm": "cloudwatch:{region}:{account}:alarm:{AlarmName}",
+    "AWS::IAM::ManagedPolicy": "iam::{account}:policy/{ManagedPolicyName}",
     "AWS::IAM::Role": "iam::{account}:role/{id}",
     "AWS::KMS::Key": "kms:{region}:{account}:key/{id}",
     "AWS::Lambda::Function": "lambda:{region}:{account}:function:{FunctionName}",

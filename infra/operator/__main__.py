@@ -1,0 +1,32 @@
+"""`order-mail`, and `python -m infra.operator`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.markup import escape
+
+from infra.operator.cli import sending  # noqa: F401 - adds its commands
+from infra.operator.cli.base import cli
+from infra.operator.errors import Exit, OperatorError
+from infra.operator.output import notes
+
+
+def main() -> None:
+    """Run `order-mail`."""
+    try:
+        cli.main(prog_name="order-mail", standalone_mode=False)
+    except click.Abort:
+        notes.print("Nothing was changed.")
+        sys.exit(Exit.NO)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OperatorError as error:
+        notes.print(f"[red]order-mail:[/] {escape(str(error))}")
+        sys.exit(error.exit)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What all commands have in common: which environment is meant, how it is answered, exit codes."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from infra.operator.aws import Deployment, explained
+from infra.operator.errors import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Asked(NamedTuple):
+    """What all commands are told: which environment, and how to answer."""
+
+    deployment: Deployment
+    as_json: bool
+    show_address: bool
+
+
+def command(
+    group: click.Group, name: str, **more: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Add a command: a function of an `Asked` and its own parameters, whose docstring is its help.
+
+    A function returns the exit code where it is not `Exit.OK`.
+    """
+
+    def add(run: Callable[..., Any]) -> click.Command:
+        @functools.wraps(run)
+        def called(
+            env: str, region: str | None, *, as_json: bool, show_address: bool, **own: Any
+        ) -> None:
+            asked = Asked(Deployment.reach(env, region), as_json, show_address)
+            with explained(asked.deployment):
+                sys.exit(run(asked, **own) or Exit.OK)
+
+        for option in _OPTIONS:
+            called = option(called)
+        return group.command(name, **more)(called)
+
+    return add
+
+
+_OPTIONS = (
+    click.option(
+        "--show-address", is_flag=True, help="Print customers' addresses, which are hidden else."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document."),
+    click.option(
+        "--region", metavar="REGION", help="The AWS region; else AWS_REGION or the profile's."
+    ),
+    click.option(
+        "--env",
+        envvar="ENVIRONMENT_SUFFIX",
+        default="dev",
+        show_default=True,
+        metavar="ENV",
+        help="The environment; else ENVIRONMENT_SUFFIX.",
+    ),
+)
+
+reason = click.option(
+    "--reason",
+    required=True,
+    metavar="TEXT",
+    help="Why: it is kept, and written into the audit log.",
+)
+"""For every command that changes something."""
+
+yes = click.option("--yes", is_flag=True, help="Do it without asking.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is changed.
+
+    Raises:
+        click.Abort: the answer is no, or there is nobody to ask.
+    """
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def cli() -> None:
+    """Find out what became of a mail, and mend it: for the support desk and the engineer on call.
+
+    Every command takes --env and --region, and --json for scripts. It exits with 0 where all is done or well,
+    1 where the answer is no, 2 for a wrong command line, 3 where AWS refused or did not answer.
+    """

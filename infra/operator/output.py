@@ -1,0 +1,36 @@
+"""What commands print: for people with rich, for scripts (`--json`) one JSON document on stdout.
+
+Progress and questions go to stderr, so that stdout is the answer alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+answers, notes = Console(highlight=False), Console(stderr=True, highlight=False)
+
+HIDDEN = "(hidden: --show-address)"
+"""Stands for a customer's address that nobody asked for."""
+
+
+def show(answer: Any, render: Callable[[Any], object], *, as_json: bool) -> None:
+    """Print an answer, a dataclass or a list of them: as JSON, or as `render` makes it for rich."""
+    if as_json:
+        answers.print_json(json.dumps(answer, default=_plain))
+    else:
+        answers.print(render(answer))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)

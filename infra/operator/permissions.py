@@ -1,0 +1,60 @@
+"""What each command asks of AWS: the two managed policies are made of it (`infra/operators.py`).
+
+An ARN is given without `arn:aws`, region and account: `sqs:email-order-dlq-{env}`; `*` is for actions that take
+no resource. Source: "Actions, resources, and condition keys for AWS services", Service Authorization Reference.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from infra.operator.audit import LOG_GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TRACKING = "dynamodb:table/email-delivery-tracking-{env}"
+REPORTS = "dynamodb:table/email-reports-{env}"
+CONFIGURATION_SET = "ses:configuration-set/email-notifications-{env}"
+
+
+class Need(NamedTuple):
+    """Actions, and what they are done to."""
+
+    actions: tuple[str, ...]
+    on: tuple[str, ...] = ("*",)
+
+
+Commands: TypeAlias = "Mapping[str, tuple[Need, ...]]"
+"""What commands need, by their names."""
+
+AUDIT = (
+    Need(
+        ("logs:CreateLogStream", "logs:PutLogEvents"),
+        (f"logs:log-group:{LOG_GROUP}-{{env}}:*",),
+    ),
+)
+"""Of every command that changes something."""
+
+SENDING = (
+    Need(("ses:GetConfigurationSet",), (CONFIGURATION_SET,)),
+    Need(("ses:GetAccount",)),
+    Need(("dynamodb:Query",), (REPORTS,)),
+)
+"""Whether mails go out: `find` and the page show it, too."""
+
+PAUSE = (
+    *SENDING,
+    *AUDIT,
+    Need(("ses:PutConfigurationSetSendingOptions",), (CONFIGURATION_SET,)),
+    Need(("dynamodb:PutItem",), (REPORTS,)),
+)
+"""`pause` and `lift`."""
+
+FIND = SENDING
+
+SUPPORT: Commands = {"find": FIND}
+"""The commands of the support desk, by name."""
+
+OPERATOR: Commands = {**SUPPORT, "pause": PAUSE, "lift": PAUSE}
+"""All commands."""
