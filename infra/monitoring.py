@@ -275,8 +275,11 @@ class MonitoringStack(Stack):
             "email-pause",
             "pause",
             timeout=limits.REPORT_FUNCTION_TIMEOUT,
-            environment=PauseSettings(configuration_set=self._configuration_set).to_env(),
+            environment=PauseSettings(
+                configuration_set=self._configuration_set, reports_table=self._reports.table_name
+            ).to_env(),
         )
+        grant_table(function, self._reports, "dynamodb:PutItem", key=self._key)
         function.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(
                 actions=["ses:PutConfigurationSetSendingOptions"],

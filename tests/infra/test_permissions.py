@@ -220,6 +220,8 @@ JOBS = dict(
         function(
             "email-pause",
             Request("ses:PutConfigurationSetSendingOptions", arn("ses", CONFIGURATION_SET)),
+            items("PutItem", "cost", table=REPORTS),
+            TABLE_KEY,
         ),
         machine(
             "email-order-workflow",

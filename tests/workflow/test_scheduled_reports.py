@@ -186,6 +186,9 @@ def test_a_critical_rate_pauses_once_and_the_alert_says_how_to_resume(
     assert alert["Subject"] == "Order mails: sending reputation CRITICAL, it was OK"
     assert alert["Message"].startswith("SENDING IS PAUSED")
     assert "--configuration-set-name mails --sending-enabled" in alert["Message"]
+    kept = sources.ReportsTable(REPORTS_TABLE).last("pause")
+    assert (kept["paused"], kept["by"]) == (True, "bounce-rate-check")
+    assert kept["why"] == "Order mails: sending reputation CRITICAL, it was OK"
 
     again = reports.run("bounce_rate_check")
     assert trunk(again) == ["Report", "Alert?", "Keep", "Done"]

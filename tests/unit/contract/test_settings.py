@@ -45,7 +45,7 @@ SETTINGS: list[FunctionSettings] = [
     FeedbackSettings(tracking_table="t", configuration_set="c"),
     OutcomesSettings(outcomes_topic="t", dead_letter_queue="d", release="1"),
     OverdueSettings(tracking_table="t"),
-    PauseSettings(configuration_set=""),
+    PauseSettings(configuration_set="", reports_table="t"),
     RecordSettings(tracking_table="t"),
     RenderSettings(brand=BRAND),
     SendSettings(tracking_table="t", sender="orders@example.com", configuration_set="c"),
