@@ -219,7 +219,7 @@ def pause_sending(configuration_set: str) -> None:
 
 @dataclass(frozen=True)
 class ReportsTable:
-    """The table of reports called `name`; found by kind (`cost`, `reputation`, `rejections`, `pause`) and date."""
+    """The table of reports called `name`; found by kind (`cost`, `reputation`, `rejections`, ...) and date."""
 
     name: str
 
