@@ -227,13 +227,9 @@ class NotificationsStack(Stack):
 
     def _orders_topic(self) -> sns.Topic:
         orders = topic(self, "orders", "email-order-events", config=self._config, key=self._key)
-        dead_letters = self._queue("email-order-subscription-dlq")
-        acknowledge(
-            dead_letters, {"AwsSolutions-SQS3": "It is a dead-letter queue, of a subscription."}
-        )
         orders.add_subscription(
             subscriptions.SqsSubscription(
-                self.queue, raw_message_delivery=True, dead_letter_queue=dead_letters
+                self.queue, raw_message_delivery=True, dead_letter_queue=self.dead_letters
             )
         )
         return orders

@@ -389,7 +389,7 @@ def service_requests() -> Iterator[tuple[str, Request, bool]]:
     """Yield services, what they ask for, and whether they may."""
     for queue, topic in (
         ("email-order-queue", "email-order-events-prod"),
-        ("email-order-subscription-dlq", "email-order-events-prod"),
+        ("email-order-dlq", "email-order-events-prod"),
         ("email-internal-dlq", "email-ses-events-prod"),
     ):
         to_queue = sqs("SendMessage", queue)
@@ -399,8 +399,8 @@ def service_requests() -> Iterator[tuple[str, Request, bool]]:
         yield "sns", replace(to_queue, context=(source(arn("sns", "another")),)), False
         yield "sns", replace(sqs("ReceiveMessage", queue), context=(ours,)), False
         yield "events", replace(to_queue, context=(ours,)), False
-    yield "sns", replace(sqs("SendMessage", "email-order-dlq"), context=(source(TOPIC),)), False
     feedback, ses_topic = invoke("email-feedback"), arn("sns", "email-ses-events-prod")
+    yield "sns", replace(sqs("SendMessage", "email-order-dlq"), context=(source(ses_topic),)), False
     yield "sns", replace(feedback, context=(source(ses_topic),)), True
     yield "sns", replace(feedback, context=(source(TOPIC),)), False
     yield "events", replace(feedback, context=(source(ses_topic),)), False

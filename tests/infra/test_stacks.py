@@ -126,7 +126,8 @@ def test_the_queue_is_configured_for_the_dispatcher_s_bounds(templates: Template
         p for p in resources(template, "AWS::SNS::Subscription").values() if p["Protocol"] == "sqs"
     ]
     assert subscription["RawMessageDelivery"]
-    assert "RedrivePolicy" in subscription
+    letters = subscription["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
+    assert letters == queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
 
 
 def mappings(template: Template) -> list[dict[str, Any]]:
