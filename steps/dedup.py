@@ -104,6 +104,7 @@ def _put(state: State, owner: str, now: float) -> rules.Put:
         now=now,
         part=state.get("part"),
         content=state.get("content"),
+        resend=state.get("resend"),
     )
 
 

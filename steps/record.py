@@ -93,6 +93,7 @@ def _restored(state: State, owner: str, now: float) -> rules.Put:
         now=now,
         event_type=state.get("eventType"),
         part=state.get("part"),
+        resend=state.get("resend"),
     )
 
 

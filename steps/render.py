@@ -73,13 +73,18 @@ def _ngettext(context: Context, singular: str, plural: str, number: int, **value
     return text % (values | {"num": number})
 
 
-def render(order: dict[str, Any], brand: Brand, notification_id: str) -> Email:
-    """Render the mail of a validated event (`steps.contract.order_event` as JSON, camel case)."""
+def render(
+    order: dict[str, Any], brand: Brand, notification_id: str, *, resent: bool = False
+) -> Email:
+    """Render the mail of a validated event (`steps.contract.order_event` as JSON, camel case).
+
+    `resent`: it is sent again on purpose, so clients must not put it behind the one before.
+    """
     with decimal.localcontext(prec=AMOUNT_DIGITS):
-        return _render(order, brand, notification_id)
+        return _render(order, brand, notification_id, resent=resent)
 
 
-def _render(order: dict[str, Any], brand: Brand, notification_id: str) -> Email:
+def _render(order: dict[str, Any], brand: Brand, notification_id: str, *, resent: bool) -> Email:
     language = localise.language(order["locale"])
     event = view.shown_fields(order)
     unsubscribe_url = brand.unsubscribe_url.replace("{notificationId}", notification_id)
@@ -95,7 +100,12 @@ def _render(order: dict[str, Any], brand: Brand, notification_id: str) -> Email:
             "subject": " ".join(_template(event, "subject.txt").render(context).split()),
             "html": _template(event, "html").render(context),
             "text": text,
-            "headers": view.headers(event["orderId"], brand, notification_id, unsubscribe_url),
+            "headers": view.headers(
+                notification_id if resent else event["orderId"],
+                brand,
+                notification_id,
+                unsubscribe_url,
+            ),
         }
         if _fits(email):
             break
@@ -123,5 +133,5 @@ def handler(event: StepEvent, _context: LambdaContext) -> State:
     """
     state = event["state"]
     brand = RenderSettings.from_env().brand
-    email = render(state.pop("order"), brand, state["notificationId"])
+    email = render(state.pop("order"), brand, state["notificationId"], resent="resend" in state)
     return {**state, "email": email}

@@ -46,10 +46,12 @@ def _accepted(state: State, order: OrderEvent, now: datetime) -> State:
         "part": part,
         "content": order.content(),
         "notificationId": rules.notification_id(
-            order.order_id, order.event_type, order.customer_email, part
+            order.order_id, order.event_type, order.customer_email, part, order.resent()
         ),
-        "order": fields,
+        "order": {name: value for name, value in fields.items() if name != "resend"},
     }
+    if "resend" in fields:
+        accepted["resend"] = fields["resend"]
     if (size := encoded_size(accepted)) > limits.ANSWER_MAX_BYTES:
         reason = (
             f"takes {size} bytes once it is validated, and {limits.ANSWER_MAX_BYTES} are the most:"
@@ -84,6 +86,8 @@ def _rejected(state: State, invalid: InvalidEvent) -> State:
     if identity := identify(fields):
         rejection["claimed"] = rules.notification_id(*identity)
         rejection["part"] = identity.part
+        if identity.resent:
+            rejection["resendOf"] = identity.resent[0]
     return {
         "attempt": state["attempt"],
         "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on

@@ -179,6 +179,8 @@ ITEMS_MAX = 1_000
 TEXT_MAX_LENGTH = 2_000
 """Characters of a name, a title, a line of an address. A mail shows 200 of them."""
 ID_MAX_LENGTH = 128
+RESEND_TEXT_MAX_LENGTH = 200
+"""Characters of a resend's reason and of its operator's name, which stay on the record."""
 ADDRESS_MAX_LENGTH = 254
 """RFC 5321, 4.5.3.1.3, without the angle brackets."""
 LINK_MAX_LENGTH = 2_048

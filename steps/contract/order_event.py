@@ -12,7 +12,7 @@ import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from ipaddress import ip_address
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from babel.numbers import is_currency
 from email_validator import EmailNotValidError, validate_email
@@ -31,7 +31,10 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from steps.contract import limits
-from steps.contract.text import identifier, one_line
+from steps.contract.text import NOTIFICATION_ID, identifier, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_EVENT_TYPE = "order.confirmed"
 """The kind of an event that names none."""
@@ -150,6 +153,12 @@ def _part_id(value: object) -> object:
     return value
 
 
+def _notification_id(value: str) -> str:
+    if not NOTIFICATION_ID.fullmatch(value):
+        raise PydanticCustomError("notification_id", "must be a notification id: 40 hex digits")
+    return value
+
+
 def _web_link(value: HttpUrl) -> HttpUrl:
     if len(str(value)) > limits.LINK_MAX_LENGTH:
         most = {"most": limits.LINK_MAX_LENGTH}
@@ -236,6 +245,17 @@ PartId = Annotated[
     ),
 ]
 """The shop's own id of a part of an order, where it has one."""
+NotificationId = Annotated[
+    str,
+    AfterValidator(_notification_id),
+    WithJsonSchema({"type": "string", "pattern": f"^{NOTIFICATION_ID.pattern}$"}),
+]
+ResendText = Annotated[
+    str,
+    Field(min_length=1, max_length=limits.RESEND_TEXT_MAX_LENGTH),
+    BeforeValidator(_without_halves),
+    AfterValidator(_one_line),
+]
 
 
 class _Shape(BaseModel):
@@ -273,10 +293,23 @@ class PostalAddress(_Shape):
     country: Text | None = None
 
 
+class Resend(_Shape):
+    """Marks an event by which a notification is sent again on purpose.
+
+    of: the notification that was to bring the mail. reason, by: why, and who says so. at: when.
+    """
+
+    of: NotificationId
+    reason: ResendText
+    by: ResendText
+    at: Moment
+
+
 class OrderEvent(_Shape):
     """What all kinds share of the SNS message body. Unknown fields are ignored.
 
-    `eventTimestamp` is when the announced change happened; the event's age is measured from it.
+    `eventTimestamp` is when the announced change happened; the event's age is measured from it, or from
+    `resend.at`, where the event is sent again on purpose.
     """
 
     order_id: OrderId
@@ -294,16 +327,47 @@ class OrderEvent(_Shape):
     discount: Money | None = None
     shipping_address: PostalAddress | None = None
     order_url: WebLink | None = None
+    resend: Resend | None = None
 
     def content(self) -> str:
         """Name what the mail says: 16 hex digits of a SHA-256 over the fields.
 
         A shop that publishes an event again may write another `eventTimestamp`, the address in other case,
-        or 5 for 5.00: none of these says anything else.
+        or 5 for 5.00: none of these says anything else. Nor does `resend`, which no mail shows.
         """
-        said = self.model_dump(exclude={"event_timestamp", "customer_email"}, exclude_none=True)
+        beside = {"event_timestamp", "customer_email", "resend"}
+        said = self.model_dump(exclude=beside, exclude_none=True)
         written = json.dumps(said, sort_keys=True, default=_plain)
         return hashlib.sha256(written.encode()).hexdigest()[:CONTENT_DIGITS]
+
+    def resent(self) -> tuple[str, str, str] | None:
+        """Return what is sent again by this event: of which notification, with which content, and why.
+
+        Who says so and when is no part of it: the same call twice is one mail.
+
+        Returns:
+            None where the event is no resend.
+        """
+        return (self.resend.of, self.content(), self.resend.reason) if self.resend else None
+
+
+def resend_event(
+    event: Mapping[str, Any], *, of: str, reason: str, by: str, at: datetime
+) -> dict[str, Any]:
+    """Return an order event (JSON, as published) marked as one that sends a notification again on purpose.
+
+    The event may be mended, or for another address; a mark that it has already is replaced. Nothing is checked
+    here: `steps.kinds.parsing.parse` says what is wrong with it.
+
+    Args:
+        event: the event.
+        of: the id of the notification that was to bring the mail.
+        reason: why; another one makes another mail.
+        by: who says so.
+        at: when, with its zone; the event's age is measured from it.
+    """
+    mark = {"of": of, "reason": reason, "by": by, "at": at.isoformat(timespec="seconds")}
+    return {**event, "resend": mark}
 
 
 def _plain(value: object) -> str:

@@ -35,6 +35,8 @@ class OutcomeData(TypedDict):
     """The parcel, where the order event named one."""
     refundId: NotRequired[str]
     """The refund, where the order event named one."""
+    resendOf: NotRequired[str]
+    """Of a mail that was sent again on purpose, the notification that was to bring it before."""
     status: Literal[
         "FAILED",
         "SENT",

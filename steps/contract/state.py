@@ -87,7 +87,7 @@ class Rejection(TypedDict):
     """An invalid event: what the table keeps of it. `event` is the message as received, maybe cut.
 
     `claimed`: the notification that it would be, which may have been claimed while it was valid.
-    `eventType`, `part`: as the event names them, where they are no others' texts.
+    `eventType`, `part`, `resendOf`: as the event names them, where they are no others' texts.
     """
 
     orderId: str
@@ -97,6 +97,7 @@ class Rejection(TypedDict):
     claimed: NotRequired[str]
     eventType: NotRequired[str]
     part: NotRequired[dict[str, str]]
+    resendOf: NotRequired[str]
 
 
 class State(TypedDict):
@@ -107,6 +108,7 @@ class State(TypedDict):
     startedAt: when its first step ran (epoch seconds).
     part: the parcel or refund that it is about, by its field; `{}` for the order as a whole.
     content: names what the mail says.
+    resend: of an event that sends a notification again on purpose: `of`, `reason`, `by` and `at`.
     """
 
     attempt: int
@@ -120,6 +122,7 @@ class State(TypedDict):
     eventType: NotRequired[str]
     part: NotRequired[dict[str, str]]
     content: NotRequired[str]
+    resend: NotRequired[dict[str, str]]
     claim: NotRequired[Claim]
     email: NotRequired[Email]
     receipt: NotRequired[Receipt]

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 
+NOTIFICATION_ID = re.compile("[0-9a-f]{40}")
+"""What a notification is called: see `steps.ledger.rules.notification_id`."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BIDI_CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
 _BIDI_MARK = re.compile("[\u200e\u200f\u061c]")

@@ -55,8 +55,8 @@ def parse(message: str, now: datetime) -> OrderEvent:
     except ValidationError as error:
         reasons += [_reason(e) for e in error.errors(include_url=False, include_input=False)]
         raise InvalidEvent(reasons, raw) from None
-    if why := _untimely(event, fields, max_age, now):
-        reasons.append({"path": "eventTimestamp", "reason": why})
+    if untimely := _untimely(event, fields, max_age, now):
+        reasons.append(untimely)
     if reasons:
         raise InvalidEvent(reasons, raw)
     return event
@@ -64,20 +64,29 @@ def parse(message: str, now: datetime) -> OrderEvent:
 
 def _untimely(
     event: OrderEvent, fields: Mapping[str, Any], max_age: timedelta, now: datetime
-) -> str:
-    """Say why an event comes too late or too early; nothing where it does not, or tells no time."""
-    if not (happened := event.event_timestamp):
-        return ""
+) -> Reason | None:
+    """Say why an event comes too late or too early; None where it does not, or tells no time.
+
+    One that is sent again on purpose is as old as that purpose.
+    """
+    if event.resend:
+        path, what, happened, raw = "resend.at", "resend", event.resend.at, fields["resend"]["at"]
+    elif event.event_timestamp:
+        path, what = "eventTimestamp", "event"
+        happened, raw = event.event_timestamp, fields["eventTimestamp"]
+    else:
+        return None
     if now - happened > max_age:
-        return (
-            f"is too long ago: {event.event_type} is sent for {max_age.days} days after the event"
+        late = (
+            f"is too long ago: {event.event_type} is sent for {max_age.days} days after the {what}"
         )
-    if datetime.fromisoformat(fields["eventTimestamp"]).tzinfo:
+        return {"path": path, "reason": late}
+    if datetime.fromisoformat(raw).tzinfo:
         early, reason = limits.CLOCK_SKEW, "is in the future"
     else:
         early = limits.CLOCK_SKEW + limits.ZONES_AHEAD
         reason = "is in the future: a time without a zone counts as UTC"
-    return reason if happened - now > timedelta(seconds=early) else ""
+    return {"path": path, "reason": reason} if happened - now > timedelta(seconds=early) else None
 
 
 def _known_fields(raw: Mapping[str, Any], shape: type[OrderEvent]) -> dict[str, Any]:
@@ -86,19 +95,24 @@ def _known_fields(raw: Mapping[str, Any], shape: type[OrderEvent]) -> dict[str, 
 
 
 class Identity(NamedTuple):
-    """What makes an event one notification: `part` is `{"shipmentId": "P1"}`, or `{}` for the whole order."""
+    """What makes an event one notification: `part` is `{"shipmentId": "P1"}`, or `{}` for the whole order.
+
+    resent: see `OrderEvent.resent`.
+    """
 
     order_id: str
     event_type: str
     recipient: str
     part: dict[str, str]
+    resent: tuple[str, str, str] | None = None
 
 
 def identify(raw: Mapping[str, Any]) -> Identity | None:
     """Return what a JSON object identifies, as an event with these fields would have them.
 
     Returns:
-        None where one of them is wrong. Of an unknown kind there is no part.
+        None where one of them is wrong, and where anything is of a resend, whose content is one of them: it
+        is never taken for the notification that it sends again. Of an unknown kind there is no part.
     """
     try:
         event_type = _KIND.validate_python(raw.get("eventType", DEFAULT_EVENT_TYPE))
@@ -109,9 +123,23 @@ def identify(raw: Mapping[str, Any]) -> Identity | None:
             event_type,
             _ADDRESS.validate_python(raw.get("customerEmail")),
             {identity: part} if identity and part else {},
+            _resent(raw, event_type),
         )
     except ValidationError:
         return None
+
+
+def _resent(raw: Mapping[str, Any], event_type: str) -> tuple[str, str, str] | None:
+    """Return what an event of this kind sends again.
+
+    Raises:
+        ValidationError: it is a resend, and one of its fields is wrong, or its kind is unknown.
+    """
+    if raw.get("resend") is None:
+        return None
+    known = event_type in kinds.names()
+    shape = kinds.kind(event_type if known else DEFAULT_EVENT_TYPE).event
+    return shape.model_validate(_known_fields(raw, shape)).resent()
 
 
 _ORDER_ID: TypeAdapter[str] = TypeAdapter(OrderId)
@@ -197,5 +225,6 @@ def _reason(error: ErrorDetails) -> Reason:
         "string_too_long": f"must have at most {most} characters",
         "url_too_long": f"must have at most {most} characters",
         "greater_than": "must be greater than 0",
+        "model_type": "must be an object",
     }.get(error["type"], error["msg"])
     return {"path": path.lstrip("."), "reason": message}

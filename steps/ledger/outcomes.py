@@ -25,7 +25,7 @@ TOLD = tuple(status for status in Status if status not in (Status.CLAIMED, Statu
 
 ATTRIBUTES = (
     *("notificationId", "orderId", "eventType", "part", "status", "timestamp", "sequence"),
-    *("messageId", "reason", "reasons", "events", "endedAt", "ttl"),
+    *("messageId", "reason", "reasons", "events", "endedAt", "ttl", "resendOf"),
 )
 """What is read of a record for it."""
 
@@ -89,6 +89,7 @@ def _given(before: Record, after: Record) -> dict[str, Any]:
     fields = {
         "eventType": after.get("eventType"),
         **after.get("part", {}),
+        "resendOf": after.get("resendOf"),
         "previousStatus": before.get("status"),
         "reason": _reason(after),
         "fields": _fields(after),

@@ -10,6 +10,8 @@ Record (DynamoDB item; epoch seconds where a number is a time):
     part            the parcel or the refund that it is about, by its field: `{"shipmentId": "P1"}`
     sequence        larger after each write: orders what the record says, see `first_sequence`
     content         names what the mail says, see `OrderEvent.content`
+    resendOf        the notification that this one sends again, on purpose
+    resend          why, who said so, and when: `{"reason": ..., "by": ..., "at": ...}`
     ignored, ignoredAt  how often an event of this identity said something else and was a duplicate; when last
     owner           the execution that holds the claim
     leaseUntil      until when a CLAIMED record is its owner's alone
@@ -45,7 +47,7 @@ from steps.ledger.ses_events import recall
 from steps.ledger.status import UNSENT, Status, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from steps.ledger.ses_events import SesEvent, Word
 
@@ -92,15 +94,23 @@ def is_settled(record: Record) -> bool:
 
 
 def notification_id(
-    order_id: str, event_type: str, recipient: str, part: Mapping[str, str] | None = None
+    order_id: str,
+    event_type: str,
+    recipient: str,
+    part: Mapping[str, str] | None = None,
+    resent: Sequence[str] | None = None,
 ) -> str:
     """Name the notification: 40 hex digits of a SHA-256 over all that may have one mail together.
 
     A part of an order (`{"shipmentId": "P1"}`) has a mail of its own; without one the id is the whole
-    order's. Fits an SES message tag (`A-Za-z0-9_-`, at most 256 characters) and holds no personal data. Case
-    does not make another recipient: mailbox providers ignore it.
+    order's. So has what is sent again on purpose (`OrderEvent.resent`). Fits an SES message tag
+    (`A-Za-z0-9_-`, at most 256 characters) and holds no personal data. Case does not make another
+    recipient: mailbox providers ignore it.
     """
-    identity = [order_id, event_type, recipient.casefold(), *(part or {}).values()]
+    identity: list[str | Sequence[str]] = [order_id, event_type, recipient.casefold()]
+    identity += (part or {}).values()
+    if resent:
+        identity.append(resent)  # A list in the list: no part's id reads like it.
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:40]
 
 
@@ -236,6 +246,7 @@ def claim(
     now: float,
     part: Mapping[str, str] | None = None,
     content: str | None = None,
+    resend: Mapping[str, str] | None = None,
 ) -> Put:
     """Claim a notification that has no record."""
     return Put(
@@ -251,7 +262,8 @@ def claim(
             "ttl": int(now) + limits.RECORD_TTL,
             "sequence": first_sequence(now),
         }
-        | _given(part=part, content=content),
+        | _given(part=part, content=content)
+        | _resent(resend),
         condition=_ABSENT,
         values={"now": int(now)},
     )
@@ -259,6 +271,13 @@ def claim(
 
 def _given(**attributes: object) -> Record:
     return {name: value for name, value in attributes.items() if value}
+
+
+def _resent(resend: Mapping[str, str] | None) -> Record:
+    if not resend:
+        return {}
+    said = {name: resend[name] for name in ("reason", "by", "at")}
+    return {"resendOf": resend["of"], "resend": said}
 
 
 def judge(
@@ -415,6 +434,7 @@ def restored(
     now: float,
     event_type: str | None = None,
     part: Mapping[str, str] | None = None,
+    resend: Mapping[str, str] | None = None,
 ) -> Put:
     """Record SES's acceptance where somebody deleted the record: no copy of the event may send again."""
     return Put(
@@ -429,7 +449,8 @@ def restored(
             "ttl": int(now) + limits.RECORD_TTL,
             "sequence": first_sequence(now),
         }
-        | _given(eventType=event_type, part=part),
+        | _given(eventType=event_type, part=part)
+        | _resent(resend),
         condition=_ABSENT,
         values={"now": int(now)},
     )
@@ -497,7 +518,11 @@ def rejected(*, notification_id: str, rejection: Mapping[str, Any], owner: str, 
             "ttl": int(now) + limits.REJECTED_EVENT_TTL,
             "sequence": first_sequence(now),
         }
-        | _given(eventType=rejection.get("eventType"), part=rejection.get("part")),
+        | _given(
+            eventType=rejection.get("eventType"),
+            part=rejection.get("part"),
+            resendOf=rejection.get("resendOf"),
+        ),
         condition=_ABSENT,
         values={"now": int(now)},
     )

@@ -8,13 +8,13 @@ may hold. The legacy notifications of an identity (`notificationType`) are none 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from steps.contract.errors import InvalidSesEvent
 from steps.contract.metrics import Metric
+from steps.contract.text import NOTIFICATION_ID
 from steps.ledger.status import Status
 
 NOTIFICATION_TAG = "notificationId"
@@ -22,8 +22,6 @@ NOTIFICATION_TAG = "notificationId"
 
 CONFIGURATION_SET_TAG = "ses:configuration-set"
 """The tag by which SES says through which configuration set a mail was sent."""
-
-_NOTIFICATION_ID = re.compile(r"[0-9a-f]{40}")
 
 WORDS_MAX, MOMENT_MAX, MESSAGE_ID_MAX = 64, 32, 128
 """Characters of an event's subtypes and of its time, which are cut, and of a message id."""
@@ -180,7 +178,7 @@ def _tag(mail: dict[str, Any], name: str) -> str | None:
 def _our_id(mail: dict[str, Any]) -> str | None:
     """Return the notification's id; anything else under its tag would be another item of the table."""
     tagged = _tag(mail, NOTIFICATION_TAG)
-    return tagged if tagged and _NOTIFICATION_ID.fullmatch(tagged) else None
+    return tagged if tagged and NOTIFICATION_ID.fullmatch(tagged) else None
 
 
 def _gives_up_at(event: dict[str, Any]) -> int:

@@ -203,17 +203,21 @@ def _address(address: dict[str, str], language: Language) -> list[str]:
 
 
 def headers(
-    order_id: str, brand: Brand, notification_id: str, unsubscribe_url: str
+    thread: str, brand: Brand, notification_id: str, unsubscribe_url: str
 ) -> dict[str, str]:
-    """Return the header fields besides those that SES sets itself. Printable ASCII, as SES demands."""
+    """Return the header fields besides those that SES sets itself. Printable ASCII, as SES demands.
+
+    thread: what the mail is read together with: the order's id. A mail that is sent again on purpose has one
+        of its own, since clients fold away what a conversation has said before.
+    """
     domain = brand.support_email.rpartition("@")[2]
-    order = hashlib.sha256(order_id.encode()).hexdigest()[:32]
+    conversation = hashlib.sha256(thread.encode()).hexdigest()[:32]
     fields = {
         # RFC 3834, and Exchange's own: no out-of-office answers to a machine.
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "OOF, AutoReply",
         # Clients thread by References: mails of one order together, different orders never.
-        "References": f"<{order}@{domain}>",
+        "References": f"<{conversation}@{domain}>",
         "X-Entity-Ref-ID": notification_id,
     }
     if unsubscribe_url:

@@ -249,6 +249,34 @@ def _looks() -> Iterator[tuple[str, str]]:
         yield f"expected on {day}", written(fresh("order.shipped", estimatedDelivery=day))
 
 
+def _resends() -> Iterator[tuple[str, str]]:
+    now = datetime.now(UTC)
+    mark = {"of": "0" * 40, "reason": "Lost", "by": "jo", "at": now.isoformat()}
+    yield "resend", written(fresh(resend=mark))
+    for what, wrong in (("text", "again"), ("list", [mark]), ("true", True), ("empty", {})):
+        yield f"resend that is {what}", written(fresh(resend=wrong))
+    for field in mark:
+        for what, value in (
+            *(("surrogate", text(f"A{CUT}")), ("number", Raw("9" * 10_000)), ("deep", [[[]]])),
+            *(("override", "\u202eA"), ("zero width", ZERO_WIDTH), ("missing", None)),
+        ):
+            yield f"{what} in resend.{field}", written(fresh(resend=mark | {field: value}))
+        yield (
+            f"endless resend.{field}",
+            filled(lambda n, field=field: fresh(resend=mark | {field: "x" * n})),  # type: ignore[misc]
+        )
+    yield (
+        "resend of the smallest items and one that is wrong",
+        filled(lambda n: fresh(orderItems=[_item(name="x")] * n, orderTotal="x", resend=mark)),
+    )
+    for moment in (now - timedelta(days=8), now + timedelta(days=1)):
+        at = mark | {"at": moment.isoformat()}
+        yield (
+            f"resend of many items at {moment}",
+            filled(lambda n, at=at: fresh(orderItems=[_item(sku="x")] * n, resend=at)),  # type: ignore[misc]
+        )
+
+
 def _item(**fields: object) -> dict[str, object]:
     return {"name": "A mug", "quantity": 1, "price": 1} | fields
 
@@ -258,7 +286,7 @@ def hostile() -> dict[str, str]:
     """Return every hostile class: its name, and a message of it."""
     return {
         name: message
-        for make in (_surrogates, _sizes, _numbers, _json, _looks)
+        for make in (_surrogates, _sizes, _numbers, _json, _looks, _resends)
         for name, message in make()
     }
 

@@ -55,6 +55,7 @@ def bounds_table() -> str:
         "items of an order, a parcel or a refund": f"{limits.ITEMS_MAX:,}",
         "characters of a text": f"{limits.TEXT_MAX_LENGTH:,}, of which a mail shows {view.TEXT_MAX}",
         "characters of `orderId`": f"{limits.ID_MAX_LENGTH}",
+        "characters of `resend.reason` and `resend.by`": f"{limits.RESEND_TEXT_MAX_LENGTH}",
         "characters of an address": f"{limits.ADDRESS_MAX_LENGTH}",
         "characters of a link, in ASCII": f"{limits.LINK_MAX_LENGTH:,}",
         "characters of `locale`": f"{limits.LANGUAGE_TAG_MAX_LENGTH}",
@@ -62,7 +63,8 @@ def bounds_table() -> str:
         "levels of JSON, unknown fields included": f"{limits.NESTING_MAX}",
         "bytes of the message, escaped as JSON": f"{limits.MESSAGE_MAX_BYTES:,}; else it is a dead letter",
         "bytes of the validated event": f"{limits.ANSWER_MAX_BYTES:,}; links that are not ASCII grow threefold",
-        "`eventTimestamp` in the future": f"{skew} minutes; {zones} hours more without a time zone",
+        "`eventTimestamp` or `resend.at` in the future": f"{skew} minutes;"
+        f" {zones} hours more without a time zone",
         "what a rejection keeps": f"{limits.REASONS_MAX} reasons of {limits.REASON_MAX_LENGTH} characters,"
         f" and {limits.KEPT_EVENT_BYTES:,} bytes of the message",
     }

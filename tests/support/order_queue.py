@@ -172,7 +172,8 @@ class WorkflowInProcess(OrderWorkflow):
                 result = dedup.claim(state_input, owner, table=table, now=now)
             case "Render":
                 order, kept = state_input["order"], state_input.keys() - {"order"}
-                email = render.render(order, self.brand, state_input["notificationId"])
+                notification_id, resent = state_input["notificationId"], "resend" in state_input
+                email = render.render(order, self.brand, notification_id, resent=resent)
                 result = {key: state_input[key] for key in kept} | {"email": email}
             case "Send":
                 result = send.send(

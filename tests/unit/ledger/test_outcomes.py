@@ -164,6 +164,11 @@ def test_a_mail_that_is_written_off_has_the_time_of_that() -> None:
     assert told["occurredAt"] == "2027-01-15T08:00:00Z"
 
 
+def test_a_mail_that_was_sent_again_names_the_one_before() -> None:
+    assert data(SENDING, SENT | {"resendOf": "5e" * 20})["resendOf"] == "5e" * 20
+    assert "resendOf" not in data(SENDING, SENT)
+
+
 def test_a_rejection_names_the_wrong_fields_and_not_what_was_in_them() -> None:
     rejection = {
         "orderId": "UNKNOWN",
@@ -177,12 +182,14 @@ def test_a_rejection_names_the_wrong_fields_and_not_what_was_in_them() -> None:
         ],
         "eventType": "order.shipped",
         "part": {"shipmentId": "P1"},
+        "resendOf": "5e" * 20,
     }
     put = rules.rejected(notification_id="r", rejection=rejection, owner="me", now=NOW)
     told = data({}, written({}, "r", put))
     assert told["reason"] == "InvalidEvent"
     assert told["fields"] == ["customerEmail", "orderItems[0].price"]
     assert (told["shipmentId"], told["eventType"]) == ("P1", "order.shipped")
+    assert told["resendOf"] == "5e" * 20
     assert "jane" not in json.dumps(told).lower()
 
 
