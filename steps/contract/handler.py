@@ -52,15 +52,18 @@ def step_handler(
     """Make a Lambda handler of a step.
 
     Every line it logs carries the execution, and the order once Validate has read it; nothing personal.
-    A mail to SES's mailbox simulator is counted nowhere.
+    A mail to SES's mailbox simulator is counted nowhere, and its lines say that it is one.
     """
 
     @functools.wraps(run)
     def counted(event: StepEvent, context: LambdaContext) -> Answer:
+        simulated = is_simulated(recipient(event["state"]))
+        if simulated:
+            logger.append_keys(simulated=True)
         try:
             return run(event, context)
         finally:
-            if is_simulated(recipient(event["state"])):
+            if simulated:
                 metrics.clear_metrics()
 
     wrapped = lambda_handler(counted)
@@ -102,6 +105,6 @@ def lambda_handler(
         finally:
             if metrics.metric_set:
                 metrics.flush_metrics()
-            logger.remove_keys(["order_id", "execution_id", "attempt"])
+            logger.remove_keys(["order_id", "execution_id", "attempt", "simulated"])
 
     return handler

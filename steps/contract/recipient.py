@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from steps.contract.message import field
+
 if TYPE_CHECKING:
     from steps.contract.state import State
 
@@ -23,5 +25,7 @@ def recipient(state: State) -> str:
         return state["email"]["to"]
     if "rejection" in state:
         return state["rejection"]["customerEmail"]
-    address: str = state.get("order", {}).get("customerEmail", "")
-    return address
+    if "order" in state:
+        address: str = state["order"].get("customerEmail", "")
+        return address
+    return field(state.get("message", ""), "customerEmail")

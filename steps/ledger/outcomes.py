@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from steps.contract import outcome_event
+from steps.contract.canary import is_canary
 from steps.contract.order_id import shown
 from steps.ledger import rules
 from steps.ledger.ses_events import COMPLAINTS
@@ -26,6 +27,7 @@ TOLD = tuple(status for status in Status if status not in (Status.CLAIMED, Statu
 ATTRIBUTES = (
     *("notificationId", "orderId", "eventType", "part", "status", "timestamp", "sequence"),
     *("messageId", "reason", "reasons", "events", "endedAt", "ttl", "resendOf"),
+    "customerEmail",
 )
 """What is read of a record for it."""
 
@@ -57,6 +59,8 @@ def outcome(
         before = {}  # It had expired, and DynamoDB had not deleted it yet: this is another record.
     status = Status(after["status"])
     if status not in TOLD or _said(before) == _said(after):
+        return None
+    if is_canary(after["orderId"], after.get("customerEmail", "")):
         return None
     notification_id, sequence = after["notificationId"], int(after.get("sequence", 0))
     data: OutcomeData = {

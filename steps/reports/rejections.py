@@ -150,6 +150,8 @@ def read(at: datetime, message: str) -> Line | None:
     """Read a log line of the validate or the send step; None where it tells of no rejection."""
     try:
         line: dict[str, Any] = json.loads(message)
+        if "simulated" in line:
+            return None  # Nothing of a mail to SES's mailbox simulator is counted.
         execution, order = str(line["execution_id"]), shown(str(line["order_id"]))
         if line["message"] == REJECTED_LINE:
             reasons = [_safe(reason) for reason in line["reasons"]]

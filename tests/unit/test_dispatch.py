@@ -568,6 +568,32 @@ def test_a_period_with_orders_and_no_mail_has_the_value_zero(
     assert {name: metric["Value"] for name, metric in metrics.metric_set.items()} == counted
 
 
+SIMULATED = json.dumps({"customerEmail": "success+canary-1@simulator.amazonses.com"})
+
+
+@pytest.mark.parametrize("account", [SENDS, STOPPED])
+def test_a_mail_to_the_simulator_that_waits_makes_no_period_without_mail(
+    account: SendingAccount,
+) -> None:
+    waits = failed("Deferred", "SendThrottled")
+    assert dispatcher(waits, account=account)[0].run_batch([sqs_record(SIMULATED)]) != []
+    assert metrics.metric_set == {}
+    dispatcher(waits, account=account)[0].run_batch([sqs_record(SIMULATED), sqs_record()])
+    assert {name: metric["Value"] for name, metric in metrics.metric_set.items()} == {
+        "EmailSent": [0.0]
+    }
+
+
+@pytest.mark.parametrize(("body", "counted"), [(SIMULATED, {}), ("{}", {"EmailFailed": [1.0]})])
+def test_a_mail_to_the_simulator_that_is_given_up_is_not_counted(
+    body: str, counted: dict[str, list[float]]
+) -> None:
+    failing, _, queue = dispatcher(failed("States.Runtime"))
+    assert failing.run_batch([sqs_record(body, receives=LAST)]) == []
+    assert len(queue.dead_letters) == 1
+    assert {name: metric["Value"] for name, metric in metrics.metric_set.items()} == counted
+
+
 def test_each_message_waits_for_its_own_slot() -> None:
     clock = Clock()
     naps: list[float] = []

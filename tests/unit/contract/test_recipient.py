@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,16 +34,17 @@ def test_the_simulator_s_addresses_are_known(address: str, *, simulated: bool) -
 
 
 def states(address: str) -> list[dict[str, Any]]:
-    """Return the workflow's state as it is before Render, after it, and after a rejection."""
+    """Return the workflow's state before Render, after it, after a rejection, and where Validate failed."""
     rejection = {"orderId": "A", "customerEmail": address, "event": "{}", "reasons": []}
     return [
         {"order": {"customerEmail": address}},
         {"email": {"to": address}, "error": {"Error": "x"}},
         {"rejection": rejection},
+        {"message": json.dumps({"customerEmail": address}), "error": {"Error": "x"}},
     ]
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_whatever_a_step_counts_of_a_simulated_mail_is_dropped(
     number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -102,6 +102,26 @@ def test_a_shop_is_told_of_each_status_from_the_sending_on_and_of_what_was_not_s
     assert said(after, after | {"events": {"x"}, "ignored": 1}) is None, "bookkeeping"
 
 
+@pytest.mark.parametrize(
+    ("order_id", "recipient", "told"),
+    [
+        ("CANARY-20261130T031500Z", "success+canary-1@simulator.amazonses.com", False),
+        ("CANARY-7", "customer@example.com", True),
+        ("DEMO-1", "success@simulator.amazonses.com", True),
+        ("MY-CANARY-1", "success@simulator.amazonses.com", True),
+    ],
+)
+@pytest.mark.parametrize("status", sorted(TOLD))
+def test_no_shop_is_told_of_a_canary_and_of_every_order_of_its_own(
+    status: str, order_id: str, recipient: str, *, told: bool
+) -> None:
+    record = claimed_record(
+        status=status, orderId=order_id, customerEmail=recipient, endedAt=int(NOW)
+    )
+    assert (said({}, record) is not None) is told
+    assert recipient not in json.dumps(said({}, record))
+
+
 def test_what_is_told_is_the_same_in_the_schema() -> None:
     assert set(get_args(get_type_hints(OutcomeData)["status"])) == TOLD == set(outcomes.TOLD)
     parts = {kinds.kind(name).identity for name in kinds.names()} - {None}

@@ -110,6 +110,21 @@ def make(
     )
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"message": "event rejected", "reasons": [KIND]},
+        {"message": "step failed", "error": "SendRejected", "reason": "x"},
+    ],
+)
+def test_a_rejected_mail_to_the_simulator_is_no_line_of_the_alert(
+    fields: Mapping[str, object],
+) -> None:
+    line = {"order_id": "CANARY-1", "execution_id": "e", **fields}
+    assert rejections.read(NOW, json.dumps(line))
+    assert rejections.read(NOW, json.dumps(line | {"simulated": True})) is None
+
+
 def test_the_alert_names_the_reason_how_many_since_when_which_and_what_to_do() -> None:
     alert = make([*lines(count=98), *lines(ADDRESS, 2)], orders=150)["alert"]
     assert alert["subject"] == f"Order mails rejected, 98 of 100: {KIND}"
