@@ -174,6 +174,14 @@ class Config:
         formats.SWITCH,
         default=True,
     )
+    canary_minutes: int = setting(
+        "CANARY_MINUTES",
+        "how often a canary order runs through the whole path; `0` is off",
+        formats.zero_or(formats.whole_number(5, 24 * 60, "a whole number of minutes")),
+        default=60,
+        # The local stack stays quiet unless asked.
+        laptop_default=0,
+    )
     log_execution_data: bool = setting(
         "LOG_EXECUTION_DATA",
         "`true` logs orders and mails in the workflow's log: for tests only, not in `prod`",

@@ -57,6 +57,11 @@ def whole_number(least: int, most: int, words: str = "a whole number") -> Format
     return Format(f"{words} from {least} to {most}", parse)
 
 
+def zero_or(other: Format[int]) -> Format[int]:
+    """Return the format of a number that `0` switches off."""
+    return Format(f"0, or {other.words}", lambda text: 0 if text == "0" else other.parse(text))
+
+
 def one_of(values: type[Choice]) -> Format[Choice]:
     """Return the format of one of an enumeration's values, in small letters."""
     *others, last = values

@@ -1,4 +1,4 @@
-"""Stack `cost-monitoring-{env}`: the scheduled reports, the rejections, the alarms, the alerts."""
+"""Stack `cost-monitoring-{env}`: the scheduled reports, the rejections, the canary, the alarms, the alerts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
@@ -19,18 +20,21 @@ from infra.alarms import REJECTIONS, alarm_arn, alarms, metric
 from infra.function import Functions
 from infra.machine import machine
 from infra.nag import acknowledge, acknowledge_versions
+from infra.notifications import TRACKING
 from infra.schedule import Schedules
 from infra.stack import colon_arn
-from infra.table import grant_table, table
+from infra.table import grant_table, only_attributes, table
 from infra.topic import let_nobody_else_publish, topic
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
 from statemachines.scheduled_report import ScheduledReport
 from steps.bounce_rate import BounceRateSettings
+from steps.canary import CanarySettings
 from steps.contract import limits
 from steps.cost_monitoring import CostSettings
 from steps.pause import PauseSettings
 from steps.rejections import RejectionsSettings
+from steps.reports import canary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,7 +89,8 @@ class MonitoringStack(Stack):
             self._bounce_rate_check(functions),
         )
         rejections = self._rejections(functions, dead_letters)
-        self._allow_alerts(cost_analysis, bounce_rate_check, rejections)
+        canaries = [self._canary(functions, dead_letters)] if config.canary_minutes else []
+        self._allow_alerts(cost_analysis, bounce_rate_check, rejections, *canaries)
         self._make_alarms(rejections)
         CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
 
@@ -170,6 +175,54 @@ class MonitoringStack(Stack):
             REJECTIONS,
             scheduler.ScheduleExpression.rate(Duration.hours(1)),
             partial(targets.LambdaInvoke, function),
+        )
+        acknowledge_versions(role, function)
+        return function
+
+    def _canary(self, functions: Functions, dead_letters: sqs.IQueue) -> lambda_.Function:
+        """Make the function that publishes canaries, and looks after them."""
+        base = "email-canary"
+        orders = self.format_arn(service="sns", resource=self._config.name("email-order-events"))
+        tracking = dynamodb.TableV2.from_table_name(
+            self, "tracking-name", self._config.name(TRACKING)
+        )
+        function = functions.make(
+            base,
+            "canary",
+            timeout=limits.CANARY_TIMEOUT,
+            environment=CanarySettings(
+                environment=self._config.env,
+                orders_topic=orders,
+                tracking_table=tracking.table_name,
+                reports_table=self._reports.table_name,
+                alerts_topic=self.alerts.topic_arn,
+                dashboard_url=self._dashboard_url("email-notifications"),
+            ).to_env(),
+            dead_letters=dead_letters,
+        )
+        function.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(actions=["sns:Publish"], resources=[orders])
+        )
+        self.alerts.grant_publish(function)
+        # Other orders' records hold customers' data.
+        grant_table(
+            function,
+            tracking,
+            "dynamodb:GetItem",
+            key=self._key,
+            conditions=only_attributes(canary.READ),
+        )
+        self._grant_reports(function)
+        role = self._schedules.make(
+            base,
+            scheduler.ScheduleExpression.rate(Duration.minutes(self._config.canary_minutes)),
+            partial(
+                targets.LambdaInvoke,
+                function,
+                input=scheduler.ScheduleTargetInput.from_object(
+                    {"scheduledTime": scheduler.ContextAttribute.scheduled_time}
+                ),
+            ),
         )
         acknowledge_versions(role, function)
         return function
@@ -267,8 +320,11 @@ class MonitoringStack(Stack):
             function.role or function,
             {"AwsSolutions-IAM5[Resource::*]": "These read actions take no resource."},
         )
-        grant_table(function, self._reports, "dynamodb:PutItem", "dynamodb:Query", key=self._key)
+        self._grant_reports(function)
         return function
+
+    def _grant_reports(self, function: lambda_.Function) -> None:
+        grant_table(function, self._reports, "dynamodb:PutItem", "dynamodb:Query", key=self._key)
 
     def _pause(self, functions: Functions) -> lambda_.Function:
         function = functions.make(

@@ -24,7 +24,7 @@ from infra.nag import acknowledge, acknowledge_versions
 from infra.outcomes import Outcomes
 from infra.queue import queue
 from infra.schedule import Schedules
-from infra.table import grant_table, number, string, table
+from infra.table import grant_table, number, only_attributes, string, table
 from infra.topic import topic
 from statemachines.order_workflow import TIMEOUTS, Steps, order_workflow
 from steps.aws.ledger_table import MESSAGE_ID_INDEX, OVERDUE_INDEX
@@ -324,10 +324,7 @@ class NotificationsStack(Stack):
         self._grant_ledger(
             feedback,
             "dynamodb:GetItem",
-            conditions={
-                "ForAllValues:StringEquals": {"dynamodb:Attributes": list(rules.FOLDED)},
-                "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
-            },
+            conditions=only_attributes(rules.FOLDED),
         )
         ses.events.add_subscription(
             subscriptions.LambdaSubscription(feedback, dead_letter_queue=self.internal_dead_letters)

@@ -11,6 +11,8 @@ from infra.nag import acknowledge
 from infra.stack import removal_policy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_lambda as lambda_
     from constructs import Construct
@@ -63,6 +65,17 @@ def string(name: str) -> dynamodb.Attribute:
 def number(name: str) -> dynamodb.Attribute:
     """Return a key attribute that is a number."""
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.NUMBER)
+
+
+def only_attributes(names: Iterable[str]) -> dict[str, Any]:
+    """Return the condition under which an item's reader gets these attributes and no others.
+
+    "Using IAM policy conditions for fine-grained access control", Amazon DynamoDB Developer Guide.
+    """
+    return {
+        "ForAllValues:StringEquals": {"dynamodb:Attributes": list(names)},
+        "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+    }
 
 
 def grant_table(

@@ -71,5 +71,8 @@ def stack(
     """The local stack with the app deployed to it, on ports of its own, once for all tests."""
     folder = tmp_path_factory.mktemp("local") / "stack"
     settings = LocalSettings.on_free_ports(folder, environment_suffix="test")
-    with running(settings, say=say) as plan:
-        yield RunningStack(plan)
+    with pytest.MonkeyPatch.context() as patch:
+        # There, and as good as never started by its schedule.
+        patch.setenv("CANARY_MINUTES", "1440")
+        with running(settings, say=say) as plan:
+            yield RunningStack(plan)

@@ -18,6 +18,9 @@ Alarms: MiniStack evaluates them over all metrics of a name, whatever their dime
 function as an alarm's action; AWS invokes it asynchronously, where the function's policy lets the alarm
 (CloudWatch User Guide, "Invoke a Lambda function from an alarm").
 
+Schedules: MiniStack hands a target its input as it is written; AWS puts the scheduled time into it (EventBridge
+Scheduler User Guide, "Adding context attributes").
+
 SNS: MiniStack tries a Lambda subscriber once and forgets the message if that fails. AWS invokes it
 asynchronously: two retries, then the function's dead-letter queue (Lambda Developer Guide, "Using AWS
 Lambda with Amazon SNS"); MiniStack does that for other event sources, but gives each retry a request id of
@@ -68,6 +71,7 @@ CHECKS = {
     "alarms": "tests/local/test_emulator.py::test_an_alarm_minds_its_dimensions",
     "alarms' functions": "tests/local/test_emulator.py"
     "::test_an_alarm_invokes_a_function_that_lets_it_and_its_failure_is_kept",
+    "schedules": "tests/local/test_emulator.py::test_a_schedule_tells_its_target_the_scheduled_time",
     "SNS": "tests/local/test_simulator.py"
     "::test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters",
     "retries": "tests/local/test_emulator.py::test_a_retry_has_the_request_id_of_the_first_try",
@@ -96,6 +100,7 @@ from ministack.core.arn import parse_arn
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import (
     cloudwatch,
+    eventbridge,
     lambda_svc,
     ses_v2,
     sns,
@@ -264,6 +269,17 @@ def _alarm_event(
     }
 
 
+_invoke_target = eventbridge._invoke_target
+
+
+def _invoke_with_context(target: dict[str, Any], event: dict[str, Any], *rest: Any) -> None:
+    if event.get("Source") == "aws.scheduler" and "Input" in target:
+        moment = datetime.fromtimestamp(event["Time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        told = target["Input"].replace("<aws.scheduler.scheduled-time>", moment)
+        target = target | {"Input": told}
+    _invoke_target(target, event, *rest)
+
+
 _invoke_worker = lambda_runtime.ProvidedWorker.invoke
 
 
@@ -400,6 +416,7 @@ class _AsynchronousLambda:
 
 cloudwatch._evaluate_alarm = _evaluate_alarm
 cloudwatch._dispatch_alarm_actions = _dispatch_alarm_actions
+eventbridge._invoke_target = _invoke_with_context
 sns._lambda_svc = _AsynchronousLambda()
 sns.handle_request = _handle_sns_of_service
 sns._enforce_topic_policy = _enforce_topic_policy_on_services

@@ -203,6 +203,12 @@ def publish(topic: str, alert: Alert) -> None:
         sns().publish(TopicArn=topic, Subject=alert["subject"], Message=alert["message"])
 
 
+def publish_event(topic: str, message: str) -> None:
+    """Publish an order's event to the order topic, an ARN."""
+    with _asking("SNS"):
+        sns().publish(TopicArn=topic, Message=message)
+
+
 def account_state() -> GetAccountResponseTypeDef:
     """Return SES's `GetAccount`."""
     with _asking("SES"):
@@ -219,7 +225,7 @@ def pause_sending(configuration_set: str) -> None:
 
 @dataclass(frozen=True)
 class ReportsTable:
-    """The table of reports called `name`; found by kind (`cost`, `reputation`, `rejections`, ...) and date."""
+    """The table of reports called `name`; found by kind (`cost`, `canary`, ...) and date."""
 
     name: str
 

@@ -267,6 +267,8 @@ COST_REPORT_TTL = 400 * DAY
 REPUTATION_REPORT_TTL = 90 * DAY
 REJECTIONS_REPORT_TTL = 90 * DAY
 PAUSE_REPORT_TTL = 400 * DAY
+CANARY_REPORT_TTL = 30 * DAY
+"""Well within `RECORD_TTL`: a canary that is looked for has not expired."""
 
 # --- the alert on rejections ----------------------------------------------------------------------
 
@@ -276,6 +278,11 @@ REJECTION_LOGS_BUDGET = 60
 """How long is looked for them: a page of FilterLogEvents may be empty and not the last."""
 REJECTIONS_TIMEOUT = 5 * REPORT_CALL + REJECTION_LOGS_BUDGET + OWN_TIME
 """The metrics, what was alerted last, the last page of the logs that is begun, the alert, and its keeping."""
+
+# --- the canary -----------------------------------------------------------------------------------
+
+CANARY_TIMEOUT = 4 * REPORT_CALL + 2 * LEDGER_CALL + OWN_TIME
+"""The last report, the record by either name, the order, the alert, and the report's keeping."""
 
 # --- delayed mails that SES never reports on again ------------------------------------------------
 

@@ -29,6 +29,7 @@ def test_on_aws_all_but_three_settings_have_a_default() -> None:
     assert (config.sender, config.domain) == ("orders@shop.example", "shop.example")
     assert config.cost_budget == Decimal(100)
     assert config.alert_emails == ()
+    assert config.canary_minutes == 60
     assert not config.keeps_data
 
 
@@ -49,8 +50,15 @@ def test_an_international_domain_is_sent_in_ascii_and_shown_in_unicode(given: st
     assert config.brand.name == "bücher.example"
 
 
+@pytest.mark.parametrize("minutes", [0, 5, 60, 1440])
+def test_canaries_are_off_or_five_minutes_to_a_day_apart(minutes: int) -> None:
+    given = AWS_SETTINGS | {"CANARY_MINUTES": str(minutes)}
+    assert Config.from_environment(given, local=False).canary_minutes == minutes
+
+
 def test_on_the_laptop_everything_has_a_default() -> None:
     config = Config.from_environment({}, local=True)
+    assert config.canary_minutes == 0
     assert (config.account, config.region) == ("000000000000", "us-east-1")
     assert config.sender == "orders@example.com"
 
@@ -102,6 +110,7 @@ def test_every_setting_is_read() -> None:
         ("COST_BUDGET_THRESHOLD", "ten"),
         ("CUSTOMER_MANAGED_KEY", "maybe"),
         ("DISPATCHER_CONCURRENCY", "1"),
+        *(("CANARY_MINUTES", wrong) for wrong in ("-1", "4", "1441", "7.5", "00", "off")),
         ("IN_DOUBT_GRACE_SECONDS", str(limits.IN_DOUBT_GRACE_MIN - 1)),
         ("IN_DOUBT_GRACE_SECONDS", "5 min"),
     ],

@@ -84,6 +84,7 @@ def refused(old: Templates, new: Templates) -> list[str]:
         ("AUTO_PAUSE_SENDING", ("false", "true", "false")),
         ("REQUIRE_TLS", ("false", "true", "false")),
         ("OUTCOME_EVENTS", ("true", "false", "true")),
+        ("CANARY_MINUTES", ("60", "0", "60")),
     ],
 )
 def test_a_setting_can_be_changed_and_changed_back(

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from infra.local import embedded_metrics
@@ -27,8 +28,6 @@ from tests.support.templates import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pytest
 
     from steps.contract.state import State, StepEvent
 
@@ -273,7 +272,7 @@ def test_the_alarm_widget_shows_all_alarms(templates: Templates) -> None:
     assert names == set(alarms(templates))
 
 
-def test_only_the_alarms_the_workflows_and_the_rejections_may_alert(templates: Templates) -> None:
+def test_only_the_alarms_the_workflows_and_two_functions_may_alert(templates: Templates) -> None:
     template = monitoring(templates)
     (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()
     statements = policy["PolicyDocument"]["Statement"]
@@ -285,14 +284,15 @@ def test_only_the_alarms_the_workflows_and_the_rejections_may_alert(templates: T
     assert (denied["Effect"], denied["Action"]) == ("Deny", "sns:Publish")
     allowed_arns = denied["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
     machines = resources(template, "AWS::StepFunctions::StateMachine").values()
-    (rejections,) = (
+    rejections, canary = (
         function["Role"]["Fn::GetAtt"][0]
         for function in resources(template, "AWS::Lambda::Function").values()
-        if function["FunctionName"] == "email-rejections-prod"
+        if function["FunctionName"] in ("email-rejections-prod", "email-canary-prod")
     )
     assert {arn["Fn::GetAtt"][0] for arn in allowed_arns} == {
         *(machine["RoleArn"]["Fn::GetAtt"][0] for machine in machines),
         rejections,
+        canary,
     }
     assert {machine["StateMachineType"] for machine in machines} == {"STANDARD"}
     (subscription,) = resources(template, "AWS::SNS::Subscription").values()
@@ -310,6 +310,7 @@ def test_what_is_scheduled_and_that_its_starts_are_retried(templates: Templates)
         "bounce-rate-check-prod": "rate(1 hour)",
         "email-overdue-prod": "rate(1 hour)",
         "email-rejections-prod": "rate(1 hour)",
+        "email-canary-prod": "rate(1 hour)",
     }
     for schedule in schedules:
         target = schedule["Target"]
@@ -318,6 +319,28 @@ def test_what_is_scheduled_and_that_its_starts_are_retried(templates: Templates)
             "MaximumRetryAttempts": 3,
         }
         assert "DeadLetterConfig" in target
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expression"), [("5", "rate(5 minutes)"), ("1440", "rate(1 day)")]
+)
+def test_canaries_go_out_as_often_as_is_set(
+    deployment: Deployments, minutes: str, expression: str
+) -> None:
+    template = monitoring(deployment(CANARY_MINUTES=minutes))
+    (schedule,) = (
+        schedule
+        for schedule in resources(template, "AWS::Scheduler::Schedule").values()
+        if schedule["Name"] == "email-canary-prod"
+    )
+    assert schedule["ScheduleExpression"] == expression
+    assert json.loads(schedule["Target"]["Input"]) == {
+        "scheduledTime": "<aws.scheduler.scheduled-time>"
+    }
+
+
+def test_without_canaries_there_is_nothing_of_them(deployment: Deployments) -> None:
+    assert "email-canary" not in json.dumps(deployment(CANARY_MINUTES="0"))
 
 
 def test_what_is_no_order_and_fails_for_good_is_in_one_queue(templates: Templates) -> None:
@@ -346,6 +369,7 @@ def test_what_is_no_order_and_fails_for_good_is_in_one_queue(templates: Template
         "email-feedback-prod",
         "email-overdue-prod",
         "email-rejections-prod",
+        "email-canary-prod",
         "lambda",
     } | {"cost-analysis-prod", "bounce-rate-check-prod"}
     for name, arn in arns.items():

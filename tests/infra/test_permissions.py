@@ -218,6 +218,16 @@ JOBS = dict(
             TABLE_KEY,
         ),
         function(
+            "email-canary",
+            publish("email-order-events"),
+            publish("email-alerts"),
+            items("GetItem", *ANY_ITEM),
+            items("PutItem", "cost", table=REPORTS),
+            items("Query", "cost", table=REPORTS),
+            sqs("SendMessage", "email-internal-dlq"),
+            TABLE_KEY,
+        ),
+        function(
             "email-pause",
             Request("ses:PutConfigurationSetSendingOptions", arn("ses", CONFIGURATION_SET)),
             items("PutItem", "cost", table=REPORTS),
@@ -238,6 +248,7 @@ JOBS = dict(
         ),
         schedule("email-overdue", invokes("email-overdue")),
         schedule("email-rejections", invokes("email-rejections")),
+        schedule("email-canary", invokes("email-canary")),
         schedule("cost-analysis", start("StartExecution", "cost-analysis")),
         schedule("bounce-rate-check", start("StartExecution", "bounce-rate-check")),
     ]
@@ -269,7 +280,6 @@ NOBODY = united(
     sqs("PurgeQueue", "email-order-queue"),
     sqs("SendMessage", "email-order-queue"),
     sqs("ReceiveMessage", "email-order-dlq"),
-    publish("email-order-events"),
     publish("email-ses-events"),
     start("StartExecution", "email-order-workflow"),
     start("StartExecution", "another"),

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -183,6 +184,28 @@ def test_an_alarm_invokes_a_function_that_lets_it_and_its_failure_is_kept(emulat
     assert event["alarmData"]["alarmName"] == "calls"
     assert event["alarmData"]["state"]["value"] == "ALARM"
     assert letters("lets-not") == []
+
+
+def test_a_schedule_tells_its_target_the_scheduled_time(emulator: Plan) -> None:
+    sqs, scheduler = (client(name, emulator.settings.aws_url) for name in ("sqs", "scheduler"))
+    queue = sqs.create_queue(QueueName="scheduled")["QueueUrl"]
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    scheduler.create_schedule(
+        Name="tells-the-time",
+        ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:scheduled",
+            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/any",
+            "Input": '{"scheduledTime": "<aws.scheduler.scheduled-time>"}',
+        },
+    )
+    (message,) = until(
+        lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), what="the schedule's message"
+    )
+    told = json.loads(message["Body"])["scheduledTime"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told)
+    assert timedelta(0) <= datetime.fromisoformat(told) - at < timedelta(seconds=30)
 
 
 def test_a_deployment_lets_what_is_at_work_end_it(emulator: Plan, tmp_path: Path) -> None:

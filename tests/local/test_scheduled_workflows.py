@@ -16,6 +16,7 @@ from infra.local.settings import LocalSettings
 from infra.local.stack import running
 from steps.contract import metrics
 from steps.contract.metrics import Metric
+from tests.local.alerts import Alerts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,28 +32,11 @@ class StackWithAlerts(RunningStack):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self.cloudwatch, self.scheduler = self.client("cloudwatch"), self.client("scheduler")
-        self.operator = self.sqs.create_queue(QueueName=self.name("operator"))["QueueUrl"]
-        queue_arn = self.arn("sqs", "operator")
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": queue_arn,
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self.sqs.set_queue_attributes(QueueUrl=self.operator, Attributes={"Policy": policy})
-        topic = self.arn("sns", "email-alerts")
-        self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
-        self._alerts: list[Json] = []
+        self._alerts = Alerts(self)
 
     def alert(self, words: str) -> Json:
         """Wait for the alert with these words in its subject; it is the only one so far."""
-
-        def matching() -> list[Json]:
-            self._alerts += [json.loads(m["Body"]) for m in self.dead_letters("operator")]
-            return [a for a in self._alerts if words in a["Subject"]]
-
-        (alert,) = until(matching, what=f"an alert: {words}")
+        (alert,) = until(lambda: self._alerts.matching(words), what=f"an alert: {words}")
         return alert
 
     def is_alarming(self, name: str) -> bool:

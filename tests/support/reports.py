@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from steps.bounce_rate import BounceRateSettings
+from steps.canary import CanarySettings
 from steps.contract.metrics import namespace
 from steps.cost_monitoring import CostSettings
 from steps.rejections import RejectionsSettings
@@ -25,6 +26,14 @@ BOUNCE_RATE_SETTINGS = BounceRateSettings(
     configuration_set="mails",
     metrics_namespace=METRICS,
     auto_pause=True,
+    dashboard_url="https://dashboard",
+)
+CANARY_SETTINGS = CanarySettings(
+    environment="dev",
+    orders_topic="arn:aws:sns:us-east-1:000000000000:email-order-events-dev",
+    tracking_table="tracking",
+    reports_table=REPORTS_TABLE,
+    alerts_topic="arn:aws:sns:us-east-1:000000000000:email-alerts-dev",
     dashboard_url="https://dashboard",
 )
 REJECTIONS_SETTINGS = RejectionsSettings(

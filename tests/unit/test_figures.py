@@ -71,6 +71,7 @@ DECIDED = {
     "COST_REPORT_TTL": timedelta(days=400),
     "REPUTATION_REPORT_TTL": timedelta(days=90),
     "REJECTIONS_REPORT_TTL": timedelta(days=90),
+    "CANARY_REPORT_TTL": timedelta(days=30),
     # Step Functions' quota, and the room of the execution's ARN in it.
     "STATE_MAX_BYTES": 262_144,
     "LATER_STEPS_BYTES": 16_384,
@@ -115,6 +116,7 @@ COMPUTED = {
     "REPORT_FUNCTION_TIMEOUT": 192,
     "REPORT_TASK_TIMEOUT": 195,
     "REJECTIONS_TIMEOUT": 299,
+    "CANARY_TIMEOUT": 202,
     "REPORT_MACHINE_TIMEOUT": timedelta(minutes=44),
     "MACHINE_TIMEOUT": 116,
     "WORKFLOW_READ_TIMEOUT": 121,

@@ -19,16 +19,18 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "CUSTOMER_MANAGED_KEY": "true",
         "AUTO_PAUSE_SENDING": "true",
     },
-    "dev with a key": {
+    "dev with a key, without canaries": {
         "CDK_DEFAULT_REGION": "ap-southeast-1",
         "ENVIRONMENT_SUFFIX": "dev",
         "CUSTOMER_MANAGED_KEY": "true",
+        "CANARY_MINUTES": "0",
     },
-    "dev with pausing, without outcomes": {
+    "dev with pausing, without outcomes and canaries": {
         "CDK_DEFAULT_REGION": "sa-east-1",
         "ENVIRONMENT_SUFFIX": "dev",
         "AUTO_PAUSE_SENDING": "true",
         "OUTCOME_EVENTS": "false",
+        "CANARY_MINUTES": "0",
     },
     "prod with a key, without outcomes": {
         "CDK_DEFAULT_REGION": "us-west-2",

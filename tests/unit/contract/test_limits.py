@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from botocore.client import BaseClient
 from statemachines.order_workflow import TIMEOUTS
 from steps import (
     bounce_rate,
+    canary,
     cost_monitoring,
     dedup,
     dispatch,
@@ -36,7 +38,12 @@ from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, STATE, TABLE, claimed_record
 from tests.support.order_queue import sqs_record
 from tests.support.pace_in_memory import PaceInMemory
-from tests.support.reports import BOUNCE_RATE_SETTINGS, COST_SETTINGS, REJECTIONS_SETTINGS
+from tests.support.reports import (
+    BOUNCE_RATE_SETTINGS,
+    CANARY_SETTINGS,
+    COST_SETTINGS,
+    REJECTIONS_SETTINGS,
+)
 from tests.support.sample_mails import NOTIFICATION_ID, email
 from tests.support.ses_events import BOUNCE
 
@@ -314,6 +321,23 @@ def test_the_rejections_have_time_for_all_their_calls_whatever_the_logs_are_like
     assert rejections.watch(event, now, settings=REJECTIONS_SETTINGS, clock=clock)
     assert clock.elapsed == limits.REJECTIONS_TIMEOUT - limits.OWN_TIME - 1
     assert limits.REJECTIONS_TIMEOUT <= 15 * 60, "Lambda's longest"
+
+
+@pytest.mark.usefixtures("in_memory_aws")
+def test_the_canary_has_time_for_all_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, now = Clock(), datetime(2026, 11, 30, 3, 15, tzinfo=UTC)
+    last = {"date": "20261130T021500Z", "publishedAt": "2026-11-30T02:15:00+00:00", "told": None}
+    kept: dict[str, object] = {"Items": [{"report": {"S": json.dumps(last)}}]}
+
+    def call_slowly(_: object, operation: str, __: object) -> dict[str, object]:
+        clock.sleep(limits.LEDGER_CALL if operation == "GetItem" else limits.REPORT_CALL)
+        return kept if operation == "Query" else {}
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call_slowly)
+    report = canary.watch({}, now, settings=CANARY_SETTINGS)
+    assert report
+    assert report["verdict"] == "MISSING"
+    assert clock.elapsed == limits.CANARY_TIMEOUT - limits.OWN_TIME
 
 
 REPORT_CLIENTS = (

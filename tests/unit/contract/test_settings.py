@@ -18,7 +18,7 @@ from steps.pause import PauseSettings
 from steps.record import RecordSettings
 from steps.render import RenderSettings
 from steps.send import SendSettings
-from tests.support.reports import REJECTIONS_SETTINGS
+from tests.support.reports import CANARY_SETTINGS, REJECTIONS_SETTINGS
 from tests.support.sample_mails import BRAND
 
 SETTINGS: list[FunctionSettings] = [
@@ -29,6 +29,7 @@ SETTINGS: list[FunctionSettings] = [
         auto_pause=False,
         dashboard_url="https://d",
     ),
+    CANARY_SETTINGS,
     REJECTIONS_SETTINGS,
     CostSettings(
         reports_table="r",
