@@ -42,6 +42,7 @@ def build(app: App, config: Config, bundle: Bundle) -> None:
         config=config,
         bundle=bundle,
         ses=ses,
+        tracking=notifications.table,
         dead_letters=notifications.internal_dead_letters,
         **options,
     )

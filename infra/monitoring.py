@@ -20,25 +20,28 @@ from infra.alarms import REJECTIONS, alarm_arn, alarms, metric
 from infra.function import Functions
 from infra.machine import machine
 from infra.nag import acknowledge, acknowledge_versions
-from infra.notifications import TRACKING
 from infra.schedule import Schedules
 from infra.stack import colon_arn
 from infra.table import grant_table, only_attributes, table
 from infra.topic import let_nobody_else_publish, topic
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
+from statemachines.reconciliation import reconciliation
 from statemachines.scheduled_report import ScheduledReport
 from steps.bounce_rate import BounceRateSettings
 from steps.canary import CanarySettings
 from steps.contract import limits
 from steps.cost_monitoring import CostSettings
+from steps.ledger import unfinished
 from steps.pause import PauseSettings
+from steps.reconciliation import ReconciliationSettings
 from steps.rejections import RejectionsSettings
 from steps.reports import canary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aws_cdk import aws_dynamodb as dynamodb
     from aws_cdk import aws_lambda as lambda_
     from aws_cdk import aws_sqs as sqs
     from constructs import Construct
@@ -61,6 +64,7 @@ class MonitoringStack(Stack):
         config: Config,
         bundle: Bundle,
         ses: SesStack,
+        tracking: dynamodb.ITable,
         dead_letters: sqs.IQueue,
         **options: Unpack[StackOptions],
     ) -> None:
@@ -89,8 +93,11 @@ class MonitoringStack(Stack):
             self._bounce_rate_check(functions),
         )
         rejections = self._rejections(functions, dead_letters)
-        canaries = [self._canary(functions, dead_letters)] if config.canary_minutes else []
-        self._allow_alerts(cost_analysis, bounce_rate_check, rejections, *canaries)
+        canaries = (
+            [self._canary(functions, tracking, dead_letters)] if config.canary_minutes else []
+        )
+        reconciling = self._reconciliation(functions, tracking)
+        self._allow_alerts(cost_analysis, bounce_rate_check, reconciling, rejections, *canaries)
         self._make_alarms(rejections)
         CfnOutput(self, "AlertsTopic", value=self.alerts.topic_arn)
 
@@ -147,6 +154,51 @@ class MonitoringStack(Stack):
         )
         return workflow
 
+    def _reconciliation(self, functions: Functions, tracking: dynamodb.ITable) -> sfn.StateMachine:
+        """Make the nightly search for mails that are stuck, which reads the whole tracking table."""
+        function = self._reporting(
+            functions,
+            "email-reconciliation",
+            "reconciliation",
+            grants=("cloudwatch:GetMetricData",),
+            settings=ReconciliationSettings(
+                tracking_table=tracking.table_name,
+                reports_table=self._reports.table_name,
+                metrics_namespace=self._config.metrics_namespace,
+                in_doubt_grace_seconds=self._config.in_doubt_grace,
+                environment_suffix=self._config.env,
+            ),
+            timeout=limits.RECONCILIATION_TIMEOUT,
+        )
+        # No address, and no order of an event that was rejected. A request without attributes asks for all.
+        grant_table(
+            function,
+            tracking,
+            "dynamodb:Scan",
+            key=self._key,
+            conditions={
+                "ForAllValues:StringEquals": {
+                    "dynamodb:Attributes": ["notificationId", *unfinished.READ]
+                },
+                "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+            },
+        )
+        name = "reconciliation"
+        report = self._report(name, function, task_timeout=limits.RECONCILIATION_TASK_TIMEOUT)
+        workflow = self._workflow(
+            name,
+            reconciliation(report),
+            [function],
+            timeout=limits.RECONCILIATION_MACHINE_TIMEOUT,
+        )
+        # Few mails go out, and yesterday's metrics are complete.
+        self._schedules.make(
+            name,
+            scheduler.ScheduleExpression.cron(minute="30", hour="4"),
+            partial(targets.StepFunctionsStartExecution, workflow),
+        )
+        return workflow
+
     def _rejections(self, functions: Functions, dead_letters: sqs.IQueue) -> lambda_.Function:
         """Make the function that tells why orders are rejected: every hour, and when its alarm goes off."""
         groups = {
@@ -179,13 +231,12 @@ class MonitoringStack(Stack):
         acknowledge_versions(role, function)
         return function
 
-    def _canary(self, functions: Functions, dead_letters: sqs.IQueue) -> lambda_.Function:
+    def _canary(
+        self, functions: Functions, tracking: dynamodb.ITable, dead_letters: sqs.IQueue
+    ) -> lambda_.Function:
         """Make the function that publishes canaries, and looks after them."""
         base = "email-canary"
         orders = self.format_arn(service="sns", resource=self._config.name("email-order-events"))
-        tracking = dynamodb.TableV2.from_table_name(
-            self, "tracking-name", self._config.name(TRACKING)
-        )
         function = functions.make(
             base,
             "canary",
@@ -242,8 +293,20 @@ class MonitoringStack(Stack):
             },
         )
 
-    def _report(self, name: str, function: lambda_.IFunction) -> ScheduledReport:
-        return ScheduledReport(scope=self, name=name, function=function, alerts=self.alerts)
+    def _report(
+        self,
+        name: str,
+        function: lambda_.IFunction,
+        *,
+        task_timeout: int = limits.REPORT_TASK_TIMEOUT,
+    ) -> ScheduledReport:
+        return ScheduledReport(
+            scope=self,
+            name=name,
+            function=function,
+            alerts=self.alerts,
+            task_timeout=task_timeout,
+        )
 
     def _dashboard_url(self, dashboard: str) -> str:
         region = self._config.region
@@ -345,14 +408,19 @@ class MonitoringStack(Stack):
         return function
 
     def _workflow(
-        self, base: str, chain: sfn.IChainable, functions: list[lambda_.Function]
+        self,
+        base: str,
+        chain: sfn.IChainable,
+        functions: list[lambda_.Function],
+        *,
+        timeout: int = limits.REPORT_MACHINE_TIMEOUT,
     ) -> sfn.StateMachine:
         workflow = machine(
             self,
             base,
             chain,
             type_=sfn.StateMachineType.STANDARD,
-            timeout=limits.REPORT_MACHINE_TIMEOUT,
+            timeout=timeout,
             functions=functions,
             config=self._config,
             key=self._key,

@@ -18,6 +18,7 @@ from aws_cdk.assertions import Template
 from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
 from statemachines.order_workflow import Steps, order_workflow
+from statemachines.reconciliation import reconciliation
 from statemachines.scheduled_report import ScheduledReport
 from steps.contract import limits
 
@@ -33,10 +34,18 @@ def asl() -> dict[Path, str]:
         arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}-{ENVIRONMENT}"
         return lambda_.Function.from_function_arn(stack, name, arn)
 
-    def report(name: str, task: str) -> ScheduledReport:
+    def report(
+        name: str, task: str, task_timeout: int = limits.REPORT_TASK_TIMEOUT
+    ) -> ScheduledReport:
         topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:email-alerts-{ENVIRONMENT}"
         alerts = sns.Topic.from_topic_arn(stack, f"{name}-alerts", topic)
-        return ScheduledReport(scope=stack, name=name, function=function(task), alerts=alerts)
+        return ScheduledReport(
+            scope=stack,
+            name=name,
+            function=function(task),
+            alerts=alerts,
+            task_timeout=task_timeout,
+        )
 
     steps = Steps(**{name: function(f"email-{name}") for name in Steps.names()})
     chains = {
@@ -45,8 +54,14 @@ def asl() -> dict[Path, str]:
         "bounce_rate_check": bounce_rate_check(
             report("bounce-rate-check", "email-bounce-rate"), pause=function("email-pause")
         ),
+        "reconciliation": reconciliation(
+            report("reconciliation", "email-reconciliation", limits.RECONCILIATION_TASK_TIMEOUT)
+        ),
     }
-    bounds = {"order_workflow": limits.MACHINE_TIMEOUT}
+    bounds = {
+        "order_workflow": limits.MACHINE_TIMEOUT,
+        "reconciliation": limits.RECONCILIATION_MACHINE_TIMEOUT,
+    }
     for name, chain in chains.items():
         sfn.StateMachine(
             stack,

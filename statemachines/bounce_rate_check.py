@@ -18,7 +18,7 @@ def bounce_rate_check(
     report: ScheduledReport, *, pause: lambda_.IFunction | None
 ) -> sfn.IChainable:
     """Chain the tasks of `steps.bounce_rate`; `pause` is `steps.pause`, where it is allowed to."""
-    return report.chain(ReputationSource, _pausing(report, pause) if pause else None)
+    return report.chain(ReputationSource, pause=_pausing(report, pause) if pause else None)
 
 
 def _pausing(report: ScheduledReport, function: lambda_.IFunction) -> sfn.Chain:

@@ -1,6 +1,6 @@
-"""What the two scheduled workflows have in common.
+"""What the scheduled workflows have in common.
 
-    Collect (in parallel, each source or what it lacks) -> Report -> [Pause] -> Alert? -> Keep -> Done
+    Collect (in parallel, each source or what it lacks) -> [work] -> Report -> [Pause] -> Alert? -> Keep -> Done
                                                                         any failure -> AlertFailed -> Failed
 
 A source that does not answer does not fail the workflow: the report says what it lacks. Whatever else
@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 class ScheduledReport:
     """The function that does a workflow's tasks, and where alerts go.
 
-    Both workflows may live in one stack, so a state's construct is named after the workflow, too.
+    All workflows may live in one stack, so a state's construct is named after the workflow, too.
+    `task_timeout` is in seconds.
     """
 
     scope: Construct
     name: str
     function: lambda_.IFunction
     alerts: sns.ITopic
+    task_timeout: int = limits.REPORT_TASK_TIMEOUT
 
     def collect(self, sources: Iterable[str]) -> sfn.Parallel:
         """Ask all sources at once; the state becomes `{source: its answer or {Error, Cause}}`."""
@@ -51,15 +53,19 @@ class ScheduledReport:
         for source in sources:
             title = source.capitalize()
             asking = self.task(title, source)
-            missing = sfn.Pass(
-                self.scope,
-                f"{self.name} {title}Missing",
-                state_name=f"{title}Missing",
-                comment="The report says what it lacks.",
-            )
-            asking.add_catch(missing, errors=["States.ALL"], result_path="$")
+            self.or_gap(asking, title)
             parallel.branch(asking)
         return parallel
+
+    def or_gap(self, asking: tasks.LambdaInvoke, title: str) -> None:
+        """Have `{Error, Cause}` stand in the place of what a task does not answer."""
+        missing = sfn.Pass(
+            self.scope,
+            f"{self.name} {title}Missing",
+            state_name=f"{title}Missing",
+            comment="The report says what it lacks.",
+        )
+        asking.add_catch(missing, errors=["States.ALL"], result_path="$")
 
     def task(
         self,
@@ -86,7 +92,7 @@ class ScheduledReport:
             payload_response_only=True,
             result_path=result_path,
             retry_on_service_exceptions=False,
-            task_timeout=sfn.Timeout.duration(Duration.seconds(limits.REPORT_TASK_TIMEOUT)),
+            task_timeout=sfn.Timeout.duration(Duration.seconds(self.task_timeout)),
         )
         retry_what_passes(
             invocation,
@@ -121,8 +127,17 @@ class ScheduledReport:
         )
         return publication
 
-    def chain(self, sources: Iterable[str], pause: sfn.Chain | None = None) -> sfn.IChainable:
-        """Chain the states; alerts go out before the report is kept, so that none is lost."""
+    def chain(
+        self,
+        sources: Iterable[str],
+        *,
+        work: sfn.Chain | None = None,
+        pause: sfn.Chain | None = None,
+    ) -> sfn.IChainable:
+        """Chain the states; alerts go out before the report is kept, so that none is lost.
+
+        `work` comes between the sources and the report, `pause` before an alert that asks for it.
+        """
         report = self.report()
         keep = self.task("Keep", Task.KEEP, result_path=sfn.JsonPath.DISCARD)
         keep.next(sfn.Succeed(self.scope, f"{self.name} Done", state_name="Done"))
@@ -140,7 +155,8 @@ class ScheduledReport:
             choice.when(sfn.Condition.is_present("$.report.pause"), pause.next(alerting))
         choice.when(sfn.Condition.is_present("$.report.alert"), alerting)
         choice.otherwise(keep)
-        return sfn.Chain.start(self.collect(sources)).next(report).next(choice)
+        collected = sfn.Chain.start(self.collect(sources))
+        return (collected.next(work) if work else collected).next(report).next(choice)
 
     def _failure(self) -> sfn.IChainable:
         failed = sfn.Fail(

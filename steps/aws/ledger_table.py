@@ -1,10 +1,10 @@
-"""The tracking table: carries out the ledger's writes, reads records, finds those that are overdue."""
+"""The tracking table: carries out the ledger's writes, reads records, finds those that are overdue or stuck."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from steps.ledger.unfinished import Search
 
 MESSAGE_ID_INDEX = "MessageIdIndex"
 OVERDUE_INDEX = "OverdueIndex"
@@ -53,6 +55,19 @@ def dynamodb() -> DynamoDBClient:
     )
 
 
+@functools.cache
+def scanner() -> DynamoDBClient:
+    """Return the client that reads the whole table: a page of 1 MB takes its time, and nobody waits for it."""
+    return boto3.client(
+        "dynamodb",
+        config=client_config(
+            connect=limits.REPORT_CONNECT_TIMEOUT,
+            read=limits.REPORT_READ_TIMEOUT,
+            attempts=limits.REPORT_ATTEMPTS,
+        ),
+    )
+
+
 def ledger_errors() -> AbstractContextManager[None]:
     """Raise LedgerUnavailable for what passes, UnexpectedError for what does not."""
 
@@ -60,6 +75,13 @@ def ledger_errors() -> AbstractContextManager[None]:
         return UnexpectedError if error_code(error) in _OUR_FAULT else LedgerUnavailable
 
     return translated("DynamoDB", LedgerUnavailable, refused)
+
+
+class Page(NamedTuple):
+    """The records that a page of a Scan has; `start` is where the next one begins, None after the last."""
+
+    records: list[Record]
+    start: str | None
 
 
 @dataclass(frozen=True)
@@ -158,6 +180,36 @@ class LedgerTable:
             if "LastEvaluatedKey" not in answer:
                 return
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def scan_segment(self, search: Search, segment: int, of: int, start: str | None = None) -> Page:
+        """Read one page of a segment (0, 1, ... of `of`) of the whole table; return the records searched for.
+
+        A page is 1 MB of records, found or not, eventually consistent. Only the attributes of the search are
+        read ("Parallel scan", Amazon DynamoDB Developer Guide).
+        """
+        names = {f"#{name}": name for name in search.attributes}
+        first: dict[str, Any] = (
+            {"ExclusiveStartKey": {"notificationId": serialize(start)}} if start else {}
+        )
+        with ledger_errors():
+            answer = scanner().scan(
+                TableName=self.name,
+                Segment=segment,
+                TotalSegments=of,
+                Select="SPECIFIC_ATTRIBUTES",
+                ProjectionExpression=", ".join(names),
+                FilterExpression=search.condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={
+                    f":{name}": serialize(value) for name, value in search.values.items()
+                },
+                **first,
+            )
+        last = answer.get("LastEvaluatedKey")
+        return Page(
+            records=[_record(item) for item in answer["Items"]],
+            start=deserialize(last["notificationId"]) if last else None,
+        )
 
 
 def _record(item: Mapping[str, Any]) -> Record:

@@ -225,7 +225,7 @@ def pause_sending(configuration_set: str) -> None:
 
 @dataclass(frozen=True)
 class ReportsTable:
-    """The table of reports called `name`; found by kind (`cost`, `canary`, ...) and date."""
+    """The table of reports called `name`; found by kind (`cost`, `reputation`, ...) and date."""
 
     name: str
 

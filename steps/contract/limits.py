@@ -270,6 +270,39 @@ PAUSE_REPORT_TTL = 400 * DAY
 CANARY_REPORT_TTL = 30 * DAY
 """Well within `RECORD_TTL`: a canary that is looked for has not expired."""
 
+# --- the nightly reconciliation -------------------------------------------------------------------
+
+UNSETTLED_AFTER = 60 * 60
+"""A mail that waits is claimed anew every `RETRY_DELAY_MAX` at the latest; twice that is too long."""
+SILENT_AFTER = 20 * 60 * 60
+"""SES tries for 14 hours, and Lambda keeps an event for email-feedback for 6: what comes later is in the
+internal dead letters."""
+
+SCAN_SEGMENTS = 8
+"""At ten pages of 1 MB a second each, they leave the four partitions of a young table a seventh of their 3,000
+read units a second ("Best practices for designing partition keys", Amazon DynamoDB Developer Guide)."""
+SCAN_BUDGET = 4 * 60
+"""How long one call goes on; the workflow calls again from where it ended."""
+SCAN_DEADLINE = 6 * 60 * 60
+"""After so long a segment that is not read to its end is reported as not read. The records of 90 days at ten
+million mails a day take about two hours."""
+SCAN_OLDEST = 10
+"""How many records are named. The others are counted."""
+
+RECONCILIATION_TIMEOUT = SCAN_BUDGET + REPORT_CALL + OWN_TIME
+"""The last page that is begun may take all the time of a call."""
+RECONCILIATION_TASK_TIMEOUT = RECONCILIATION_TIMEOUT + TASK_MARGIN
+_RECONCILIATION_TASK = (1 + REPORT_RETRIES) * RECONCILIATION_TASK_TIMEOUT + _RETRY_WAITS
+RECONCILIATION_MACHINE_TIMEOUT = round(
+    3 * _RECONCILIATION_TASK
+    + (SCAN_DEADLINE + _RECONCILIATION_TASK)
+    + 2 * ((1 + REPORT_RETRIES) * ALERT_TIMEOUT + _RETRY_WAITS)
+)
+"""The sources, the report and the keeping; the scan, whose last call may begin at the deadline; the alert, and
+the alert that something failed. It must end before the next run, a day later."""
+
+RECONCILIATION_REPORT_TTL = 90 * DAY
+
 # --- the alert on rejections ----------------------------------------------------------------------
 
 REJECTION_LINES = 1_000

@@ -9,6 +9,14 @@ from steps.contract.text import identifier
 
 HASH_DIGITS = 16
 
+CANARY_PREFIX = "CANARY-"
+"""What the order ids of canaries begin with: orders of our own, to SES's mailbox simulator."""
+
+
+def is_canary(order_id: str) -> bool:
+    """Whether an order is a canary."""
+    return order_id.startswith(CANARY_PREFIX)
+
 
 def shown(order_id: str) -> str:
     """Return an order id as an operator sees it: itself, or the first digits of its SHA-256.

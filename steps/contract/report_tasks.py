@@ -23,9 +23,24 @@ class ReputationSource(StrEnum):
     PREVIOUS = "previous"
 
 
+class ReconciliationSource(StrEnum):
+    """What the reconciliation asks besides the tracking table: our own counters and SES's, the last report."""
+
+    MAILS = "mails"
+    PREVIOUS = "previous"
+
+
+class Unfinished(StrEnum):
+    """How a record is stuck: nobody knows whether SES has the mail, or SES says nothing of it any more."""
+
+    UNSETTLED = "unsettled"
+    SILENT = "silent"
+
+
 class Task(StrEnum):
     """What a workflow asks of a function besides its sources."""
 
+    SCAN = "scan"
     REPORT = "report"
     KEEP = "keep"
     PAUSE = "pause"

@@ -308,6 +308,7 @@ def test_what_is_scheduled_and_that_its_starts_are_retried(templates: Templates)
     assert {schedule["Name"]: schedule["ScheduleExpression"] for schedule in schedules} == {
         "cost-analysis-prod": "cron(15 6 * * ? *)",
         "bounce-rate-check-prod": "rate(1 hour)",
+        "reconciliation-prod": "cron(30 4 * * ? *)",
         "email-overdue-prod": "rate(1 hour)",
         "email-rejections-prod": "rate(1 hour)",
         "email-canary-prod": "rate(1 hour)",
@@ -371,7 +372,7 @@ def test_what_is_no_order_and_fails_for_good_is_in_one_queue(templates: Template
         "email-rejections-prod",
         "email-canary-prod",
         "lambda",
-    } | {"cost-analysis-prod", "bounce-rate-check-prod"}
+    } | {"cost-analysis-prod", "bounce-rate-check-prod", "reconciliation-prod"}
     for name, arn in arns.items():
         assert queue in json.dumps(arn), name
 

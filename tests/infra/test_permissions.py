@@ -92,6 +92,12 @@ OWN_ITEMS = ANY_ITEM[1:]
 ATTRIBUTE = ("dynamodb:Attributes", "event")
 
 
+def scan(*attributes: str, select: str = "SPECIFIC_ATTRIBUTES", table: str = TRACKING) -> Request:
+    """Return a request to read a whole table, of each item these attributes."""
+    asked = (*(("dynamodb:Attributes", name) for name in attributes), ("dynamodb:Select", select))
+    return Request("dynamodb:Scan", arn("dynamodb", table), asked)
+
+
 def key(*names: str) -> set[Request]:
     return {Request(f"kms:{name}", arn("kms", f"key/{KEY}")) for name in names}
 
@@ -208,6 +214,14 @@ JOBS = dict(
             TABLE_KEY,
         ),
         function(
+            "email-reconciliation",
+            everywhere("cloudwatch:GetMetricData"),
+            scan("notificationId", "orderId", "status", "timestamp", "ttl"),
+            items("PutItem", "cost", table=REPORTS),
+            items("Query", "cost", table=REPORTS),
+            TABLE_KEY,
+        ),
+        function(
             "email-rejections",
             everywhere("cloudwatch:GetMetricData"),
             search("email-validate", "email-send"),
@@ -246,10 +260,14 @@ JOBS = dict(
             publish("email-alerts"),
             USES_KEY,
         ),
+        machine(
+            "reconciliation", invokes("email-reconciliation"), publish("email-alerts"), USES_KEY
+        ),
         schedule("email-overdue", invokes("email-overdue")),
         schedule("email-rejections", invokes("email-rejections")),
         schedule("email-canary", invokes("email-canary")),
         schedule("cost-analysis", start("StartExecution", "cost-analysis")),
+        schedule("reconciliation", start("StartExecution", "reconciliation")),
         schedule("bounce-rate-check", start("StartExecution", "bounce-rate-check")),
     ]
 )
@@ -274,6 +292,11 @@ NOBODY = united(
     {replace(r, context=(*r.context, ATTRIBUTE)) for r in items("GetItem", "a-record")},
     items("BatchWriteItem", "a-record"),
     {Request(f"dynamodb:{name}", arn("dynamodb", TRACKING)) for name in ("Scan", "DeleteTable")},
+    # An address, or all there is.
+    scan("orderId", "customerEmail"),
+    scan("event"),
+    scan(select="ALL_ATTRIBUTES"),
+    scan("orderId", table=REPORTS),
     query("OrderIdIndex"),
     items("GetItem", "a-record", table="table/some-other-table"),
     items("GetItem", "cost", table=REPORTS),

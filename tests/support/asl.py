@@ -57,6 +57,7 @@ class AslState(TypedDict, total=False):
     ResultPath: str | None
     TimeoutSeconds: float
     Branches: list[Machine]
+    ItemProcessor: Machine
 
 
 class Machine(TypedDict):

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from infra.config import LOCAL_BRAND
-from steps.aws.ledger_table import MESSAGE_ID_INDEX, OVERDUE_INDEX, LedgerTable, dynamodb
+from steps.aws.ledger_table import MESSAGE_ID_INDEX, OVERDUE_INDEX, LedgerTable, dynamodb, scanner
 from steps.aws.queue import sqs
 from steps.aws.ses import Ses, sesv2
 from steps.aws.workflow import stepfunctions
@@ -59,7 +59,7 @@ def mocked_aws(*, runs_workflows: bool = False) -> Iterator[None]:
     services = mock_aws(config={"stepfunctions": {"execute_state_machine": runs_workflows}})
     with services, pytest.MonkeyPatch.context() as patch:
         set_environment(patch, *STEP_SETTINGS)
-        for client in (dynamodb, sesv2, stepfunctions, sqs):
+        for client in (dynamodb, scanner, sesv2, stepfunctions, sqs):
             client.cache_clear()
         _create_tracking_table()
         _verify_sender()

@@ -6,6 +6,7 @@ from steps.bounce_rate import BounceRateSettings
 from steps.canary import CanarySettings
 from steps.contract.metrics import namespace
 from steps.cost_monitoring import CostSettings
+from steps.reconciliation import ReconciliationSettings
 from steps.rejections import RejectionsSettings
 
 REPORTS_TABLE = "reports"
@@ -43,4 +44,11 @@ REJECTIONS_SETTINGS = RejectionsSettings(
     send_log_group="/aws/lambda/email-send-dev",
     alerts_topic="arn:aws:sns:us-east-1:000000000000:email-alerts-dev",
     dashboard_url="https://dashboard",
+)
+RECONCILIATION_SETTINGS = ReconciliationSettings(
+    tracking_table="tracking",
+    reports_table=REPORTS_TABLE,
+    metrics_namespace=METRICS,
+    in_doubt_grace_seconds=300,
+    environment_suffix="dev",
 )

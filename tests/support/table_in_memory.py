@@ -12,12 +12,15 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
-from steps.aws.ledger_table import LedgerTable
+from steps.aws.ledger_table import LedgerTable, Page
 from steps.ledger.rules import Put, Record, Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from steps.ledger.unfinished import Search
 
     Operand = Callable[[Record, Mapping[str, Any]], Any]
     Condition = Callable[[Record, Mapping[str, Any]], bool]
@@ -37,9 +40,13 @@ _COMPARATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True)
 class TableInMemory(LedgerTable):
-    """A tracking table; `items` is its content by notification id. Records are never changed in place."""
+    """A tracking table; `items` is its content by notification id. Records are never changed in place.
+
+    A page of a Scan has `page` items, and like DynamoDB's it does not tell whether it is the last.
+    """
 
     items: dict[str, Record] = field(default_factory=dict)
+    page: int = 1_000
 
     def write(self, request: Put | Update) -> Record | None:
         """Make one conditional write; see `LedgerTable.write`."""
@@ -67,6 +74,20 @@ class TableInMemory(LedgerTable):
         yield from [
             key for key, item in self.items.items() if item.get("overdueAt", now + 1) <= now
         ]
+
+    def scan_segment(self, search: Search, segment: int, of: int, start: str | None = None) -> Page:
+        """Read one page of `page` items of a segment; see `LedgerTable.scan_segment`."""
+        keys = sorted(key for key in self.items if crc32(key.encode()) % of == segment)
+        rest = [key for key in keys if start is None or key > start]
+        matches = compiled(search.condition)
+        return Page(
+            records=[
+                self.read(key, search.attributes)
+                for key in rest[: self.page]
+                if matches(self.items[key], search.values)
+            ],
+            start=rest[self.page - 1] if len(rest) >= self.page else None,
+        )
 
     def put(self, record: Record) -> None:
         """Put a record there, whatever there was."""
@@ -250,8 +271,17 @@ def _contains(whole: Operand, part: Operand) -> Condition:
     return contains
 
 
+def _begins_with(whole: Operand, part: Operand) -> Condition:
+    def begins_with(item: Record, values: Mapping[str, Any]) -> bool:
+        found, sought = whole(item, values), part(item, values)
+        return isinstance(found, str) and isinstance(sought, str) and found.startswith(sought)
+
+    return begins_with
+
+
 _FUNCTIONS: dict[str, Callable[..., Condition]] = {
     "attribute_exists": lambda path: lambda i, v: path(i, v) is not _MISSING,
     "attribute_not_exists": lambda path: lambda i, v: path(i, v) is _MISSING,
+    "begins_with": _begins_with,
     "contains": _contains,
 }

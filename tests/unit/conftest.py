@@ -49,6 +49,6 @@ def ledger_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(LedgerTable, method, in_memory)
 
-    for method in ("write", "read", "find_overdue"):
+    for method in ("write", "read", "find_overdue", "scan_segment"):
         put_in_place_of(method)
     set_environment(monkeypatch, *STEP_SETTINGS)

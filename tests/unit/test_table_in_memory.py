@@ -62,14 +62,17 @@ def comparisons(draw: DrawFn) -> tuple[str, dict[str, object]]:
     attribute = draw(st.sampled_from(ATTRIBUTES))
     name = SHOWN.get(attribute, attribute)
     value = draw(VALUES[attribute])
-    kind = draw(st.sampled_from(("exists", "absent", "contains", "in", "size", "compare")))
+    kind = draw(
+        st.sampled_from(("exists", "absent", "contains", "begins_with", "in", "size", "compare"))
+    )
     match kind:
         case "exists":
             return f"attribute_exists({name})", {}
         case "absent":
             return f"attribute_not_exists({name})", {}
-        case "contains":
-            return "contains(events, :v)", {"v": draw(WORDS)}
+        case "contains" | "begins_with":
+            subject = "events" if kind == "contains" else name
+            return f"{kind}({subject}, :v)", {"v": draw(WORDS)}
         case "in":
             return f"{name} IN (:v, :w)", {"v": value, "w": draw(VALUES[attribute])}
         case "size":

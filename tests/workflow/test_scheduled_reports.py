@@ -1,7 +1,8 @@
-"""Each path of the two scheduled workflows, on moto's interpreter, with the real handlers in process."""
+"""Each path of the scheduled workflows, on moto's interpreter, with the real handlers in process."""
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,16 +14,29 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from infra.local.cost_explorer import sample_costs
 from steps import cost_monitoring
-from steps.aws import sources
-from steps.contract.errors import SourceUnavailable
+from steps.aws import ledger_table, sources
+from steps.contract import limits
+from steps.contract.errors import LedgerUnavailable, SourceUnavailable
 from steps.contract.metrics import Metric
-from steps.contract.report_tasks import CostSource, ReputationSource
-from tests.support.in_memory_aws import mocked_aws, set_environment
+from steps.contract.report_tasks import CostSource, ReconciliationSource, ReputationSource, Task
+from steps.ledger.rules import iso
+from tests.support.in_memory_aws import (
+    claimed_record,
+    mocked_aws,
+    set_environment,
+    tracking_table,
+)
 from tests.support.moto_interpreter import LambdaInProcess, Run, run
-from tests.support.reports import BOUNCE_RATE_SETTINGS, COST_SETTINGS, REPORTS_TABLE, SYSTEM
+from tests.support.reports import (
+    BOUNCE_RATE_SETTINGS,
+    COST_SETTINGS,
+    RECONCILIATION_SETTINGS,
+    REPORTS_TABLE,
+    SYSTEM,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from mypy_boto3_ce.type_defs import ResultByTimeTypeDef
 
@@ -32,11 +46,17 @@ ACCOUNT = "000000000000"
 
 @dataclass
 class ReportFunctions(LambdaInProcess):
-    """The functions of both workflows; a task listed in `broken` fails with that error each time."""
+    """The functions of the workflows; a task listed in `broken` fails with that error each time.
+
+    So does the scan of the segments in `segments`.
+    """
 
     broken: Mapping[str, str]
+    segments: Collection[int] = ()
 
-    def error(self, _function_arn: str, event: Mapping[str, str]) -> str | None:
+    def error(self, _function_arn: str, event: Mapping[str, Any]) -> str | None:
+        if event["task"] == Task.SCAN and event["state"]["segment"] in self.segments:
+            return LedgerUnavailable.__name__
         return self.broken.get(event["task"])
 
 
@@ -48,8 +68,7 @@ class ReportsInMoto:
         self.paused: list[str] = []
         self.bounced = 0
         self.rate: float | None = 0.06
-        set_environment(patch, COST_SETTINGS, BOUNCE_RATE_SETTINGS)
-        patch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
+        set_environment(patch, COST_SETTINGS, BOUNCE_RATE_SETTINGS, RECONCILIATION_SETTINGS)
         for client in (sources.dynamodb, sources.cloudwatch, sources.sesv2):
             client.cache_clear()
         self.sqs = boto3.client("sqs")
@@ -75,9 +94,9 @@ class ReportsInMoto:
         counts |= {"Reputation.BounceRate": self.rate} if self.rate is not None else {}
         return [{at: counts[m.name]} if m.name in counts else {} for m in metrics]
 
-    def run(self, machine: str, **broken: str) -> Run:
-        """Run a workflow, with these tasks broken."""
-        return run(machine, {}, ReportFunctions(broken), self._patch)
+    def run(self, machine: str, *segments: int, **broken: str) -> Run:
+        """Run a workflow, with these tasks broken, and the scan of these segments."""
+        return run(machine, {}, ReportFunctions(broken, segments), self._patch)
 
     def alerts(self) -> list[dict[str, str]]:
         """Take the alerts that arrived."""
@@ -111,6 +130,7 @@ def _costs(*_: object, **__: object) -> list[ResultByTimeTypeDef]:
 
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReportsInMoto]:
+    monkeypatch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
     with mocked_aws(runs_workflows=True):
         yield ReportsInMoto(monkeypatch)
 
@@ -161,7 +181,7 @@ def test_a_source_of_the_bounce_rate_check_that_fails_is_a_gap_in_the_report(
     assert any("as asked" in gap for gap in ended.output["report"]["gaps"])
 
 
-@pytest.mark.parametrize("machine", ["cost_analysis", "bounce_rate_check"])
+@pytest.mark.parametrize("machine", ["cost_analysis", "bounce_rate_check", "reconciliation"])
 @pytest.mark.parametrize("task", ["report", "keep"])
 def test_a_workflow_that_fails_alerts_the_operator_itself(
     reports: ReportsInMoto, machine: str, task: str
@@ -247,3 +267,102 @@ def test_the_cost_function_invoked_alone_returns_the_whole_report(
     assert "costs: Cost Explorer answered AccessDeniedException" in report()["gaps"]
     assert "TotalCost" not in capsys.readouterr().out
     assert reports.alerts() == []
+
+
+# --- the reconciliation ---------------------------------------------------------------------------
+
+HOUR = 60 * 60
+
+
+def plant(order_id: str, status: str, hours: float) -> None:
+    """Put a record into the tracking table that has been so for some hours."""
+    now = datetime.now(UTC).timestamp()
+    tracking_table().put_item(
+        Item=claimed_record(
+            notificationId=order_id,
+            orderId=order_id,
+            status=status,
+            timestamp=iso(now - hours * HOUR),
+        )
+    )
+
+
+def named(alert: Mapping[str, str]) -> list[str]:
+    """Return the orders that an alert names."""
+    _, _, listed = alert["Message"].partition("The oldest:\n")
+    return [line.split()[0] for line in listed.partition("\n\n")[0].splitlines()]
+
+
+def test_what_is_stuck_is_alerted_every_night_and_is_new_once(reports: ReportsInMoto) -> None:
+    plant("STUCK-CLAIM", "CLAIMED", 2)
+    plant("STUCK-SENT", "SENT", 48)
+    plant("FRESH", "SENT", 1)
+    plant("FINE", "DELIVERED", 500)
+    plant("CANARY-1", "SENT", 48)
+    tracking_table().put_item(Item={"notificationId": "pace", "freeFrom": 1})
+
+    first = reports.run("reconciliation")
+    assert first.status == "SUCCEEDED"
+    assert trunk(first) == ["Report", "Alert?", "Alert", "Keep", "Done"]
+    assert first.path.count("Scan") == first.path.count("Scanned") == limits.SCAN_SEGMENTS
+    (alert,) = reports.alerts()
+    assert alert["Subject"] == "Order mails: 1 unsettled, 1 silent"
+    assert named(alert) == ["STUCK-SENT", "STUCK-CLAIM"]
+    assert first.output["report"]["new"] == {"unsettled": 1, "silent": 1}
+
+    second = reports.run("reconciliation")
+    (alert,) = reports.alerts()
+    assert "; 0 new since" in alert["Message"]
+    assert second.output["report"]["new"] == {}
+
+
+def test_a_night_without_anything_stuck_is_kept_and_not_alerted(reports: ReportsInMoto) -> None:
+    ended = reports.run("reconciliation")
+    assert trunk(ended) == ["Report", "Alert?", "Keep", "Done"]
+    assert reports.alerts() == []
+    today = datetime.now(UTC).date().isoformat()
+    item = boto3.client("dynamodb").get_item(
+        TableName=REPORTS_TABLE, Key={"kind": {"S": "reconciliation"}, "date": {"S": today}}
+    )["Item"]
+    assert json.loads(item["report"]["S"]) == ended.output["report"]
+
+
+def test_a_segment_that_is_not_done_goes_on_from_where_it_ended(
+    reports: ReportsInMoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SCAN_BUDGET", 0)
+    client = ledger_table.scanner()
+    monkeypatch.setattr(client, "scan", functools.partial(client.scan, Limit=1))
+    for n in range(20):
+        plant(f"STUCK-{n}", "SENT", 48 + n)
+    ended = reports.run("reconciliation")
+    assert ended.status == "SUCCEEDED"
+    assert ended.output["report"]["stuck"] == {"silent": 20}
+    assert ended.path.count("Scan") >= 20, "each page has one record"
+    assert ended.path.count("Scanned") == limits.SCAN_SEGMENTS
+    assert named(reports.alerts()[0]) == [f"STUCK-{n}" for n in range(19, 9, -1)]
+
+
+def test_segments_that_fail_for_good_are_alerted_with_what_the_others_found(
+    reports: ReportsInMoto,
+) -> None:
+    plant("STUCK", "SENT", 48)
+    ended = reports.run("reconciliation", *range(1, limits.SCAN_SEGMENTS))
+    assert ended.status == "SUCCEEDED"
+    assert ended.path.count("SegmentMissing") == limits.SCAN_SEGMENTS - 1
+    assert ended.path.count("Scanned") == 1
+    (alert,) = reports.alerts()
+    assert "reconciliation incomplete" in alert["Subject"]
+    assert "7 of the tracking table's 8 segments: not read" in alert["Message"]
+    assert ended.output["report"]["until"] is None
+
+
+@pytest.mark.parametrize("source", ReconciliationSource)
+def test_a_source_of_the_reconciliation_that_fails_is_a_gap_in_the_report(
+    reports: ReportsInMoto, source: str
+) -> None:
+    plant("STUCK", "SENT", 48)
+    ended = reports.run("reconciliation", **{source: SourceUnavailable.__name__})
+    assert ended.status == "SUCCEEDED"
+    assert any("as asked" in gap for gap in ended.output["report"]["gaps"])
+    assert ended.output["report"]["new"] == {"silent": 1}

@@ -91,7 +91,7 @@ def _simulation(policies: Policies, asked: Asked) -> dict[str, Any]:
     if is_role:
         context["aws:PrincipalArn"] = asked.principal
     for key, value in request.context:
-        context[key] = [value] if key in _LISTS else value
+        context[key] = [*context.get(key, ()), value] if key in _LISTS else value
     holder = _RESOURCE_POLICIES.get(request.action.partition(":")[0])
     resource = of(policies, holder, name_in(request.resource)) if holder else []
     assert len(resource) <= 1, f"only the first policy of {request.resource} would count"

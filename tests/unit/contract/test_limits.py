@@ -21,18 +21,20 @@ from steps import (
     dispatch,
     feedback,
     outcomes,
+    reconciliation,
     record,
     rejections,
     send,
 )
 from steps.aws import ledger_table, queue, ses, sources, topic, workflow
-from steps.aws.ledger_table import LedgerTable
+from steps.aws.ledger_table import LedgerTable, Page
 from steps.aws.pace import Answer
 from steps.aws.queue import OrderQueue
 from steps.aws.ses import SendingAccount, Ses
 from steps.aws.topic import NotTaken, OutcomesTopic
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
+from steps.ledger import rules
 from tests.support import asl
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, STATE, TABLE, claimed_record
@@ -42,6 +44,7 @@ from tests.support.reports import (
     BOUNCE_RATE_SETTINGS,
     CANARY_SETTINGS,
     COST_SETTINGS,
+    RECONCILIATION_SETTINGS,
     REJECTIONS_SETTINGS,
 )
 from tests.support.sample_mails import NOTIFICATION_ID, email
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from steps.contract.report_tasks import TaskEvent
     from steps.contract.state import Recorded, State
     from steps.ledger.rules import Put, Record, Update
+    from steps.ledger.unfinished import Search
     from steps.outcomes import StreamRecord
 
 SENT: State = {
@@ -276,15 +280,16 @@ def test_the_dispatcher_has_time_for_one_of_everything() -> None:
 
 @pytest.mark.usefixtures("in_memory_aws")
 @pytest.mark.parametrize(
-    "run_report",
+    ("run_report", "calls"),
     [
-        cost_monitoring.tasks(COST_SETTINGS).run,
-        bounce_rate.tasks(BOUNCE_RATE_SETTINGS).run,
+        (cost_monitoring.tasks(COST_SETTINGS).run, limits.REPORT_SOURCES),
+        (bounce_rate.tasks(BOUNCE_RATE_SETTINGS).run, limits.REPORT_SOURCES),
+        (reconciliation.tasks(RECONCILIATION_SETTINGS).run, 2),
     ],
-    ids=["cost", "bounce rate"],
+    ids=["cost", "bounce rate", "reconciliation"],
 )
 def test_a_report_has_time_for_all_its_sources(
-    run_report: Callable[[TaskEvent], object], monkeypatch: pytest.MonkeyPatch
+    run_report: Callable[[TaskEvent], object], calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
 
@@ -294,7 +299,10 @@ def test_a_report_has_time_for_all_its_sources(
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call_slowly)
     run_report({})
-    assert clock.elapsed == limits.REPORT_FUNCTION_TIMEOUT - limits.OWN_TIME
+    assert clock.elapsed == calls * limits.REPORT_CALL
+    all_sources = limits.REPORT_SOURCES * limits.REPORT_CALL
+    assert all_sources == limits.REPORT_FUNCTION_TIMEOUT - limits.OWN_TIME
+    assert 2 * limits.REPORT_CALL < limits.RECONCILIATION_TIMEOUT - limits.OWN_TIME
 
 
 @pytest.mark.usefixtures("in_memory_aws")
@@ -340,7 +348,39 @@ def test_the_canary_has_time_for_all_its_calls(monkeypatch: pytest.MonkeyPatch) 
     assert clock.elapsed == limits.CANARY_TIMEOUT - limits.OWN_TIME
 
 
+@dataclass(frozen=True)
+class EndlessTable(LedgerTable):
+    """Has one page more than a call has time for; the last takes all the time that a page may take."""
+
+    clock: Clock
+
+    def scan_segment(
+        self, _search: Search, segment: int, of: int, start: str | None = None
+    ) -> Page:
+        assert (segment, of) == (0, limits.SCAN_SEGMENTS)
+        self.clock.sleep(limits.REPORT_CALL if start else limits.SCAN_BUDGET - 1)
+        return Page([], "more")
+
+
+def test_a_scan_has_time_for_the_page_that_it_begins_last() -> None:
+    clock = Clock()
+    segment: reconciliation.Segment = {"segment": 0, "previous": {"report": {}}}
+    now = datetime.fromtimestamp(clock(), UTC)
+    table = EndlessTable(TABLE.name, clock)
+    assert "start" in reconciliation.scan(segment, now, table=table, grace=0, clock=clock)
+    assert clock.elapsed == limits.RECONCILIATION_TIMEOUT - limits.OWN_TIME - 1
+    assert limits.RECONCILIATION_TIMEOUT <= 15 * 60, "Lambda's longest"
+
+
+def test_what_waits_is_not_taken_for_stuck() -> None:
+    assert limits.UNSETTLED_AFTER > limits.RETRY_DELAY_MAX + limits.CLAIM_LEASE
+    assert limits.UNSETTLED_AFTER > limits.IN_DOUBT_GRACE + limits.RETRY_DELAY_MAX
+    ses_tries, lambda_keeps = 14 * 60 * 60, 6 * 60 * 60
+    assert ses_tries + max(lambda_keeps, rules.OVERDUE_GRACE) <= limits.SILENT_AFTER
+
+
 REPORT_CLIENTS = (
+    ledger_table.scanner,
     sources.cost_explorer,
     sources.cloudwatch,
     sources.sesv2,
@@ -377,6 +417,20 @@ def test_a_report_s_workflow_has_time_for_every_retry_and_ends_before_the_next_r
         for name in ("cost_analysis", "bounce_rate_check")
     )
     assert cost_analysis < bounce_rate_check == limits.REPORT_MACHINE_TIMEOUT < 60 * 60
+
+
+def test_the_reconciliation_has_time_for_a_scan_until_its_deadline_and_ends_before_the_next() -> (
+    None
+):
+    longest = asl.longest_path(asl.machine("reconciliation"), _longest_run_with_scan)
+    assert longest == limits.RECONCILIATION_MACHINE_TIMEOUT < 24 * 60 * 60
+
+
+def _longest_run_with_scan(state: asl.AslState) -> float:
+    """The last call of a segment may begin at the deadline."""
+    if processor := state.get("ItemProcessor"):
+        return limits.SCAN_DEADLINE + asl.longest_run(processor["States"]["Scan"])
+    return asl.longest_run(state)
 
 
 def test_the_order_workflow_has_time_for_its_longest_path_and_express_for_the_workflow() -> None:

@@ -18,7 +18,11 @@ from steps.pause import PauseSettings
 from steps.record import RecordSettings
 from steps.render import RenderSettings
 from steps.send import SendSettings
-from tests.support.reports import CANARY_SETTINGS, REJECTIONS_SETTINGS
+from tests.support.reports import (
+    CANARY_SETTINGS,
+    RECONCILIATION_SETTINGS,
+    REJECTIONS_SETTINGS,
+)
 from tests.support.sample_mails import BRAND
 
 SETTINGS: list[FunctionSettings] = [
@@ -47,6 +51,7 @@ SETTINGS: list[FunctionSettings] = [
     OutcomesSettings(outcomes_topic="t", dead_letter_queue="d", release="1"),
     OverdueSettings(tracking_table="t"),
     PauseSettings(configuration_set="", reports_table="t"),
+    RECONCILIATION_SETTINGS,
     RecordSettings(tracking_table="t"),
     RenderSettings(brand=BRAND),
     SendSettings(tracking_table="t", sender="orders@example.com", configuration_set="c"),

@@ -1,0 +1,78 @@
+"""Unfinished: the records that say no end when they should have, and the search that finds them. Pure.
+
+A record is unsettled when it is CLAIMED or SENDING for too long, and silent when it is SENT and SES has said
+nothing of its mail for longer than it tries to deliver one. FAILED is no such record: its event is in the dead
+letters. The canaries' records are left out, and so are those that have expired and are not deleted yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from steps.contract import limits
+from steps.contract.order_id import CANARY_PREFIX, is_canary
+from steps.contract.report_tasks import Unfinished
+from steps.ledger.rules import iso
+from steps.ledger.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from steps.ledger.rules import Record
+
+READ = ("orderId", "status", "timestamp", "ttl")
+"""What is read of a record: no address, no order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A Scan's filter over `values` (without the leading colon), and the attributes that it reads.
+
+    In `condition` each attribute is written with a `#`.
+    """
+
+    condition: str
+    values: Mapping[str, Any]
+    attributes: tuple[str, ...] = READ
+
+
+def before(kind: Unfinished, now: float, *, grace: int = limits.IN_DOUBT_GRACE) -> str:
+    """Return the moment (ISO 8601) since which a record of that kind must have been so, to count at `now`.
+
+    `grace`: seconds that a mail in doubt waits for SES's own event; what waits by a setting is not stuck.
+    """
+    if kind is Unfinished.SILENT:
+        return iso(now - limits.SILENT_AFTER)
+    return iso(now - max(limits.UNSETTLED_AFTER, grace + limits.RETRY_DELAY_MAX))
+
+
+def search(
+    now: float, *, grace: int = limits.IN_DOUBT_GRACE, canaries: tuple[float, float] | None = None
+) -> Search:
+    """Return the search for what is unfinished at `now`, and for the canaries sent between two moments."""
+    condition = (
+        "((#status IN (:claimed, :sending) AND #timestamp <= :unsettled)"
+        " OR (#status = :sent AND #timestamp <= :silent)) AND NOT begins_with(#orderId, :canary)"
+    )
+    values: dict[str, Any] = {
+        "claimed": Status.CLAIMED,
+        "sending": Status.SENDING,
+        "sent": Status.SENT,
+        "unsettled": before(Unfinished.UNSETTLED, now, grace=grace),
+        "silent": before(Unfinished.SILENT, now, grace=grace),
+        "canary": CANARY_PREFIX,
+        "now": int(now),
+    }
+    if canaries:
+        of_the_day = "begins_with(#orderId, :canary) AND #timestamp >= :from AND #timestamp < :to"
+        condition = f"({condition}) OR ({of_the_day})"
+        values |= {"from": iso(canaries[0]), "to": iso(canaries[1])}
+    return Search(condition=f"#ttl > :now AND ({condition})", values=values)
+
+
+def kind(record: Record) -> Unfinished | None:
+    """Return which kind a record is that the search found; None for a canary's."""
+    if is_canary(record["orderId"]):
+        return None
+    return Unfinished.SILENT if record["status"] == Status.SENT else Unfinished.UNSETTLED
