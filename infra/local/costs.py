@@ -35,6 +35,7 @@ VOLUMES = {"60,000 a month": 60_000, "1,000,000 a day": 30_000_000, "10,000,000 
 
 ORDER_PATH = ("processor", *Steps.names(), "feedback")
 OUTCOMES = "outcomes for the shop"
+RECONCILIATION = "nightly reconciliation"
 
 BILLED = re.compile(r"^REPORT .*Billed Duration: (\d+) ms")
 
@@ -211,8 +212,11 @@ def table() -> Table:
     shown = Table(title=f"USD a month at list prices of {list_prices.prices()['date']}")
     shown.add_column("service")
     columns = {
-        title: list_prices.month(mails, outcome_events=False)
-        | {OUTCOMES: sum(list_prices.outcomes(mails).values(), Decimal(0))}
+        title: list_prices.month(mails, outcome_events=False, reconciled=False)
+        | {
+            OUTCOMES: sum(list_prices.outcomes(mails).values(), Decimal(0)),
+            RECONCILIATION: sum(list_prices.reconciliation(mails).values(), Decimal(0)),
+        }
         for title, mails in VOLUMES.items()
     }
     for title in columns:

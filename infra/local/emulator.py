@@ -64,7 +64,7 @@ WRITTEN_FOR = "1.5.33"
 CHECKS = {
     "TLS": "tests/local/test_emulator.py::test_loopback_counts_as_tls",
     "TLS of what no request began": "tests/local/test_scheduled_workflows.py"
-    "::test_the_schedulers_own_targets_run_both_workflows",
+    "::test_the_schedulers_own_targets_run_the_workflows",
     "SES": "tests/local/test_ses.py::test_iam_decides",
     "roles": "tests/local/test_outcomes.py::test_a_mail_that_arrives_and_one_that_bounces",
     "topics": "tests/local/test_emulator.py::test_a_topic_s_policy_knows_ses_by_its_source",

@@ -6,6 +6,9 @@ a month's usage. Money is Decimal, in US dollars.
 What tells the shop of outcomes is counted by itself, since `OUTCOME_EVENTS=false` saves it. As long as less
 than an outcome a second comes, each is taken to be told alone; those beyond are told together, as many at a
 time as in the counted run.
+
+So is the nightly reconciliation, whose price grows with the records of 90 days: `usage.json` has what a mail takes in
+all the nights of its record's life.
 """
 
 from __future__ import annotations
@@ -76,9 +79,11 @@ def _tiered(amount: Decimal, tiers: Iterable[Mapping[str, Any]]) -> Decimal:
 def overhead(mails: int) -> dict[str, Decimal]:
     """Price what `mails` use beside SES, by service, without what an idle system costs.
 
-    Outcomes are included, all of them told alone: that is never too little.
+    Outcomes are included, all of them told alone, and the reconciliations of the 90 days to come: that is never
+    too little.
     """
-    return list_price(_sum(_times(usage()["perMail"], mails), _told("alone", mails)))
+    scanned = _times(usage()["reconciliation"]["perMail"], mails)
+    return list_price(_sum(_times(usage()["perMail"], mails), _told("alone", mails), scanned))
 
 
 def outcomes(mails: int) -> dict[str, Decimal]:
@@ -86,15 +91,30 @@ def outcomes(mails: int) -> dict[str, Decimal]:
     return list_price(_outcomes_use(mails))
 
 
+def reconciliation(mails: int) -> dict[str, Decimal]:
+    """Price a month's nightly reconciliations where each month has `mails`, by service."""
+    return list_price(_reconciliation_use(mails))
+
+
 def month(
-    mails: int, plan: str = "NONE", *, free_tiers: bool = False, outcome_events: bool = True
+    mails: int,
+    plan: str = "NONE",
+    *,
+    free_tiers: bool = False,
+    outcome_events: bool = True,
+    reconciled: bool = True,
 ) -> dict[str, Decimal]:
     """Price a whole month of `mails` at list price, by service, SES and the idle system included.
 
-    `free_tiers` takes off what AWS gives every account for ever, as if no other system used it.
+    `free_tiers` takes off what AWS gives every account for ever, as if no other system used it. What tells
+    outcomes, and the reconciliation, can be left out.
     """
-    told = _outcomes_use(mails) if outcome_events else {}
-    used = _sum(_times(usage()["perMail"], mails), _times(usage()["monthly"], 1), told)
+    used = _sum(
+        _times(usage()["perMail"], mails),
+        _times(usage()["monthly"], 1),
+        _outcomes_use(mails) if outcome_events else {},
+        _reconciliation_use(mails) if reconciled else {},
+    )
     if free_tiers:
         for name, amount in prices()["alwaysFree"].items():
             used[name] = max(used[name] - Decimal(amount), Decimal(0))
@@ -104,6 +124,11 @@ def month(
 def _outcomes_use(mails: int) -> dict[str, Decimal]:
     alone = min(mails, TOLD_ALONE)
     return _sum(_told("alone", alone), _told("together", mails - alone))
+
+
+def _reconciliation_use(mails: int) -> dict[str, Decimal]:
+    nightly = usage()["reconciliation"]
+    return _sum(_times(nightly["perMail"], mails), _times(nightly["monthly"], 1))
 
 
 def _told(how: str, mails: int) -> dict[str, Decimal]:

@@ -504,7 +504,7 @@ def assumed_for(role: str) -> str:
     return arn("lambda", f"function:{base}-prod")
 
 
-MACHINES = ("email-order-workflow", "cost-analysis", "bounce-rate-check")
+MACHINES = ("email-order-workflow", "cost-analysis", "bounce-rate-check", "reconciliation")
 
 SHOP = f"arn:aws:iam::{ACCOUNT}:role/shop"
 

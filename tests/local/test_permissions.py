@@ -68,6 +68,18 @@ PUT = table("put_item", Item=KEY)
 GET = table("get_item", Key=KEY)
 DELETE = table("delete_item", Key=KEY)
 SCAN = table("scan")
+
+
+def scan(*attributes: str) -> tuple[str, str, dict[str, Any]]:
+    names = {f"#{name}": name for name in attributes}
+    return table(
+        "scan",
+        Select="SPECIFIC_ATTRIBUTES",
+        ProjectionExpression=", ".join(names),
+        ExpressionAttributeNames=names,
+    )
+
+
 OVERDUE = table(
     "query",
     IndexName="OverdueIndex",
@@ -125,6 +137,11 @@ ORDERS = (
             "email-rejections-test",
             [search("email-validate"), search("email-send")],
             [search("email-record"), GET, PUT, SHOP, ORDERS],
+        ),
+        (
+            "email-reconciliation-test",
+            [scan("orderId", "status", "timestamp", "ttl")],
+            [SCAN, scan("orderId", "customerEmail"), scan("event"), GET, PUT, SHOP, ORDERS],
         ),
         # That it may touch its own items alone is for tests/infra: MiniStack knows no LeadingKeys.
         ("email-processor-test", [update("pace"), GET], [PUT, SHOP, ORDERS, OTHER_MACHINE]),

@@ -1,4 +1,4 @@
-"""What alerts, end to end on a local stack: budget, reputation, pause, rejected orders, alarms."""
+"""What alerts, end to end on a local stack: budget, reputation, pause, rejections, stuck mails, alarms."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from infra.local.settings import LocalSettings
 from infra.local.stack import running
 from steps.contract import metrics
 from steps.contract.metrics import Metric
+from steps.contract.order_id import shown
+from steps.ledger.rules import iso
 from tests.local.alerts import Alerts
 
 if TYPE_CHECKING:
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
 
     from infra.local.programs import Plan
 
-SCHEDULED = {"cost-analysis": "cost", "bounce-rate-check": "reputation"}
+SCHEDULED = {
+    "cost-analysis": "cost",
+    "bounce-rate-check": "reputation",
+    "reconciliation": "reconciliation",
+}
 
 
 class StackWithAlerts(RunningStack):
@@ -92,7 +98,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackWithAlerts]
             yield StackWithAlerts(plan)
 
 
-def test_the_schedulers_own_targets_run_both_workflows(stack: StackWithAlerts) -> None:
+def test_the_schedulers_own_targets_run_the_workflows(stack: StackWithAlerts) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=2)).strftime("at(%Y-%m-%dT%H:%M:%S)")
     for base in SCHEDULED:
         target = stack.scheduler.get_schedule(Name=stack.name(base))["Target"]
@@ -247,3 +253,55 @@ def test_few_rejections_among_many_mails_are_not_told(stack: StackWithAlerts) ->
     report = stack.watch_rejections()
     assert sum(report["reasons"].values()) == 112
     assert "alert" not in report
+
+
+HOUR = 60 * 60
+
+
+def plant(stack: StackWithAlerts, order_id: str, status: str, hours: float) -> None:
+    """Put a record into the tracking table that has been so for some hours."""
+    record = {"notificationId": order_id, "orderId": order_id, "customerEmail": "jo@example.com"}
+    now = datetime.now(UTC).timestamp()
+    record |= {"status": status, "timestamp": iso(now - hours * HOUR), "owner": "the test"}
+    stack.table.put_item(Item=record | {"ttl": int(now) + HOUR, "sequence": 1})
+
+
+def test_what_is_stuck_is_found_and_nothing_else(stack: StackWithAlerts) -> None:
+    assert "alert" not in stack.report("reconciliation"), "all records so far are young"
+    for n in range(12):
+        plant(stack, f"LOST-{n}", "SENT", 48 + n)
+    plant(stack, "STUCK", "CLAIMED", 2)
+    plant(stack, "jo@example.com", "SENDING", 99)
+    plant(stack, "CANARY-1", "SENT", 48)
+    plant(stack, "FINE", "DELIVERED", 48)
+    plant(stack, "YOUNG", "SENT", 19)
+    plant(stack, "EXPIRED", "SENT", 48)
+    stack.table.update_item(
+        Key={"notificationId": "EXPIRED"},
+        UpdateExpression="SET #ttl = :past",
+        ExpressionAttributeNames={"#ttl": "ttl"},
+        ExpressionAttributeValues={":past": int(datetime.now(UTC).timestamp()) - 1},
+    )
+    midday = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
+    environment = stack.settings.environment_suffix
+    for namespace, name, mails in (
+        (metrics.namespace(environment), Metric.SENT, 1000.0),
+        ("AWS/SES", "Send", 993.0),
+    ):
+        stack.cloudwatch.put_metric_data(
+            Namespace=namespace,
+            MetricData=[{"MetricName": name, "Value": mails, "Timestamp": midday}],
+        )
+
+    report = stack.report("reconciliation")
+    assert report["stuck"] == {"unsettled": 2, "silent": 12}
+    assert [r["orderId"] for r in report["oldest"]] == [
+        shown("jo@example.com"),
+        *(f"LOST-{n}" for n in range(11, 2, -1)),
+    ]
+    assert (report["missing"], report["surplus"], report["gaps"]) == (7, 0, [])
+    alert = stack.alert("2 unsettled, 12 silent, 7 not known to SES")
+    assert f"order-mail reconcile --env {environment}" in alert["Message"]
+    assert "jo@example.com" not in alert["Message"]
+    again = stack.report("reconciliation")
+    assert (again["stuck"], again["new"]) == (report["stuck"], {})
