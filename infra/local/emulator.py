@@ -5,7 +5,9 @@ endpoint is plain HTTP on loopback, so all would be refused; here loopback count
 
 SES: MiniStack authorises `SendEmail` on the resource `*` and knows none of its condition keys, so a
 policy that names an identity, a configuration set or `ses:FromAddress` allows nothing. Here the
-resources and keys are those of AWS's service authorization reference for `ses:SendEmail`.
+resources and keys are those of AWS's service authorization reference for `ses:SendEmail`. And it sends nothing,
+has no quota and no suppression list: what comes for SES v2 goes to the laptop's SES, which asks MiniStack by
+the caller's own signature whether it may.
 
 Roles: to MiniStack `aws:PrincipalArn` is the session of a role; to AWS it is the role (IAM User Guide, "AWS
 global condition context keys"). And MiniStack asks for `sns:PublishBatch`, which is no action: AWS asks for
@@ -42,6 +44,8 @@ Callers: MiniStack lets every web page in, and so do the servers by which it han
 All of it re-binds names that MiniStack may rename in any version, so it starts no other than `WRITTEN_FOR`.
 """
 
+import asyncio
+import http.client
 import http.server
 import json
 import os
@@ -52,6 +56,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parseaddr
@@ -66,6 +71,8 @@ CHECKS = {
     "TLS of what no request began": "tests/local/test_scheduled_workflows.py"
     "::test_the_schedulers_own_targets_run_the_workflows",
     "SES": "tests/local/test_ses.py::test_iam_decides",
+    "SES of all clients": "tests/local/test_emulator.py"
+    "::test_a_client_of_the_emulator_alone_reaches_the_laptops_ses",
     "roles": "tests/local/test_outcomes.py::test_a_mail_that_arrives_and_one_that_bounces",
     "topics": "tests/local/test_emulator.py::test_a_topic_s_policy_knows_ses_by_its_source",
     "alarms": "tests/local/test_emulator.py::test_an_alarm_minds_its_dimensions",
@@ -153,6 +160,60 @@ def _enforce_send_email(
         if denied:
             return denied
     return None
+
+
+# Of its own: a call of SES's comes back to MiniStack, whose threads must not all be waiting for it.
+_ses_calls = ThreadPoolExecutor(32, thread_name_prefix="ses")
+
+
+def _ask_ses(
+    method: str, target: str, headers: dict[str, str], body: bytes
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    connection = http.client.HTTPConnection(os.environ["LAPTOP_SES"], timeout=60)
+    try:
+        connection.request(method, target, body, headers)
+        answer = connection.getresponse()
+        answered = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in answer.getheaders()
+            if name.lower().startswith(("x-amz", "content-type", "content-length"))
+        ]
+        return answer.status, answered, answer.read()
+    except (OSError, http.client.HTTPException):  # an answer that SES drops, too
+        return http.HTTPStatus.BAD_GATEWAY, [(b"content-length", b"0")], b""
+    finally:
+        connection.close()
+
+
+def _with_ses(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an ASGI application in which the laptop's SES answers for SES v2, all but its own requests."""
+
+    async def route(scope: Any, receive: Any, send: Any) -> None:
+        sent = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in scope.get("headers", [])
+        }
+        ours = scope["type"] == "http" and scope["path"].startswith("/v2/email/")
+        if not ours or "x-laptop-ses" in sent:
+            await inner(scope, receive, send)
+            return
+        body, more = b"", True
+        while more:
+            event = await receive()
+            body += event.get("body", b"")
+            more = event.get("more_body", False)
+        query = scope["query_string"].decode("latin-1")
+        target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        # SES's gate wants its own Host; the caller signed this one.
+        sent["x-forwarded-host"] = sent.pop("host")
+        sent.pop("transfer-encoding", None)
+        status, headers, answer = await asyncio.get_running_loop().run_in_executor(
+            _ses_calls, _ask_ses, scope["method"], target, sent, body
+        )
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    return route
 
 
 _extract_iam_action = iam_actions.extract_iam_action
@@ -439,6 +500,6 @@ iam_evaluator._resolve_condition_key = _resolve_role
 iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
 app._enforce_ses_v2 = _enforce_send_email
 # Any port: the laptop's SES and the fault proxy pass on what was signed for theirs.
-app.app = gated(app.app, None, NO_PAGE)
+app.app = gated(_with_ses(app.app), None, NO_PAGE)
 http.server.BaseHTTPRequestHandler = GatedHandler  # type: ignore[misc]
 app.main()

@@ -45,7 +45,7 @@ class Plan(BaseModel):
     smtp_port: int
     """The inbox's SMTP server."""
     ses_port: int
-    """The laptop's SES, as the Lambdas reach it."""
+    """The laptop's SES, as the Lambdas and the emulator reach it."""
     cost_port: int
     """The laptop's Cost Explorer, likewise."""
     faults_port: int = 0
@@ -114,7 +114,7 @@ def programs(plan: Plan) -> tuple[Program, ...]:
         aws(plan),
         inbox(plan),
         _console(plan),
-        _ses(plan),
+        ses(plan),
         _metrics(plan),
         _cost_explorer(plan),
         *((faults(plan),) if plan.faults_port else ()),
@@ -140,6 +140,7 @@ def aws(plan: Plan) -> Program:
             "IOT_MTLS_ENABLED": "0",
             # Without it, functions of a provided runtime would call the real AWS.
             "AWS_ENDPOINT_URL": settings.aws_url,
+            "LAPTOP_SES": f"{LOOPBACK}:{plan.ses_port}",
             "STATE_DIR": str(folder),
             "S3_DATA_DIR": str(folder / "s3"),
         },
@@ -184,7 +185,8 @@ def _console(plan: Plan) -> Program:
     )
 
 
-def _ses(plan: Plan) -> Program:
+def ses(plan: Plan) -> Program:
+    """Return the laptop's SES, which answers for SES v2."""
     settings = plan.settings
     return Program(
         name="ses",

@@ -16,11 +16,20 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local.programs import Plan, aws, plain_env
+from infra.local.loopback import fetch
+from infra.local.programs import Plan, aws, inbox, plain_env, ses
 from infra.local.running_stack import until
 from infra.local.ses.upstream import Upstream
 from infra.local.settings import ROOT, LocalSettings
-from tests.local.emulator import ACCOUNT, REGION, client, create_function, lambda_asset, started
+from tests.local.emulator import (
+    ACCOUNT,
+    PATIENT,
+    REGION,
+    client,
+    create_function,
+    lambda_asset,
+    started,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +115,48 @@ def test_a_topic_s_policy_knows_ses_by_its_source(emulator: Plan) -> None:
         upstream.close()
     with pytest.raises(ClientError, match="AuthorizationError"):
         sns.publish(TopicArn=topic, Message="{}")
+
+
+def test_a_client_of_the_emulator_alone_reaches_the_laptops_ses(tmp_path: Path) -> None:
+    with started(tmp_path / "stack", aws, inbox, ses) as plan:
+        endpoint = plan.settings.aws_url
+        root = client("sesv2", endpoint, PATIENT)
+        root.create_email_identity(EmailIdentity="shop.example")
+        root.put_suppressed_destination(EmailAddress="gone+1@example.com", Reason="BOUNCE")
+        fetch(f"{plan.ses_url}/_laptop/settings", {"rate": 7}, "PUT")
+        listed = root.list_suppressed_destinations(Reasons=["BOUNCE"])
+        assert [s["EmailAddress"] for s in listed["SuppressedDestinationSummaries"]] == [
+            "gone+1@example.com"
+        ]
+        mail = {
+            "FromEmailAddress": "orders@shop.example",
+            "Destination": {"ToAddresses": ["jo@example.com"]},
+            "Content": {"Simple": {"Subject": {"Data": "S"}, "Body": {"Text": {"Data": "Grüße"}}}},
+        }
+        sent = root.send_email(**mail)["MessageId"]
+        (message,) = fetch(f"{plan.ses_url}/_laptop/messages")
+        assert message["messageId"] == sent
+
+        may = {"Effect": "Allow", "Action": "ses:GetAccount", "Resource": "*"}
+        iam = client("iam", endpoint)
+        iam.create_user(UserName="asks")
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+        iam.put_user_policy(UserName="asks", PolicyName="may", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="asks")["AccessKey"]
+        keys = {
+            "aws_access_key_id": key["AccessKeyId"],
+            "aws_secret_access_key": key["SecretAccessKey"],
+        }
+        user = client("sesv2", endpoint, PATIENT, **keys)
+        assert user.get_account()["SendQuota"]["MaxSendRate"] == 7
+        with pytest.raises(ClientError, match="ses:GetSuppressedDestination"):
+            user.get_suppressed_destination(EmailAddress="gone+1@example.com")
+        with pytest.raises(ClientError, match="ses:SendEmail"):
+            user.send_email(**mail)
+        stranger = client("sesv2", endpoint, PATIENT, **keys | {"aws_secret_access_key": "wrong"})
+        with pytest.raises(ClientError) as refused:
+            stranger.get_account()
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
 def test_an_alarm_minds_its_dimensions(emulator: Plan) -> None:

@@ -26,6 +26,15 @@ SOURCE_ARN = "x-amz-source-arn"
 """The header by which a service tells another on whose behalf it calls: `aws:SourceArn` of a policy."""
 _source: ContextVar[str] = ContextVar("source")
 
+_OURS = {"x-laptop-ses": "asks"}
+"""What the emulator answers itself. Whatever else comes to it for SES v2 it passes on to us."""
+_CALLED_AS = "x-forwarded-host"
+"""The header that says which Host the caller has signed, where the emulator passed a request on."""
+
+
+def _as_ours(params: dict[str, Any], **_: Any) -> None:
+    params["headers"].update(_OURS)
+
 
 def _on_behalf(params: dict[str, Any], **_: Any) -> None:
     params["headers"][SOURCE_ARN] = _source.get()
@@ -76,6 +85,7 @@ class Upstream:
         config = Config(max_pool_connections=32)
         self._ses = root.client("sesv2", endpoint_url=self._endpoint, config=config)
         self._sns = root.client("sns", endpoint_url=self._endpoint, config=config)
+        self._ses.meta.events.register("before-call.sesv2", _as_ours)
         self._sns.meta.events.register("before-call.sns.Publish", _on_behalf)
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
@@ -103,7 +113,9 @@ class Upstream:
 
     def forward(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Pass a request on as it was signed: method, target, Host and body untouched."""
-        kept = {name: value for name, value in headers.items() if name.lower() not in _HOP}
+        sent = {name.lower(): value for name, value in headers.items()}
+        host = sent.pop(_CALLED_AS, sent["host"])
+        kept = {n: v for n, v in sent.items() if n not in _HOP} | _OURS | {"host": host}
         response = self._http.request(method, self._endpoint + target, headers=kept, body=body)
         answered = {n: v for n, v in response.headers.items() if n.lower() not in _HOP}
         return Answer(response.status, answered, response.data)
