@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from steps.contract.errors import (
 from steps.contract.handler import count, lambda_handler, log_unexpected, logger
 from steps.contract.message import field
 from steps.contract.metrics import Metric
-from steps.contract.order_id import shown
+from steps.contract.order_id import in_name, shown
 from steps.contract.recipient import is_simulated
 from steps.contract.settings import FunctionSettings
 from steps.contract.state import ClaimResult, FailureEnd
@@ -54,6 +53,9 @@ IN_PROGRESS = "InProgress"
 
 PACED = "Paced"
 """Why a message waits: other dispatchers have reserved the send rate."""
+
+MALFORMED = "malformed"
+"""Stands for the order id of a message that has none."""
 
 NAME_MAX = 80
 """Step Functions: an execution's name has at most 80 characters."""
@@ -119,9 +121,13 @@ def execution_name(message: str, message_id: str, receives: int) -> str:
 
     The order id is as in the logs, but for the characters that a name cannot have.
     """
-    order_id = field(message, "orderId") or "malformed"
     end = f"-{message_id[:8]}-{receives}"
-    return re.sub(r"[.#/]", "-", shown(order_id))[: NAME_MAX - len(end)] + end
+    return in_name(order_shown(message))[: NAME_MAX - len(end)] + end
+
+
+def order_shown(message: str) -> str:
+    """Return the order id of a message as logs show it; `malformed` where it has none."""
+    return shown(field(message, "orderId") or MALFORMED)
 
 
 def dispose(execution: OrderExecution, *, receives: int, attempt: int) -> Disposition:
@@ -270,12 +276,22 @@ class Dispatcher:
         try:
             match disposition:
                 case Later(delay, reason):
-                    logger.info("later", message_id=message_id, reason=reason, delay=delay)
+                    logger.info(
+                        "later",
+                        order_id=order_shown(record["body"]),
+                        message_id=message_id,
+                        reason=reason,
+                        delay=delay,
+                    )
                     self.queue.postpone(record["receiptHandle"], delay)
                     return False
                 case DeadLetter(reason=reason, execution=execution):
                     logger.error(
-                        "dead letter", message_id=message_id, reason=reason, execution_id=execution
+                        "dead letter",
+                        order_id=order_shown(record["body"]),
+                        message_id=message_id,
+                        reason=reason,
+                        execution_id=execution,
                     )
                     self.queue.dead_letter(record["body"], reason=reason, execution=execution)
         except QueueUnavailable as error:

@@ -671,25 +671,27 @@ def test_the_function_answers_with_the_messages_that_stay(monkeypatch: pytest.Mo
     }
 
 
-def test_what_is_done_with_a_message_is_logged_under_its_id(
+def test_what_is_done_with_a_message_is_logged_under_its_id_and_its_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    logged: list[tuple[str, object]] = []
+    logged: list[tuple[object, ...]] = []
 
     def log(text: str, **keys: object) -> None:
-        logged.append((text, keys["message_id"]))
+        logged.append((text, keys["message_id"], keys.get("order_id")))
 
     for level in ("info", "warning", "error"):
         monkeypatch.setattr(logger, level, log)
-    for answer, answers in (
-        (failed("Deferred", "SendThrottled"), True),
-        (failed("GaveUp", "SendingPaused"), True),
-        (failed("Deferred", "SendThrottled"), False),
+    for answer, answers, order_id in (
+        (failed("Deferred", "SendThrottled"), True, "A.1"),
+        (failed("GaveUp", "SendingPaused"), True, "jo@example.com"),
+        (failed("Deferred", "SendThrottled"), False, ""),
     ):
-        dispatcher(answer, sqs_answers=answers)[0].run_batch([sqs_record(message_id="a")])
+        body = json.dumps({"orderId": order_id})
+        record = sqs_record(body, message_id="a")
+        dispatcher(answer, sqs_answers=answers)[0].run_batch([record])
     assert logged == [
-        ("later", "a"),
-        ("dead letter", "a"),
-        ("later", "a"),
-        ("message stays on the queue", "a"),
+        ("later", "a", "A.1"),
+        ("dead letter", "a", hashlib.sha256(b"jo@example.com").hexdigest()[:16]),
+        ("later", "a", "malformed"),
+        ("message stays on the queue", "a", None),
     ]
