@@ -6,7 +6,7 @@ Progress and questions go to stderr, so that stdout is the answer alone.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -30,7 +30,8 @@ def show(answer: Any, render: Callable[[Any], object], *, as_json: bool) -> None
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        # What may hold a customer's order is no field to print.
+        return {f.name: getattr(value, f.name) for f in fields(value) if f.repr}
     if isinstance(value, set | frozenset):
         return sorted(value)
     return str(value)
