@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from infra.operator.errors import NotFound, OperatorError
+from infra.operator.errors import Denied, NotFound, OperatorError
 from steps.aws.ledger_table import LedgerTable
 from steps.aws.sdk import client_config, error_code
 from steps.aws.sources import ReportsTable
@@ -142,7 +142,7 @@ def _explained(error: ClientError, place: str) -> OperatorError:
     if code in DENIED:
         action = _ACTION.search(message)
         needs = action[1] if action else error.operation_name
-        return OperatorError(
+        return Denied(
             f"you may not do that: {needs} is denied. The policies order-mail-support and order-mail-operator "
             f"of {place} allow it: infra/operator/README.md, 'Who may do what'"
         )

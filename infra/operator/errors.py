@@ -24,6 +24,10 @@ class OperatorError(Exception):
     exit = Exit.AWS
 
 
+class Denied(OperatorError):
+    """The caller's policies do not allow it."""
+
+
 class NotFound(OperatorError):
     """What was asked for does not exist."""
 
