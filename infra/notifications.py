@@ -22,7 +22,7 @@ from infra.function import Functions
 from infra.machine import machine
 from infra.nag import acknowledge, acknowledge_versions
 from infra.outcomes import Outcomes
-from infra.queue import queue
+from infra.queue import Redrive, queue
 from infra.schedule import Schedules
 from infra.table import grant_table, number, only_attributes, string, table
 from infra.topic import topic
@@ -51,6 +51,12 @@ if TYPE_CHECKING:
 
 TRACKING = "email-delivery-tracking"
 
+NO_DESTINATION = {
+    "Serverless-LambdaEventSourceMappingDestination": (
+        "SQS sources have none: what fails stays on the queue, then goes to its dead letters."
+    )
+}
+
 
 class NotificationsStack(Stack):
     """Topic, queue, dispatcher, order workflow, tracking table; and who may do what to which."""
@@ -72,7 +78,10 @@ class NotificationsStack(Stack):
         # By its name: those who use it are made before it is.
         self.table = dynamodb.TableV2.from_table_name(self, "tracking-name", config.name(TRACKING))
         self.dead_letters = self._queue("email-order-dlq")
-        self.queue = self._queue("email-order-queue", self.dead_letters)
+        self.queue = self._queue(
+            "email-order-queue",
+            Redrive(self.dead_letters, limits.QUEUE_VISIBILITY, limits.QUEUE_REDRIVE_RECEIVES),
+        )
         self.internal_dead_letters = self._queue("email-internal-dlq")
         self.orders = self._orders_topic()
 
@@ -160,14 +169,7 @@ class NotificationsStack(Stack):
                 report_batch_item_failures=True,
             )
         )
-        acknowledge(
-            dispatcher,
-            {
-                "Serverless-LambdaEventSourceMappingDestination": (
-                    "SQS sources have none: what fails stays on the queue, then goes to its dead letters."
-                )
-            },
-        )
+        acknowledge(dispatcher, NO_DESTINATION)
         return dispatcher
 
     def _outcomes(self, functions: Functions) -> Outcomes:
@@ -222,8 +224,8 @@ class NotificationsStack(Stack):
         )
         return tracking
 
-    def _queue(self, base: str, dead_letters: sqs.Queue | None = None) -> sqs.Queue:
-        return queue(self, base, config=self._config, key=self._key, dead_letters=dead_letters)
+    def _queue(self, base: str, redrive: Redrive | None = None) -> sqs.Queue:
+        return queue(self, base, config=self._config, key=self._key, redrive=redrive)
 
     def _orders_topic(self) -> sns.Topic:
         orders = topic(self, "orders", "email-order-events", config=self._config, key=self._key)
@@ -309,6 +311,7 @@ class NotificationsStack(Stack):
         )
 
     def _feedback(self, functions: Functions, ses: SesStack) -> None:
+        """Make the queue of SES's events and the function that folds them in."""
         feedback = functions.make(
             "email-feedback",
             "feedback",
@@ -316,8 +319,8 @@ class NotificationsStack(Stack):
             environment=FeedbackSettings(
                 tracking_table=self.table.table_name,
                 configuration_set=ses.configuration_set.configuration_set_name,
+                dead_letter_queue=self.internal_dead_letters.queue_url,
             ).to_env(),
-            dead_letters=self.internal_dead_letters,
         )
         self._grant_ledger(feedback, "dynamodb:UpdateItem")
         # A rejected event's record holds a customer's order.
@@ -326,9 +329,41 @@ class NotificationsStack(Stack):
             "dynamodb:GetItem",
             conditions=only_attributes(rules.FOLDED),
         )
-        ses.events.add_subscription(
-            subscriptions.LambdaSubscription(feedback, dead_letter_queue=self.internal_dead_letters)
+        self._grant_retired_key(feedback)
+        self.internal_dead_letters.grant(feedback, "sqs:SendMessage")
+        self._take(self._ses_events(ses), feedback)
+
+    def _ses_events(self, ses: SesStack) -> sqs.Queue:
+        events = self._queue(
+            "email-ses-events-queue",
+            Redrive(
+                self.internal_dead_letters,
+                limits.SES_EVENTS_VISIBILITY,
+                limits.SES_EVENTS_REDRIVE_RECEIVES,
+            ),
         )
+        ses.events.add_subscription(
+            subscriptions.SqsSubscription(
+                events, raw_message_delivery=True, dead_letter_queue=self.internal_dead_letters
+            )
+        )
+        return events
+
+    def _take(self, events: sqs.Queue, feedback: lambda_.Function) -> None:
+        """Have Lambda call the function with SES's events; CDK's own source lets it hide messages, too."""
+        events.grant(feedback, "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+        mapping = lambda_.EventSourceMapping(
+            self,
+            "ses-events",
+            target=feedback,
+            event_source_arn=events.queue_arn,
+            batch_size=limits.FEEDBACK_BATCH,
+            max_batching_window=Duration.seconds(limits.FEEDBACK_WINDOW),
+            # What waits after an outage must not take the account's functions from the orders.
+            max_concurrency=self._config.dispatcher_concurrency,
+            report_batch_item_failures=True,
+        )
+        acknowledge(mapping, NO_DESTINATION)
 
     def _overdue(self, functions: Functions) -> None:
         """Make the function that writes off delayed mails, and run it every hour."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
@@ -17,15 +17,23 @@ if TYPE_CHECKING:
     from infra.config import Config
 
 
+class Redrive(NamedTuple):
+    """What becomes of a received message: hidden for `visibility` seconds, a dead letter after `receives`."""
+
+    dead_letters: sqs.Queue
+    visibility: int
+    receives: int
+
+
 def queue(
     scope: Construct,
     base: str,
     *,
     config: Config,
     key: kms.IKey | None,
-    dead_letters: sqs.Queue | None = None,
+    redrive: Redrive | None = None,
 ) -> sqs.Queue:
-    """Make the queue `base`-`env`; without `dead_letters` it is itself a dead-letter queue."""
+    """Make the queue `base`-`env`; without `redrive` it is itself a dead-letter queue."""
     made = sqs.Queue(
         scope,
         base,
@@ -34,14 +42,14 @@ def queue(
         encryption=sqs.QueueEncryption.KMS if key else sqs.QueueEncryption.SQS_MANAGED,
         encryption_master_key=key,
         retention_period=Duration.seconds(limits.QUEUE_RETENTION),
-        visibility_timeout=Duration.seconds(limits.QUEUE_VISIBILITY) if dead_letters else None,
+        visibility_timeout=Duration.seconds(redrive.visibility) if redrive else None,
         dead_letter_queue=sqs.DeadLetterQueue(
-            queue=dead_letters, max_receive_count=limits.QUEUE_REDRIVE_RECEIVES
+            queue=redrive.dead_letters, max_receive_count=redrive.receives
         )
-        if dead_letters
+        if redrive
         else None,
     )
-    if not dead_letters:
+    if not redrive:
         acknowledge(made, {"Serverless-SQSRedrivePolicy": "It is a dead-letter queue."})
     if not key:
         acknowledge_aws_key(made, "checkov-CKV_AWS_27")

@@ -12,7 +12,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from steps.aws.ledger_table import LedgerTable
 from steps.aws.pace import Pace
@@ -35,6 +35,7 @@ from steps.contract.metrics import Metric
 from steps.contract.order_id import in_name, shown
 from steps.contract.recipient import is_simulated
 from steps.contract.settings import FunctionSettings
+from steps.contract.sqs_event import times_received
 from steps.contract.state import ClaimResult, FailureEnd
 from steps.ledger import rules
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from steps.contract.batch_response import BatchResponse
+    from steps.contract.sqs_event import SqsEvent, SqsRecord
 
 MESSAGE_TOO_LARGE = "MessageTooLarge"
 """The reason of a dead letter whose message is larger than an execution's input may be."""
@@ -61,21 +63,6 @@ NAME_MAX = 80
 """Step Functions: an execution's name has at most 80 characters."""
 
 Answer = TypeVar("Answer")
-
-
-class SqsRecord(TypedDict):
-    """One SQS message as Lambda hands it over."""
-
-    messageId: str
-    receiptHandle: str
-    body: str
-    attributes: dict[str, str]
-
-
-class SqsEvent(TypedDict):
-    """What SQS invokes a function with (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS")."""
-
-    Records: list[SqsRecord]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +185,7 @@ class Dispatcher:
         """Let messages wait. One that cannot wait any more is run, so that giving it up is recorded."""
 
         def put_off(record: SqsRecord) -> Disposition:
-            if is_last(receives := _receives(record)):
+            if is_last(receives := times_received(record)):
                 return self._dispatch(record, self.clock())
             return Later(limits.retry_delay(receives), reason)
 
@@ -221,7 +208,7 @@ class Dispatcher:
     def _dispatch(self, record: SqsRecord, slot: float) -> Disposition:
         """Wait for the message's sending slot, then run it."""
         self.sleep(max(0.0, slot - self.clock()))
-        receives = _receives(record)
+        receives = times_received(record)
         try:
             return self._run(record, receives)
         except WorkflowUnavailable as error:
@@ -311,10 +298,6 @@ def _count(record: SqsRecord, disposition: Disposition) -> None:
         return
     # A period with orders and no mail has the value 0 then; one without orders has none.
     count(*((Metric.SENT, 0) if waits else (Metric.FAILED, 1)))
-
-
-def _receives(record: SqsRecord) -> int:
-    return int(record["attributes"]["ApproximateReceiveCount"])
 
 
 @functools.cache

@@ -1,56 +1,56 @@
-"""Feedback: fold SES's events into the ledger, each once, whatever their order."""
+"""Feedback: fold SES's events into the ledger, each once, whatever their order.
+
+SQS delivers at least once. What cannot be folded now stays on the queue; what is at fault itself goes to the
+dead letters with its reason, and holds nothing up.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from steps.aws.ledger_table import LedgerTable
+from steps.aws.queue import put_dead_letter
 from steps.contract import limits
-from steps.contract.errors import LedgerUnavailable, RecordNotFound
-from steps.contract.handler import count, lambda_handler, logger
+from steps.contract.batch_response import not_done
+from steps.contract.errors import (
+    LedgerUnavailable,
+    OrderMailError,
+    QueueUnavailable,
+    RecordNotFound,
+    UnexpectedError,
+)
+from steps.contract.handler import count, lambda_handler, log_unexpected, logger
 from steps.contract.metrics import Metric
 from steps.contract.order_id import shown
 from steps.contract.recipient import is_simulated
 from steps.contract.settings import FunctionSettings
+from steps.contract.sqs_event import times_received
 from steps.ledger import rules, ses_events
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from steps.contract.batch_response import BatchResponse
+    from steps.contract.sqs_event import SqsEvent, SqsRecord
     from steps.ledger.rules import Record
     from steps.ledger.ses_events import SesEvent
 
 
-INVOCATION_DIGITS = 8
-"""Of a request id: enough to tell the invocations of one mail apart."""
-
-
-class SnsMessage(TypedDict):
-    """The part of an SNS record that is read."""
-
-    Message: str
-
-
-class SnsRecord(TypedDict):
-    """One SNS message as Lambda hands it over."""
-
-    Sns: SnsMessage
-
-
-class SnsEvent(TypedDict):
-    """What SNS invokes a function with (AWS Lambda Developer Guide, "Using AWS Lambda with Amazon SNS")."""
-
-    Records: list[SnsRecord]
+MESSAGE_DIGITS = 8
+"""Of an SQS message's id: enough to tell the messages about one mail apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackSettings(FunctionSettings):
-    """Where records are kept, and through which configuration set their mails are sent."""
+    """Where records are kept; through which configuration set their mails are sent; the dead letters' URL."""
 
     tracking_table: str
     configuration_set: str
+    dead_letter_queue: str
 
 
 def apply_event(
@@ -59,8 +59,18 @@ def apply_event(
     """Fold one event into its record; a repetition changes nothing and counts nothing.
 
     Mails of other configuration sets, and of others who send through ours, are none of ours: what SES says of
-    them is left alone. `by` names the invocation. Lambda repeats a failed one under the same name, which
-    then counts what the failed one wrote and may not have counted.
+    them is left alone.
+
+    `by` names the message that brings the event, and stands in the record beside it. A message that comes back
+    counts what it wrote before, since nobody may have: metrics are told at an invocation's end, so what dies
+    before that has counted none of its batch. So an event is
+
+    - counted once where its function died between the write and the end, or was not told of its write;
+    - counted twice where the function died after that end, Lambda could not delete the batch, or SQS delivers
+      a message twice, since the second time looks like a death;
+    - counted never where its function died so and the message does not come back under its id: SQS moved it to
+      the dead letters, and whoever sends it from there makes it another;
+    - counted by the first alone where SES or SNS publish it twice, which is two messages.
 
     Raises:
         InvalidSesEvent: it is no SES event.
@@ -105,20 +115,96 @@ def _report(record: Record, event: SesEvent, *, first: bool) -> None:
         count(Metric.SENT)  # The send step's own answer never came.
 
 
-@lambda_handler
-def handler(event: SnsEvent, context: LambdaContext) -> None:
-    """Take SNS records, one or more. A failure repeats the invocation, which is safe."""
-    by = context.aws_request_id[:INVOCATION_DIGITS]
-    settings = FeedbackSettings.from_env()
-    table = LedgerTable(settings.tracking_table)
-    for record in event["Records"]:
+@dataclass(frozen=True, kw_only=True)
+class Feedback:
+    """Folds batches of SES's events. `dead_letter` puts an event there, with a reason, or raises."""
+
+    table: LedgerTable
+    configuration_set: str
+    dead_letter: Callable[[str, str], None]
+    clock: Callable[[], float] = time.time
+
+    def take(self, records: list[SqsRecord]) -> list[str]:
+        """Fold a batch, one after the other; return the ids of the messages that stay on the queue.
+
+        Where the table does not answer, or time is short, the rest of the batch is not begun.
+        """
+        end = self.clock() + limits.FEEDBACK_BUDGET
+        staying: list[str] = []
+        done = 0
+        for record in records:
+            if self.clock() >= end:
+                break
+            try:
+                settled = self._is_settled(record)
+            except LedgerUnavailable as error:
+                logger.warning("event not folded in", reason=str(error))
+                break
+            finally:
+                logger.remove_keys(["order_id", "message_id"])
+            done += 1
+            if not settled:
+                staying.append(record["messageId"])
+        if waiting := [record["messageId"] for record in records[done:]]:
+            logger.warning("events wait", events=len(waiting))
+        return staying + waiting
+
+    def fold(self, message: str, *, by: str) -> None:
+        """Fold one event in; raises what `apply_event` raises."""
+        apply_event(
+            message,
+            table=self.table,
+            configuration_set=self.configuration_set,
+            by=by,
+            now=self.clock(),
+        )
+
+    def _is_settled(self, record: SqsRecord) -> bool:
+        """Fold an event in, or set it aside; return whether its message may leave the queue."""
         try:
-            apply_event(
-                record["Sns"]["Message"],
-                table=table,
-                configuration_set=settings.configuration_set,
-                by=by,
-                now=time.time(),
-            )
-        finally:
-            logger.remove_keys(["order_id", "message_id"])
+            self.fold(record["body"], by=record["messageId"][:MESSAGE_DIGITS])
+        except LedgerUnavailable:
+            raise
+        except OrderMailError as error:
+            logger.warning("event not folded in", reason=str(error))
+            return self._is_set_aside(record, type(error).__name__)
+        except Exception as error:
+            log_unexpected(error)
+            return self._is_set_aside(record, UnexpectedError.__name__)
+        return True
+
+    def _is_set_aside(self, record: SqsRecord, reason: str) -> bool:
+        """Put an event at fault among the dead letters, once it was tried often enough."""
+        if times_received(record) < limits.SES_EVENT_RECEIVES:
+            return False
+        try:
+            self.dead_letter(record["body"], reason)
+        except QueueUnavailable as error:
+            logger.warning("event stays on the queue", reason=str(error))
+            return False
+        logger.error("dead letter", reason=reason)
+        return True
+
+
+def _feedback(settings: FeedbackSettings) -> Feedback:
+    """Return this environment's feedback."""
+
+    def dead_letter(event: str, reason: str) -> None:
+        put_dead_letter(settings.dead_letter_queue, event, reason=reason)
+
+    return Feedback(
+        table=LedgerTable(settings.tracking_table),
+        configuration_set=settings.configuration_set,
+        dead_letter=dead_letter,
+    )
+
+
+@lambda_handler
+def handler(event: SqsEvent, context: LambdaContext) -> BatchResponse:
+    """Take an SQS batch, return `batchItemFailures`: the messages that stay on the queue."""
+    feedback = _feedback(FeedbackSettings.from_env())
+    # The subscription of before the queue, and Lambda's retries of it, live on while a deployment goes on.
+    of_sns: list[Any] = [record for record in event["Records"] if "Sns" in record]
+    for record in of_sns:
+        feedback.fold(record["Sns"]["Message"], by=context.aws_request_id[:MESSAGE_DIGITS])
+    return not_done(feedback.take([] if of_sns else event["Records"]))

@@ -25,7 +25,8 @@ from microburst.core import pipeline
 from microburst.core.pipeline import Microburst
 from microburst.forward import Upstream
 
-from infra.local.gate import NO_PAGE, browser_headers, refusal
+from infra.callers import refusal
+from infra.local.gate import NO_PAGE, browser_headers
 
 OK = 200
 PORT = cli.build_parser().parse_args().port

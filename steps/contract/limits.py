@@ -1,9 +1,12 @@
 """Every bound of the order path, in seconds, counts and bytes, derived from each other here and nowhere else.
 
 From the inside out: one AWS call < one step < the machine < the dispatcher < the queue's visibility
-time-out < the queue's retention. `tests/unit/contract/test_limits.py` runs each function into its worst
-case and holds its time-out to what that takes.
+time-out < the queue's retention. SES's events have a queue, too: one event < one batch < its visibility
+time-out < the grace period. `tests/unit/contract/test_limits.py` runs each function into its worst case and
+holds its time-out to what that takes.
 """
+
+import math
 
 DAY = 24 * 60 * 60
 
@@ -49,9 +52,15 @@ RECORD_WRITES = 2
 """What became of the mail, and once more on top of what the record says by then."""
 RECORD_TIMEOUT = RECORD_WRITES * LEDGER_CALL + OWN_TIME
 
-FOLD_ATTEMPTS = 5
-"""How often an event is folded anew when its record changed between reading and writing."""
-FEEDBACK_TIMEOUT = FOLD_ATTEMPTS * 2 * LEDGER_CALL + OWN_TIME
+FOLD_ATTEMPTS = 3
+"""How often an event is folded when its record changed between reading and writing; then it comes again."""
+FEEDBACK_BATCH = 10
+FEEDBACK_BUDGET = 5
+"""How long events of a batch are begun: ten take a third of a second where the table is well."""
+FEEDBACK_TIMEOUT = FEEDBACK_BUDGET + FOLD_ATTEMPTS * 2 * LEDGER_CALL + QUEUE_CALL + OWN_TIME
+"""The last event that is begun may be folded to no end, and become a dead letter."""
+FEEDBACK_WINDOW = 2
+"""Seconds that Lambda gathers events for: a mail's first two share an invocation, and many mails' ten do."""
 
 TASK_MARGIN = 3
 """A task waits longer than its function runs, so that the function's own report comes first."""
@@ -150,6 +159,16 @@ the dead letter that the dispatcher sends starts anew with two weeks."""
 QUEUE_REDRIVE_RECEIVES = 300
 """When SQS itself moves a message, without a reason. Only a dispatcher that dies again and again lets it come
 to that: within five days, since a dead letter that SQS moves keeps its age."""
+
+SES_EVENTS_VISIBILITY = 6 * FEEDBACK_TIMEOUT + FEEDBACK_WINDOW
+"""AWS's advice for an SQS event source that gathers. An event that could not be folded comes again after it:
+within the grace period, so that SES's word about a mail in doubt is in time all the same."""
+SES_EVENTS_OUTAGE = 12 * 60 * 60
+"""How long the table, or the function, may be away before SQS itself moves what waits for it."""
+SES_EVENTS_REDRIVE_RECEIVES = 1 + math.ceil(SES_EVENTS_OUTAGE / SES_EVENTS_VISIBILITY)
+SES_EVENT_RECEIVES = 3
+"""How often an event is tried that fails by its own fault: a record that somebody deleted may be back by then,
+or a bad deployment mended."""
 
 UNEXPECTED_MAX_ATTEMPTS = 5
 """A bug does not heal by waiting: after so many executions that failed by one the message goes to the dead

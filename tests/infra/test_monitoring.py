@@ -358,20 +358,20 @@ def test_what_is_no_order_and_fails_for_good_is_in_one_queue(templates: Template
         for function in resources(each, "AWS::Lambda::Function").values()
         if "DeadLetterConfig" in function
     } | {
-        subscription["Protocol"]: subscription["RedrivePolicy"]["deadLetterTargetArn"]
-        for subscription in resources(template, "AWS::SNS::Subscription").values()
-        if subscription["Protocol"] == "lambda"
+        queue["QueueName"]: queue["RedrivePolicy"]["deadLetterTargetArn"]
+        for queue in resources(template, "AWS::SQS::Queue").values()
+        if queue["QueueName"] == "email-ses-events-queue-prod"
     } | {
         schedule["Name"]: schedule["Target"]["DeadLetterConfig"]["Arn"]
         for each in templates.values()
         for schedule in resources(each, "AWS::Scheduler::Schedule").values()
     }  # fmt: skip
     assert arns.keys() == {
-        "email-feedback-prod",
         "email-overdue-prod",
         "email-rejections-prod",
         "email-canary-prod",
         "lambda",
+        "email-ses-events-queue-prod",
     } | {"cost-analysis-prod", "bounce-rate-check-prod", "reconciliation-prod"}
     for name, arn in arns.items():
         assert queue in json.dumps(arn), name

@@ -179,6 +179,8 @@ JOBS = dict(
         ),
         function(
             "email-feedback",
+            {sqs(name, "email-ses-events-queue") for name in ("ReceiveMessage", "DeleteMessage")},
+            sqs("GetQueueAttributes", "email-ses-events-queue"),
             items("GetItem", *ANY_ITEM),
             items("UpdateItem", *ANY_ITEM),
             sqs("SendMessage", "email-internal-dlq"),
@@ -302,6 +304,8 @@ NOBODY = united(
     items("GetItem", "cost", table=REPORTS),
     sqs("PurgeQueue", "email-order-queue"),
     sqs("SendMessage", "email-order-queue"),
+    sqs("SendMessage", "email-ses-events-queue"),
+    sqs("ChangeMessageVisibility", "email-ses-events-queue"),
     sqs("ReceiveMessage", "email-order-dlq"),
     publish("email-ses-events"),
     start("StartExecution", "email-order-workflow"),
@@ -405,7 +409,6 @@ def source(arn: str) -> tuple[str, str]:
     return "aws:SourceArn", arn
 
 
-TOPIC = arn("sns", "email-order-events-prod")
 ALARM = source(f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:email-send-failures-prod")
 OTHER_ALARM = source(f"arn:aws:cloudwatch:{REGION}:{OTHER_ACCOUNT}:alarm:email-send-failures-prod")
 SET = source(arn("ses", CONFIGURATION_SET))
@@ -423,6 +426,7 @@ def service_requests() -> Iterator[tuple[str, Request, bool]]:
     for queue, topic in (
         ("email-order-queue", "email-order-events-prod"),
         ("email-order-dlq", "email-order-events-prod"),
+        ("email-ses-events-queue", "email-ses-events-prod"),
         ("email-internal-dlq", "email-ses-events-prod"),
     ):
         to_queue = sqs("SendMessage", queue)
@@ -432,11 +436,9 @@ def service_requests() -> Iterator[tuple[str, Request, bool]]:
         yield "sns", replace(to_queue, context=(source(arn("sns", "another")),)), False
         yield "sns", replace(sqs("ReceiveMessage", queue), context=(ours,)), False
         yield "events", replace(to_queue, context=(ours,)), False
-    feedback, ses_topic = invoke("email-feedback"), arn("sns", "email-ses-events-prod")
-    yield "sns", replace(sqs("SendMessage", "email-order-dlq"), context=(source(ses_topic),)), False
-    yield "sns", replace(feedback, context=(source(ses_topic),)), True
-    yield "sns", replace(feedback, context=(source(TOPIC),)), False
-    yield "events", replace(feedback, context=(source(ses_topic),)), False
+    ses_topic = source(arn("sns", "email-ses-events-prod"))
+    yield "sns", replace(sqs("SendMessage", "email-order-dlq"), context=(ses_topic,)), False
+    yield "sns", replace(invoke("email-feedback"), context=(ses_topic,)), False
     alerts, ses_events = publish("email-alerts"), publish("email-ses-events")
     yield "cloudwatch", replace(alerts, context=(OURS, ALARM)), True
     yield "cloudwatch", replace(alerts, context=(OURS, ALARM, PLAIN)), False

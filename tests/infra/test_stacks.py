@@ -114,16 +114,46 @@ def test_topics_and_queues_refuse_what_is_not_tls(templates: Templates, kind: st
             )
 
 
-def test_the_queue_is_configured_for_the_dispatcher_s_bounds(templates: Templates) -> None:
+BOUNDS = {
+    "email-order-queue": (
+        limits.QUEUE_VISIBILITY,
+        limits.QUEUE_REDRIVE_RECEIVES,
+        {"BatchSize": limits.DISPATCHER_BATCH},
+    ),
+    "email-ses-events-queue": (
+        limits.SES_EVENTS_VISIBILITY,
+        limits.SES_EVENTS_REDRIVE_RECEIVES,
+        {
+            "BatchSize": limits.FEEDBACK_BATCH,
+            "MaximumBatchingWindowInSeconds": limits.FEEDBACK_WINDOW,
+        },
+    ),
+}
+"""Each queue's visibility time-out and receives, and how its function takes from it."""
+
+
+@pytest.mark.parametrize("base", BOUNDS)
+def test_a_queue_is_configured_for_the_bounds_of_its_function(
+    templates: Templates, base: str
+) -> None:
+    visibility, receives, batches = BOUNDS[base]
     template = notifications(templates)
-    (queue,) = [p for p in resources(template, "AWS::SQS::Queue").values() if "RedrivePolicy" in p]
-    assert queue["VisibilityTimeout"] == limits.QUEUE_VISIBILITY
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == limits.QUEUE_REDRIVE_RECEIVES
-    (mapping,) = [m for m in mappings(template) if "StartingPosition" not in m]
+    ((logical_id, queue),) = [
+        (id_, queue)
+        for id_, queue in resources(template, "AWS::SQS::Queue").items()
+        if queue["QueueName"] == f"{base}-prod"
+    ]
+    assert queue["VisibilityTimeout"] == visibility
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == receives
+    source = {"Fn::GetAtt": [logical_id, "Arn"]}
+    (mapping,) = [m for m in mappings(template) if m["EventSourceArn"] == source]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
+    assert batches.items() <= mapping.items()
     (subscription,) = [
-        p for p in resources(template, "AWS::SNS::Subscription").values() if p["Protocol"] == "sqs"
+        p
+        for p in resources(template, "AWS::SNS::Subscription").values()
+        if p["Protocol"] == "sqs" and p["Endpoint"] == source
     ]
     assert subscription["RawMessageDelivery"]
     letters = subscription["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
@@ -155,7 +185,7 @@ def test_outcomes_follow_the_stream_of_the_table(templates: Templates) -> None:
 
 def test_a_shop_that_wants_no_outcomes_has_nothing_of_them(deployment: Deployments) -> None:
     template = notifications(deployment(OUTCOME_EVENTS="false"))
-    assert len(mappings(template)) == 1
+    assert not [m for m in mappings(template) if "StartingPosition" in m]
     assert "outcomes" not in json.dumps(template)
     (table,) = resources(template, "AWS::DynamoDB::GlobalTable").values()
     assert "StreamSpecification" not in table

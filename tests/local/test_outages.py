@@ -1,9 +1,13 @@
-"""While SES does not send, mails wait on the queue; they go out when the cause is gone, untouched."""
+"""While SES does not send, mails wait on the queue; they go out when the cause is gone, untouched.
+
+While the table does not answer, SES's events wait.
+"""
 
 from __future__ import annotations
 
 import json
 import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,3 +84,61 @@ def _go_out(stack: RunningStack, orders: list[str]) -> None:
         stack.wait_for_status(order, "DELIVERED", seconds=120)
         assert len(stack.inbox(order)) == 1
     assert stack.waiting("email-order-dlq") == 0
+
+
+# --- SES's events, while the table does not answer ------------------------------------------------
+
+
+@pytest.fixture
+def impatient_events(stack: RunningStack) -> Iterator[None]:
+    """Let an event that could not be folded come again after a second."""
+    url = stack.queue_url("email-ses-events-queue")
+    name = "VisibilityTimeout"
+    before = stack.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+    stack.sqs.set_queue_attributes(QueueUrl=url, Attributes={name: "1"})
+    yield
+    stack.sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
+
+@contextmanager
+def without_table(stack: RunningStack) -> Iterator[None]:
+    """Have the table refuse the feedback function."""
+    function = stack.client("lambda").get_function_configuration(
+        FunctionName=stack.name("email-feedback")
+    )
+    policy = {"RoleName": function["Role"].rpartition("/")[2], "PolicyName": "outage"}
+    denial = {"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}
+    iam = stack.client("iam")
+    iam.put_role_policy(
+        **policy, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denial]})
+    )
+    yield
+    iam.delete_role_policy(**policy)
+
+
+def tries(stack: RunningStack) -> int:
+    """Count how often an event was tried, or left since the one before it in its batch could not be folded."""
+    lines = map(json.loads, stack.log_lines("email-feedback", filterPattern='"events wait"'))
+    return sum(line["events"] for line in lines)
+
+
+@pytest.mark.usefixtures("impatient_events")
+def test_no_event_of_ses_s_is_lost_while_the_table_does_not_answer(stack: RunningStack) -> None:
+    orders = [f"OUTAGE-{secrets.token_hex(3)}" for _ in range(3)]
+    with without_table(stack):
+        before = tries(stack)
+        for order in orders:
+            stack.publish(json.dumps(load_event("order") | {"orderId": order}))
+        for order in orders:
+            stack.wait_for_status(order, "SENT")
+        # Of each mail's two events, and once more than Lambda would try what SNS calls it with.
+        enough = before + 4 * 2 * len(orders)
+        until(
+            lambda: tries(stack) >= enough or stack.waiting("email-internal-dlq"),
+            what="four tries of each event",
+        )
+        assert {stack.record(order)["status"] for order in orders} == {"SENT"}
+    for order in orders:
+        stack.wait_for_status(order, "DELIVERED")
+    until(lambda: not stack.waiting("email-ses-events-queue"), what="the events to be folded")
+    assert stack.waiting("email-internal-dlq") == 0

@@ -18,7 +18,7 @@ from tests.support.order_queue import sqs_record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from steps.dispatch import SqsRecord
+    from steps.contract.sqs_event import SqsRecord
     from tests.simulation.life import Life
     from tests.simulation.world import World
 

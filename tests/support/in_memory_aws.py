@@ -16,6 +16,7 @@ from steps.aws.ses import Ses, sesv2
 from steps.aws.workflow import stepfunctions
 from steps.contract import limits
 from steps.dedup import DedupSettings
+from steps.feedback import FeedbackSettings
 from steps.ledger import rules
 from steps.render import RenderSettings
 from steps.send import SendSettings
@@ -46,8 +47,13 @@ STEP_SETTINGS = (
     SendSettings(
         tracking_table=TABLE.name, sender=SES.sender, configuration_set=SES.configuration_set
     ),
+    FeedbackSettings(
+        tracking_table=TABLE.name,
+        configuration_set=SES.configuration_set,
+        dead_letter_queue="https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
+    ),
 )
-"""What the functions of the order path are told; the record and feedback functions read a part of it."""
+"""What the functions of the order path are told; the record function reads a part of it."""
 
 
 @contextmanager

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from steps.aws.ledger_table import LedgerTable
     from steps.aws.ses import Ses
-    from steps.dispatch import Dispatcher, SqsRecord
+    from steps.contract.sqs_event import SqsRecord
+    from steps.dispatch import Dispatcher
     from steps.mail.brand import Brand
 
 

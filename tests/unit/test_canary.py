@@ -21,6 +21,7 @@ from steps.validate import validate
 from tests.support.clock import NOW as SENT_AT
 from tests.support.in_memory_aws import claimed_record
 from tests.support.lambda_context import lambda_context
+from tests.support.order_queue import sqs_record
 from tests.support.reports import CANARY_SETTINGS
 from tests.support.ses_events import BOUNCE, DELIVERY, ses_event
 from tests.support.table_in_memory import MEMORY
@@ -224,7 +225,7 @@ def send(event: Mapping[str, Any], ends: str, number: int) -> None:
     record.handler(step, lambda_context())
     details = json.loads({"Delivery": DELIVERY, "Bounce": BOUNCE}[ends])[ends.lower()]
     told = ses_event(ends, message_id=message_id, notification_id=of, **details)
-    feedback.handler({"Records": [{"Sns": {"Message": told}}]}, lambda_context(str(number)))
+    feedback.handler({"Records": [sqs_record(told, message_id=str(number))]}, lambda_context())
 
 
 def test_a_thousand_canaries_leave_the_reputation_as_it_was(

@@ -43,6 +43,8 @@ from tests.support.pace_in_memory import PaceInMemory, PaceItem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from steps.contract.sqs_event import SqsEvent
+
 
 def succeeded(**output: object) -> OrderExecution:
     return OrderExecution(arn="arn", status="SUCCEEDED", output=output)
@@ -665,7 +667,7 @@ def test_a_message_stays_where_nothing_is_known_of_its_dead_letter() -> None:
 def test_the_function_answers_with_the_messages_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     waits, _, _ = dispatcher(failed("Deferred", "SendThrottled"))
     monkeypatch.setattr(dispatch, "_dispatcher", lambda: waits)
-    batch: dispatch.SqsEvent = {"Records": [sqs_record(message_id="a"), sqs_record(message_id="b")]}
+    batch: SqsEvent = {"Records": [sqs_record(message_id="a"), sqs_record(message_id="b")]}
     assert dispatch.handler(batch, lambda_context()) == {
         "batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]
     }

@@ -12,11 +12,12 @@ import pytest
 
 from steps import feedback
 from steps.aws.ledger_table import LedgerTable
-from steps.contract import errors, limits
-from steps.ledger import rules
+from steps.contract import errors, handler, limits
+from steps.ledger import rules, ses_events
 from tests.support.clock import NOW
 from tests.support.in_memory_aws import TABLE, claimed_record
 from tests.support.lambda_context import lambda_context
+from tests.support.order_queue import sqs_record
 from tests.support.sample_mails import NOTIFICATION_ID
 from tests.support.ses_events import (
     AUTOMATIC_REPLY,
@@ -36,6 +37,8 @@ from tests.support.table_in_memory import MEMORY
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from steps.contract.sqs_event import SqsEvent
+
 pytestmark = pytest.mark.usefixtures("ledger_in_memory")
 
 
@@ -52,9 +55,28 @@ def counted_metrics(capsys: pytest.CaptureFixture[str]) -> list[str]:
     )
 
 
-def handle(*messages: str, request_id: str = "") -> None:
-    records: list[feedback.SnsRecord] = [{"Sns": {"Message": message}} for message in messages]
-    feedback.handler({"Records": records}, lambda_context(request_id or str(uuid.uuid4())))
+def handle(*messages: str, message_id: str = "", receives: int = 1) -> list[str]:
+    """Hand a batch over; return those of its messages that stay on the queue."""
+    batch = [
+        sqs_record(message, message_id=message_id or str(uuid.uuid4()), receives=receives)
+        for message in messages
+    ]
+    answer = feedback.handler({"Records": batch}, lambda_context("a request"))
+    staying = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+    return [messages[n] for n, record in enumerate(batch) if record["messageId"] in staying]
+
+
+@pytest.fixture
+def letters(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Return the dead letters that are put, each with its reason."""
+    put: list[tuple[str, str]] = []
+
+    def put_dead_letter(url: str, body: str, *, reason: str) -> None:
+        assert url.endswith("/dead-letters")
+        put.append((body, reason))
+
+    monkeypatch.setattr(feedback, "put_dead_letter", put_dead_letter)
+    return put
 
 
 def test_each_distinct_event_is_counted_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,9 +127,11 @@ def test_a_send_event_of_a_recorded_mail_writes_nothing(monkeypatch: pytest.Monk
 
 
 def test_an_event_without_a_record_is_tried_again() -> None:
-    with pytest.raises(errors.RecordNotFound, match=f"^no record {NOTIFICATION_ID}$"):
-        handle(DELIVERY)
+    assert handle(DELIVERY) == [DELIVERY]
     assert MEMORY.records() == []
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    assert handle(DELIVERY, receives=2) == []
+    assert MEMORY.records()[0]["status"] == "DELIVERED"
 
 
 @pytest.mark.parametrize(
@@ -171,8 +195,7 @@ def test_an_event_of_a_mail_that_ses_cannot_have_changes_nothing(
 ) -> None:
     put_record(**changes)
     before = MEMORY.records()
-    with pytest.raises(errors.RecordNotFound, match=r"has no such mail$"):
-        handle(event)
+    assert handle(event) == [event]
     assert MEMORY.records() == before
     assert counted_metrics(capsys) == []
 
@@ -310,16 +333,13 @@ def test_a_record_that_changes_each_time_is_unavailable(monkeypatch: pytest.Monk
         return MEMORY.records()[0]
 
     monkeypatch.setattr(LedgerTable, "write", too_late)
-    with pytest.raises(
-        errors.LedgerUnavailable, match=r"^the record kept changing under the event"
-    ):
-        handle(DELIVERY)
+    assert handle(DELIVERY) == [DELIVERY]
     assert len(writes) == limits.FOLD_ATTEMPTS
 
 
-def test_an_invocation_signs_with_eight_digits_of_its_request_id() -> None:
+def test_an_event_is_signed_with_eight_digits_of_its_message_s_id() -> None:
     put_record(status="SENDING", sendingAt=1)
-    handle(SEND, request_id="01234567-89ab")
+    handle(SEND, message_id="01234567-89ab")
     (item,) = MEMORY.records()
     assert item["promotedBy"] == "01234567"
     assert item["events"] == {"Send|2026-11-24T07:59:58.000Z#01234567"}
@@ -410,7 +430,7 @@ def test_word_of_a_mail_that_ses_gave_up_on_is_no_word_of_the_next() -> None:
 
 
 @pytest.mark.parametrize("event", [SEND, DELIVERY])
-def test_what_a_failed_invocation_wrote_is_counted_by_its_repetition(
+def test_what_a_message_wrote_and_was_not_told_of_is_counted_when_it_comes_back(
     event: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_record(status="SENDING", sendingAt=1)
@@ -422,11 +442,146 @@ def test_what_a_failed_invocation_wrote_is_counted_by_its_repetition(
         raise errors.LedgerUnavailable("the answer was lost")
 
     monkeypatch.setattr(LedgerTable, "write", write_then_fail)
-    with pytest.raises(errors.LedgerUnavailable):
-        handle(event, request_id="an-invocation")
+    assert handle(event, message_id="a-message") == [event]
     assert counted_metrics(capsys) == []
-    handle(event, request_id="an-invocation")
+    assert handle(event, message_id="a-message", receives=2) == []
     expected = ["EmailSent"] if event == SEND else ["EmailDelivered", "EmailSent"]
     assert counted_metrics(capsys) == expected
-    handle(event, request_id="another-invocation")
+    handle(event, message_id="another-message")
     assert counted_metrics(capsys) == []
+
+
+# --- a batch --------------------------------------------------------------------------------------
+
+
+def broken_fold(monkeypatch: pytest.MonkeyPatch, *, at: str) -> None:
+    """Let one event meet a bug, whose message quotes a customer."""
+    parse = ses_events.parse
+
+    def parse_or_break(message: str) -> ses_events.SesEvent | None:
+        if message == at:
+            raise ZeroDivisionError("customer@example.com")
+        return parse(message)
+
+    monkeypatch.setattr(ses_events, "parse", parse_or_break)
+
+
+NO_EVENT = '{"eventType": "Bounce"}'
+NOBODY_S = ses_event("Delivery", notification_id="0" * 40)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [(NO_EVENT, "InvalidSesEvent"), (NOBODY_S, "RecordNotFound"), (BOUNCE, "UnexpectedError")],
+)
+def test_an_event_at_fault_becomes_a_dead_letter_at_its_third_receive_and_holds_nobody_up(
+    event: str,
+    reason: str,
+    letters: list[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken_fold(monkeypatch, at=BOUNCE)
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    assert handle(event, DELIVERY, event) == [event, event]
+    assert MEMORY.records()[0]["status"] == "DELIVERED"
+    assert handle(event, receives=2) == [event]
+    assert letters == []
+    assert handle(event, COMPLAINT, receives=3) == []
+    assert letters == [(event, reason)]
+    assert MEMORY.records()[0]["status"] == "COMPLAINED"
+    assert not any("customer@" in str(vars(line)) for line in caplog.records)
+
+
+def test_an_event_at_fault_stays_on_the_queue_until_its_letter_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: str, **__: str) -> None:
+        raise errors.QueueUnavailable("as asked")
+
+    monkeypatch.setattr(feedback, "put_dead_letter", refuse)
+    assert handle(NO_EVENT, receives=3) == [NO_EVENT]
+
+
+@pytest.mark.parametrize("receives", [1, limits.SES_EVENTS_REDRIVE_RECEIVES])
+def test_where_the_table_is_away_all_that_is_left_of_the_batch_waits_for_it(
+    receives: int,
+    letters: list[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    asked = []
+    read = LedgerTable.read
+
+    def read_once(table: LedgerTable, key: str, attributes: Sequence[str]) -> rules.Record:
+        asked.append(key)
+        if len(asked) > 1:
+            raise errors.LedgerUnavailable("as asked")
+        return read(table, key, attributes)
+
+    monkeypatch.setattr(LedgerTable, "read", read_once)
+    assert handle(DELIVERY, BOUNCE, NO_EVENT, COMPLAINT, receives=receives) == [
+        *(BOUNCE, NO_EVENT, COMPLAINT)
+    ]
+    assert len(asked) == 2
+    assert letters == []
+    assert counted_metrics(capsys) == ["EmailDelivered"]
+
+
+def test_what_is_not_begun_in_time_is_left_for_another_time() -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    moments = iter([NOW, NOW, NOW, NOW + limits.FEEDBACK_BUDGET])
+    hasty = feedback.Feedback(
+        table=TABLE,
+        configuration_set="mails",
+        dead_letter=lambda *_: pytest.fail("a letter"),
+        clock=lambda: next(moments),
+    )
+    batch = [sqs_record(event, message_id=event) for event in (DELIVERY, BOUNCE)]
+    assert hasty.take(batch) == [BOUNCE]
+    assert MEMORY.records()[0]["status"] == "DELIVERED"
+
+
+def test_a_line_of_the_log_names_its_own_mail_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    keys: dict[str, str] = {}
+    logged: list[str | None] = []
+    monkeypatch.setattr(handler.logger, "append_keys", lambda **some: keys.update(some))
+    monkeypatch.setattr(
+        handler.logger, "remove_keys", lambda names: [keys.pop(name, None) for name in names]
+    )
+    for level in ("info", "warning"):
+        monkeypatch.setattr(
+            handler.logger, level, lambda *_, **__: logged.append(keys.get("message_id"))
+        )
+    handle(DELIVERY, NO_EVENT)
+    assert logged == [MESSAGE_ID, None]
+
+
+def test_a_batch_of_which_nothing_was_counted_is_counted_when_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    batch: SqsEvent = {
+        "Records": [sqs_record(event, message_id=event) for event in (DELIVERY, COMPLAINT)]
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(handler.metrics, "flush_metrics", handler.metrics.clear_metrics)
+        feedback.handler(batch, lambda_context("died at its end"))
+    assert counted_metrics(capsys) == []
+    feedback.handler(batch, lambda_context("comes again"))
+    assert counted_metrics(capsys) == ["EmailComplaint", "EmailDelivered"]
+
+
+def test_what_the_old_subscription_still_brings_is_folded_in_and_left_to_lambda_s_retries() -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+
+    def call(message: str) -> object:
+        event: Any = {"Records": [{"Sns": {"Message": message}}]}
+        return feedback.handler(event, lambda_context("01234567-89ab"))
+
+    assert call(DELIVERY) == {"batchItemFailures": []}
+    assert "#01234567" in min(MEMORY.records()[0]["events"])
+    with pytest.raises(errors.InvalidSesEvent):
+        call(NO_EVENT)

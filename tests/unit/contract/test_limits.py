@@ -163,17 +163,61 @@ def test_record_has_time_for_its_writes(record_outcome: Callable[..., Recorded])
     assert clock.elapsed == TIMEOUTS["record"] - limits.OWN_TIME
 
 
-def test_feedback_has_time_for_an_event_that_is_folded_again_and_again() -> None:
+@dataclass(frozen=True)
+class ChangingTable(SlowTable):
+    """Takes a write that is made so late that it is at fault: the last that an event may be folded by."""
+
+    writes: list[Put | Update] = field(default_factory=list)
+
+    def write(self, request: Put | Update) -> Record | None:
+        self.writes.append(request)
+        super().write(request)
+        if len(self.writes) == limits.FOLD_ATTEMPTS:
+            raise errors.UnexpectedError("as asked")
+        return self.record
+
+
+def test_feedback_has_time_for_a_last_event_that_is_folded_to_no_end_and_set_aside() -> None:
     clock = Clock()
-    with pytest.raises(errors.LedgerUnavailable):
-        feedback.apply_event(
-            BOUNCE,
-            table=slow_table(clock, EXPIRED | {"sendingAt": 1}),
-            configuration_set=SES.configuration_set,
-            by="x",
-            now=NOW,
-        )
-    assert clock.elapsed == limits.FEEDBACK_TIMEOUT - limits.OWN_TIME
+    beginnings: list[float] = []
+
+    class Slow(feedback.Feedback):
+        def fold(self, message: str, *, by: str) -> None:
+            beginnings.append(clock.elapsed)
+            if len(beginnings) == 1:  # Just before there is no more time for another.
+                clock.sleep(limits.FEEDBACK_BUDGET - 0.001)
+            else:
+                super().fold(message, by=by)
+
+    slow = Slow(
+        table=ChangingTable(TABLE.name, clock, EXPIRED | {"sendingAt": 1}),
+        configuration_set=SES.configuration_set,
+        dead_letter=lambda *_: clock.sleep(limits.QUEUE_CALL),
+        clock=clock,
+    )
+    batch = [
+        sqs_record(BOUNCE, message_id=str(number), receives=limits.SES_EVENT_RECEIVES)
+        for number in range(limits.FEEDBACK_BATCH)
+    ]
+    assert slow.take(batch) == [str(number) for number in range(2, limits.FEEDBACK_BATCH)]
+    assert clock.elapsed == pytest.approx(limits.FEEDBACK_TIMEOUT - limits.OWN_TIME, abs=0.01)
+    assert len(beginnings) == 2
+
+
+def test_an_event_that_is_not_folded_comes_back_within_the_grace_of_its_mail() -> None:
+    assert (
+        6 * limits.FEEDBACK_TIMEOUT + limits.FEEDBACK_WINDOW
+        <= limits.SES_EVENTS_VISIBILITY
+        < limits.IN_DOUBT_GRACE
+    )
+
+
+def test_what_waits_for_the_table_outlasts_ten_hours_and_becomes_a_letter_before_it_expires() -> (
+    None
+):
+    last = (limits.SES_EVENTS_REDRIVE_RECEIVES - 1) * limits.SES_EVENTS_VISIBILITY
+    assert 10 * 60 * 60 < last < limits.QUEUE_RETENTION - 7 * limits.DAY
+    assert limits.SES_EVENT_RECEIVES < limits.SES_EVENTS_REDRIVE_RECEIVES <= 1000, "SQS's most"
 
 
 @dataclass(frozen=True, kw_only=True)

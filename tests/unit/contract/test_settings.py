@@ -47,7 +47,7 @@ SETTINGS: list[FunctionSettings] = [
     DispatchSettings(
         order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
     ),
-    FeedbackSettings(tracking_table="t", configuration_set="c"),
+    FeedbackSettings(tracking_table="t", configuration_set="c", dead_letter_queue="d"),
     OutcomesSettings(outcomes_topic="t", dead_letter_queue="d", release="1"),
     OverdueSettings(tracking_table="t"),
     PauseSettings(configuration_set="", reports_table="t"),
