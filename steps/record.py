@@ -100,10 +100,16 @@ def _restored(state: State, owner: str, now: float) -> rules.Put:
 def record_rejected(state: State, owner: str, *, table: LedgerTable, now: float) -> Recorded:
     """Record an invalid event with its reasons, or a mail that SES refuses as it is."""
     if rejection := state.get("rejection"):
+        in_the_way: Record | None = None
         if claimed := rejection.get("claimed"):
-            table.write(rules.abandoned(notification_id=claimed, rejection=rejection, now=now))
+            abandoned = rules.abandoned(notification_id=claimed, rejection=rejection, now=now)
+            in_the_way = table.write(abandoned)
         request: rules.Put | rules.Update = rules.rejected(
-            notification_id=state["notificationId"], rejection=rejection, owner=owner, now=now
+            notification_id=state["notificationId"],
+            rejection=rejection,
+            owner=owner,
+            now=now,
+            of_an_erased=rules.is_erased(in_the_way or {}),
         )
     else:
         request = rules.refused_as_it_is(

@@ -52,7 +52,7 @@ def send(
     """Send the state's mail for the claim's owner; `handover_id` is this call's alone.
 
     Raises:
-        ClaimLost: another execution took the claim over; nothing was sent.
+        ClaimLost: another execution took the claim over, or the record was erased; nothing was sent.
         SendDeferred: SES refused for now; the record is CLAIMED again.
         SendRejected: SES refuses the mail as it is; the record step writes it down.
         SendOutcomeUnknown: the record stays SENDING.
@@ -95,6 +95,8 @@ def _say_so(
         )
         if record is None:
             return
+        if rules.is_erased(record):
+            raise ClaimLost("the record was erased")
         if record.get("owner") != owner or record["status"] not in (Status.CLAIMED, Status.SENDING):
             raise ClaimLost("another execution owns the notification")
         previous = record["handoverId"]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from steps.ledger.unfinished import Search
 
 MESSAGE_ID_INDEX = "MessageIdIndex"
+ORDER_ID_INDEX = "OrderIdIndex"
 OVERDUE_INDEX = "OverdueIndex"
 
 serialize = TypeSerializer().serialize
@@ -125,6 +126,36 @@ class LedgerTable:
                 ExpressionAttributeNames=names,
             )
         return _record(answer.get("Item", {}))
+
+    def whole(self, notification_id: str) -> Record:
+        """Read a record as it is, consistently; `{}` where there is none."""
+        with ledger_errors():
+            answer = dynamodb().get_item(
+                TableName=self.name,
+                Key={"notificationId": serialize(notification_id)},
+                ConsistentRead=True,
+            )
+        return _record(answer.get("Item", {}))
+
+    def find_of_order(self, order_id: str) -> Iterator[Record]:
+        """Find the records of an order and read each whole, consistently. The index lags the table a little."""
+        start: dict[str, Any] = {}
+        while True:
+            with ledger_errors():
+                answer = dynamodb().query(
+                    TableName=self.name,
+                    IndexName=ORDER_ID_INDEX,
+                    KeyConditionExpression="orderId = :order",
+                    ExpressionAttributeValues={":order": serialize(order_id)},
+                    ProjectionExpression="notificationId",
+                    **start,
+                )
+            for item in answer["Items"]:
+                if record := self.whole(deserialize(item["notificationId"])):
+                    yield record
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _arguments(self, request: Put | Update) -> dict[str, Any]:
         names = {f"#{a}": a for a in ("status", "owner", "ttl") if f"#{a}" in request.condition}

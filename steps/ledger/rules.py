@@ -29,6 +29,7 @@ Record (DynamoDB item; epoch seconds where a number is a time):
     overdue, overdueAt  of a DELAYED mail: from when on it counts as UNDELIVERED without a further word
     reasons, event  of a REJECTED event: every wrong field, and the message as it came
     reason          why a mail did not go or arrive: an error's class name, or SES's bounce types
+    erasedAt        since when it says nothing of the customer (ISO 8601 UTC): `customerEmail` is empty then
     ttl             when the record expires; DynamoDB deletes it within days of that
 
 Source for the conditions: "Condition expressions", Amazon DynamoDB Developer Guide.
@@ -38,12 +39,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from steps.contract import limits
-from steps.ledger.ses_events import recall
+from steps.contract.order_id import shown
+from steps.ledger.ses_events import COMPLAINTS, recall, without_words
 from steps.ledger.status import UNSENT, Status, fold
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ FOLDED = (
     "reasons",
     "overdue",
     "overdueAt",
+    "erasedAt",
 )
 """What is read of a record to fold an event into it: all that a rule below asks for, and no order."""
 
@@ -91,6 +94,11 @@ def is_settled(record: Record) -> bool:
     """
     status = Status(record["status"])
     return status not in UNSENT and (status is not Status.REJECTED or "messageId" in record)
+
+
+def is_erased(record: Record) -> bool:
+    """Whether a record says nothing of its customer any more. It is a duplicate of whatever comes."""
+    return "erasedAt" in record
 
 
 def notification_id(
@@ -235,6 +243,9 @@ _ABSENT = "attribute_not_exists(notificationId) OR #ttl <= :now"
 _OF_THIS_CLAIM = "#owner = :owner AND #status IN (:claimed, :sending)"
 """The record is this execution's, and nobody knows yet what became of its mail."""
 
+_NOT_ERASED = "attribute_not_exists(erasedAt)"
+"""Of each write that leads to a mail, or holds a text."""
+
 
 def claim(
     *,
@@ -297,6 +308,8 @@ def judge(
     `content`: names what the mail of `owner` says.
     """
     status = Status(record["status"])
+    if is_erased(record):
+        return Duplicate(status)
     if status is Status.CLAIMED and record["owner"] == owner:
         return New(in_doubt=record.get("inDoubt", False))  # Our own write; its answer was lost.
     if is_settled(record) and (status is not Status.UNDELIVERED or "secondMessageIds" in record):
@@ -346,7 +359,7 @@ def _take_over(
         add={"superseded": given_up_on} if given_up_on else {},
         remove=_OF_THE_MAIL_BEFORE if in_doubt else (*_OF_THE_MAIL_BEFORE, "inDoubt"),
         # Of several that saw the same record, one gets it: the owner changes with every claim.
-        condition="#owner = :found AND #status = :seen",
+        condition=f"#owner = :found AND #status = :seen AND {_NOT_ERASED}",
         values={"found": record["owner"], "seen": record["status"]},
     )
 
@@ -388,7 +401,7 @@ def sending(
             "sendingAt": int(now),
             "handoverId": handover_id,
         },
-        condition=f"{_OF_THIS_CLAIM} AND {follows}",
+        condition=f"{_OF_THIS_CLAIM} AND {follows} AND {_NOT_ERASED}",
         values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING}
         | ({"previous": previous} if previous else {}),
     )
@@ -503,8 +516,28 @@ def _end(status: Status, reason: str, now: float) -> dict[str, Any]:
     return {"status": status, "timestamp": iso(now), "endedAt": int(now), "reason": reason}
 
 
-def rejected(*, notification_id: str, rejection: Mapping[str, Any], owner: str, now: float) -> Put:
-    """Keep an invalid event with its reasons, for 14 days. The same message again changes nothing."""
+def rejected(
+    *,
+    notification_id: str,
+    rejection: Mapping[str, Any],
+    owner: str,
+    now: float,
+    of_an_erased: bool = False,
+) -> Put:
+    """Keep an invalid event with its reasons, for 14 days. The same message again changes nothing.
+
+    `of_an_erased`: the record of the notification that it would be is erased, so nothing is kept of it but
+    that it came.
+    """
+    put = _rejected(notification_id, rejection, owner, now)
+    if not of_an_erased:
+        return put
+    erasure = erased(put.record, now)
+    kept = {name: value for name, value in put.record.items() if name not in erasure.remove}
+    return replace(put, record=kept | dict(erasure.set))
+
+
+def _rejected(notification_id: str, rejection: Mapping[str, Any], owner: str, now: float) -> Put:
     return Put(
         record={
             "notificationId": notification_id,
@@ -543,7 +576,7 @@ def abandoned(*, notification_id: str, rejection: Mapping[str, Any], now: float)
             "reason": INVALID_EVENT,
             "reasons": _reasons(rejection),
         },
-        condition="#status IN (:claimed, :sending, :failed)",
+        condition=f"#status IN (:claimed, :sending, :failed) AND {_NOT_ERASED}",
         values={status.lower(): status for status in sorted(UNSENT)},
     )
 
@@ -566,12 +599,16 @@ _MARK = "#"
 
 def is_known(record: Record, event: SesEvent) -> bool:
     """Whether an event is folded in already."""
-    return event.identity in map(_identity, record.get("events", ()))
+    return _as_kept(record, event) in map(_identity, record.get("events", ()))
 
 
 def is_own(record: Record, event: SesEvent, *, by: str) -> bool:
     """Whether the invocation `by` itself has folded an event in."""
-    return f"{event.identity}{_MARK}{by}" in record.get("events", ())
+    return f"{_as_kept(record, event)}{_MARK}{by}" in record.get("events", ())
+
+
+def _as_kept(record: Record, event: SesEvent) -> str:
+    return without_words(event.identity) if is_erased(record) else event.identity
 
 
 def _identity(folded: str) -> str:
@@ -627,7 +664,7 @@ def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | N
         attributes |= {"overdue": status, "overdueAt": event.gives_up_at + OVERDUE_GRACE}
     elif status is not Status.DELAYED:
         forgotten += ("overdue", "overdueAt")
-    added = {"events": f"{event.identity}{_MARK}{by}"} if event.identity else {}
+    added = {"events": f"{_as_kept(record, event)}{_MARK}{by}"} if event.identity else {}
     if second:
         added["secondMessageIds"] = event.message_id
     return Update(
@@ -649,7 +686,7 @@ def _word(record: Record, event: SesEvent) -> tuple[Status, str | None]:
     seen = Status(record["status"]) if is_settled(record) else Status.SENT
     said = _said(record)
     if event.identity:
-        said.append(recall(event.identity))
+        said.append(recall(_as_kept(record, event)))
     status = fold(seen, [word.status for word in said])
     if deciding := _last(said, status):
         return status, deciding.reason
@@ -681,7 +718,55 @@ def _as_read(record: Record) -> dict[str, Any]:
             condition += f" AND attribute_not_exists({name})"
     condition += " AND #owner = :owner"
     values["owner"] = record["owner"]
+    if is_erased(record):
+        condition += " AND erasedAt = :erased"
+        values["erased"] = record["erasedAt"]
+    else:
+        condition += f" AND {_NOT_ERASED}"
     return {"condition": condition, "values": values}
+
+
+# --- erasure --------------------------------------------------------------------------------------
+
+_TEXTS = ("content", "event", "reasons", "resend")
+"""What of a record is, holds or is made of what somebody wrote."""
+
+
+def erased(record: Record, now: float) -> Update:
+    """Take out of a record, given whole, all that says who its customer is. What is left is a tombstone.
+
+    It keeps its key, its status, its `ttl` and SES's ids, so no event of its identity sends again, and what SES
+    still reports is folded in. An id of the shop's that could be an address becomes what the logs show of it. A
+    shop is told nothing of the erasure. Erasing it again changes nothing.
+
+    Conditional on what was read. Where that fails the door returns what the record is by now, which is to be
+    erased then:
+
+        while record := table.write(rules.erased(record, now)):
+            pass
+    """
+    kept = {"customerEmail": "", "erasedAt": record.get("erasedAt", iso(now))}
+    if (order_id := shown(record["orderId"])) != record["orderId"]:
+        kept["orderId"] = order_id
+    events = frozenset(map(_wordless, record.get("events", ())))
+    complaint = record["status"] == Status.COMPLAINED and record.get("reason") not in COMPLAINTS
+    return Update(
+        notification_id=record["notificationId"],
+        set=kept
+        | _given(
+            part={name: shown(value) for name, value in record.get("part", {}).items()},
+            events=events,
+            # What the shop was told of a record with `reasons`: it is not to hear another word.
+            reason="reason" not in record and record.get("reasons") and INVALID_EVENT,
+        ),
+        remove=(*_TEXTS, "reason") if complaint else _TEXTS,
+        **_as_read(record),
+    )
+
+
+def _wordless(folded: str) -> str:
+    identity = _identity(folded)
+    return without_words(identity) + folded.removeprefix(identity)
 
 
 # --- attempts -------------------------------------------------------------------------------------

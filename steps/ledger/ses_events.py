@@ -117,6 +117,14 @@ def _status(type_: str, subtypes: str) -> Status | None:
     return _STATUSES[type_]
 
 
+def without_words(identity: str) -> str:
+    """Return an event's identity without a word of the recipient's provider's, which could be a name."""
+    if not identity.startswith("Complaint|"):
+        return identity
+    type_, *between, moment = identity.split("|")
+    return identity if "|".join(between) in COMPLAINTS else f"{type_}|{moment}"
+
+
 def parse(message: str) -> SesEvent | None:
     """Read what SES published to its topic.
 

@@ -130,7 +130,20 @@ class Table(StreamedTable):
             if isinstance(request, Put) and old and old["ttl"] <= self.world.time.now:
                 life.forgotten, old = True, {}
             self._observe(life, old, new, who)
+            if who != LATE:
+                self._observe_erasure(life, old, new)
         return answer
+
+    def _observe_erasure(self, life: Life, old: Record, new: Record) -> None:
+        invocation = running().invocation
+        own = new["notificationId"] == life.notification_id
+        life.erased |= own and "erasedAt" in new
+        if own and old.get("handoverId") != new.get("handoverId"):
+            invocation.said_so_at = self.world.time.now
+        erased_before = life.erased_at is not None and life.erased_at < invocation.began
+        # What is wrong anywhere in a resend is of no notification that could be looked up.
+        if erased_before and not own and not life.resend and life.address in str(new):
+            life.broken_erasures.add("the text of an invalid event comes back")
 
     def _observe(self, life: Life, old: Record, new: Record, who: str) -> None:
         before, after = old.get("status"), new.get("status")
@@ -281,10 +294,12 @@ class Sdk:
         self._refuse(life, fault)
         tag = {t["Name"]: t["Value"] for t in call["EmailTags"]}["notificationId"]
         if fault == "accepted-late":
+            self._judge_handover(life)
             moment = world.time.now + life.dice.long(1, 200)
             world.time.at(moment, lambda: world.accept(life, tag))
             world.travel(limits.SES_READ_TIMEOUT)
             raise _no_answer()
+        self._judge_handover(life)
         message_id = world.accept(life, tag)
         if fault == "killed-after":
             raise world.killed()
@@ -296,6 +311,13 @@ class Sdk:
         if share > 0.9:  # Now and then the way back takes its time, too.
             world.travel(share)
         return {"MessageId": message_id}
+
+    def _judge_handover(self, life: Life) -> None:
+        erased_at, said_so_at = life.erased_at, running().invocation.said_so_at
+        if erased_at is None or life.forgotten:
+            return
+        if said_so_at is None or said_so_at > erased_at:
+            life.broken_erasures.add("a mail goes to SES")
 
     def _refuse(self, life: Life, fault: str | None) -> None:
         if self.world.during("paused"):
@@ -456,7 +478,8 @@ class Workflow(WorkflowInProcess):
         world, process = self.world, running()
         life, outer = process.life, process.invocation
         step = FUNCTIONS[state]
-        invocation = Invocation(state, world.time.now + TIMEOUTS[step])
+        now = world.time.now
+        invocation = Invocation(state, now + TIMEOUTS[step], began=now)
         process.invocation = invocation
         try:
             result = self._run_once(state, state_input, owner)
@@ -479,7 +502,7 @@ class Workflow(WorkflowInProcess):
     def _run_once(self, state: str, state_input: Any, owner: str) -> object:
         if state == "Render" and running().life is not self.world.rendered:
             kept = {key: value for key, value in state_input.items() if key != "order"}
-            return kept | {"email": EMAIL}
+            return kept | {"email": EMAIL | {"to": state_input["order"]["customerEmail"]}}
         return super()._run_once(state, state_input, owner)
 
     def _handover_id(self) -> str:

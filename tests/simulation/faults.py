@@ -111,13 +111,16 @@ FAULTS: dict[str, tuple[tuple[str, float], ...]] = {
     "skew": (("clock-ahead", 0.15), ("clock-behind", 0.15)),
     # Once per mail: somebody deletes its record.
     "deletion": (("at-once", 0.01), ("soon", 0.01)),
+    # Once in an order's life: an operator erases what is known of it; it sends another's mail again.
+    "erasure": (("within-seconds", 0.03), ("within-hours", 0.02), ("days-later", 0.01)),
+    "resend": (("of-the-order-before", 0.05),),
 }
 """Each site's faults with their probability per visit in an order of storm 1. No visit has two."""
 
 STEADY = frozenset(
     {
         *("send-event", "fate", "refusal", "body", "again", "receives", "operator", "deletion"),
-        *("pause", "quota", "outage", "deployment", "skew"),
+        *("pause", "quota", "outage", "deployment", "skew", "erasure", "resend"),
     }
 )
 """Sites whose dice do not depend on the storm."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from steps.contract.order_id import shown
 from steps.ledger import outcomes, rules
 
 if TYPE_CHECKING:
@@ -75,11 +76,15 @@ def _judge(life: Life, table: StreamedTable) -> Iterator[tuple[str, str]]:
         yield from _not_twice(life, record)
         yield from _true(life, record)
         yield from _counted(life)
+    for broken in sorted(life.broken_erasures):
+        yield "what is erased stays erased", broken
     keys = {life.notification_id, *(rules.rejected_id(copy.body) for copy in life.copies)}
     # A claim that the network delivers after its record was deleted begins where that one had begun.
     if not (life.forgotten and life.claimed_late):
         for key in sorted(keys & table.stream.keys()):
             yield from _told(table.stream[key])
+    for key in sorted(keys & table.stream.keys()):
+        yield from _stays_erased(life, table.stream[key])
 
 
 def _alone(life: Life) -> Iterator[tuple[str, str]]:
@@ -102,9 +107,9 @@ def _not_lost(life: Life, record: Record, items: dict[str, Record]) -> Iterator[
             yield "a dead letter has a reason", "moved by SQS after its last receive"
     told = record.get("status") in ("REJECTED", "FAILED") and "reason" in record
     refused = any(rules.rejected_id(copy.body) in items for copy in life.copies)
-    if not life.mails and not kept and not told and not refused:
+    if not life.mails and not kept and not told and not refused and not life.erased:
         yield "no mail is lost", f"no mail, no dead letter, record {record.get('status')}"
-    mendable = life.refused and life.mended and life.valid
+    mendable = life.refused and life.mended and life.valid and not life.erased
     if mendable and not life.mails and not kept and record.get("status") != "FAILED":
         yield "a mended event is sent", f"record {record.get('status')}"
 
@@ -129,7 +134,7 @@ def _true(life: Life, record: Record) -> Iterator[tuple[str, str]]:
                 f"{event.kind} is of no mail that the record knows",
             )
     status = str(record.get("status", ""))
-    if status in ("CLAIMED", "SENDING") and not _excused(life):
+    if status in ("CLAIMED", "SENDING") and not _excused(life) and not life.erased:
         yield "no record stays claimed", f"{status} for ever"
     superseded = record.get("superseded", ())
     for mail in life.mails:
@@ -173,6 +178,17 @@ def _fold(events: Iterator[Event]) -> str:
     return "UNDELIVERED" if end == "DELAYED" else end  # written off
 
 
+def _stays_erased(life: Life, changes: list[Change]) -> Iterator[tuple[str, str]]:
+    """No write after the erasure names the customer or begins a call of SES, until the record expires."""
+    for old, new in changes:
+        if "erasedAt" not in old or new["sequence"] != old["sequence"] + 1:
+            continue  # One that is made again has another sequence.
+        if life.address in str(new) or "erasedAt" not in new or new["customerEmail"]:
+            yield "what is erased stays erased", "a write names the customer"
+        if old.get("handoverId") != new.get("handoverId"):
+            yield "what is erased stays erased", "a write begins a call of SES"
+
+
 def _told(changes: list[Change]) -> Iterator[tuple[str, str]]:
     """Who keeps the newest outcome knows at any time what the record says, also once it is made again."""
     numbers = [int(change.new["sequence"]) for change in changes]
@@ -203,7 +219,11 @@ def _outcome(change: Change) -> OutcomeEvent | None:
 
 
 def _facts(data: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(data.get(name) for name in ("status", "reason", "messageId", "orderId"))
+    # Of an erased record the order id may be what logs show of it.
+    return (
+        *(data.get(name) for name in ("status", "reason", "messageId")),
+        shown(data.get("orderId", "")),
+    )
 
 
 def _counted(life: Life) -> Iterator[tuple[str, str]]:

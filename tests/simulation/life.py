@@ -94,6 +94,13 @@ class Life:
     """A claim landed when its message was gone: nobody goes on with it, and it expires with its record."""
     forgotten: bool = False
     """Its record was deleted, or expired, and another was made: what that one knew went with it."""
+    resend: dict[str, str] = field(default_factory=dict)
+    """The mark of its event, where that sends another order's mail again on purpose."""
+    erased: bool = False
+    erased_at: float | None = None
+    """When an operator was told that the record of its notification says nothing of the customer any more."""
+    broken_erasures: set[str] = field(default_factory=set)
+    """What happened after that, and must not."""
     vanished: bool = False
     hasty: bool = False
     published: int = 0

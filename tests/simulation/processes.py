@@ -29,6 +29,7 @@ class TaskFailed(Exception):
 class Invocation:
     """One run of a function. Metrics are flushed at its end, and lost when it is killed.
 
+    said_so_at: when it wrote that it is about to call SES.
     put_off: something about the whole batch of a dispatcher may make its messages come back.
     """
 
@@ -38,6 +39,8 @@ class Invocation:
     killed: bool = False
     dead_letters: list[Life] = field(default_factory=list)
     put_off: bool = False
+    began: float = 0.0
+    said_so_at: float | None = None
 
 
 class Process(greenlet.greenlet):

@@ -34,11 +34,14 @@ class Shop:
         }.get(dice.strike("receives") or "", 0)
         refusal = dice.strike("refusal")
         life.refused = refusal is not None
-        body = self._body(kind)
+        body = self.body(kind)
         self.world.queue.publish(life, body, receives)
         if refusal == "until-mended":
             # One that has become too old meanwhile is not sent, and need not be.
-            self._later(dice.long(MINUTE, 2 * DAY), body, mended=kind != "goes-stale")
+            self._later(
+                dice.long(MINUTE, 2 * DAY), body, mended=kind != "goes-stale" and not life.resend
+            )
+        self._erased_some_day(dice.strike("erasure"))
         match dice.strike("again"):
             case "at-once":
                 self._later(0.01, body)
@@ -49,7 +52,7 @@ class Shop:
             case "days-later":
                 self._later(dice.long(DAY, 5 * DAY), body)
             case "broken-copy":
-                self._later(dice.long(0.01, HOUR), self._body("malformed"))
+                self._later(dice.long(0.01, HOUR), self.body("malformed"))
             case "months-later":
                 self._later(limits.RECORD_TTL + dice.long(HOUR, 10 * DAY), body, expired=True)
 
@@ -66,7 +69,18 @@ class Shop:
 
         world.time.at(world.time.now + seconds, publish)
 
-    def _body(self, kind: str | None) -> str:
+    def _erased_some_day(self, when: str | None) -> None:
+        spans = {
+            "within-seconds": (0.05, 20),
+            "within-hours": (20, 12 * HOUR),
+            "days-later": (DAY, 5 * DAY),
+        }
+        if when:
+            moment = self.world.time.now + self.life.dice.long(*spans[when])
+            self.world.time.at(moment, lambda: self.world.erase(self.life))
+
+    def body(self, kind: str | None) -> str:
+        """Return the order's event as it is published."""
         life = self.life
         event: dict[str, object] = {
             "orderId": life.order_id,
@@ -76,6 +90,8 @@ class Shop:
             "orderTotal": "18.50",
             "orderTimestamp": "2026-10-08T12:00:00Z",
         }
+        if life.resend:
+            event["resend"] = life.resend | {"at": iso(self.world.time.now)}
         match kind:
             case "surrogate-in-id":
                 event["orderId"] = f"{life.order_id}\ud800"

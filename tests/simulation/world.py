@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import json
 import random
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -22,8 +23,8 @@ from steps.aws import ses as ses_door
 from steps.contract import handler as step_handler
 from steps.contract import limits
 from steps.contract.errors import OrderMailError, RecordNotFound
-from steps.kinds.parsing import parse
-from steps.ledger import rules
+from steps.kinds.parsing import identify, parse
+from steps.ledger import erasure, rules
 from tests.simulation.doors import FUNCTIONS, Sdk, StreamedTable, Table
 from tests.simulation.faults import Dice, Plan, roll
 from tests.simulation.life import Event, Life, Mail
@@ -81,7 +82,12 @@ class World:
     def _life(self, number: int) -> Life:
         order_id, address = f"S{self.seed}-{number}", f"c{number}@example.com"
         life = Life(number, Dice(self.plan, number), order_id, address)
-        life.notification_id = rules.notification_id(order_id, "order.confirmed", address)
+        if life.dice.strike("resend"):
+            life.order_id, life.address = f"S{self.seed}-{number - 1}", f"c{number - 1}@example.com"
+            life.resend = {"of": f"{number - 1:040x}", "reason": "Lost", "by": "jo"}
+        identity = identify(json.loads(Shop(self, life).body(None)))
+        assert identity
+        life.notification_id = rules.notification_id(*identity)
         return life
 
     def _bursts(self, orders: int) -> None:
@@ -162,7 +168,8 @@ class World:
         self, run: Callable[[], object], life: Life, function: str, timeout: float, delay: float = 0
     ) -> Process:
         """Start a process now, or in `delay` seconds."""
-        invocation = Invocation(function, self.time.now + delay + timeout)
+        began = self.time.now + delay
+        invocation = Invocation(function, began + timeout, began=began)
         process = Process(run, life, invocation)
         self.time.start(process, delay)
         return process
@@ -236,6 +243,30 @@ class World:
             self.log(life, "its record is deleted")
             life.forgotten = True
             self.table.delete(life.notification_id)
+
+    def erase(self, life: Life, delay: float = 0) -> None:
+        """Let an operator erase what the table has of an order, and try again until it is done."""
+
+        def run() -> None:
+            keys = {life.notification_id, *(rules.rejected_id(copy.body) for copy in life.copies)}
+            try:
+                for key in sorted(keys):
+                    self._erase(life, key)
+            except (Died, OrderMailError, InjectedBug):
+                self.erase(life, MINUTE)
+                return
+            if "erasedAt" in self.table.items.get(life.notification_id, {}):
+                life.erased_at = self.time.now
+                self.log(life, "the operator is told that it is erased")
+
+        self.start(run, life, "operator", HOUR, delay)
+
+    def _erase(self, life: Life, key: str) -> None:
+        record: rules.Record | None = self.table.whole(key)
+        while record:
+            if "erasedAt" not in record and not erasure.names(record, address=life.address):
+                life.broken_erasures.add("its record is not found by its address")
+            record = self.table.write(rules.erased(record, self.time.now))
 
     def _event(
         self, mail: Mail, tag: str, delay: float, kind: str, status: str | None, **details: Any
@@ -392,7 +423,7 @@ def _parse_once(
     parsed: dict[str, OrderEvent] = {}
 
     def read(message: str, now: datetime) -> OrderEvent:
-        if "eventTimestamp" in message:
+        if "eventTimestamp" in message or "resend" in message:
             return parse(message, now)
         if message not in parsed:
             parsed[message] = parse(message, now)

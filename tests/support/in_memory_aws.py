@@ -10,7 +10,14 @@ import pytest
 from moto import mock_aws
 
 from infra.config import LOCAL_BRAND
-from steps.aws.ledger_table import MESSAGE_ID_INDEX, OVERDUE_INDEX, LedgerTable, dynamodb, scanner
+from steps.aws.ledger_table import (
+    MESSAGE_ID_INDEX,
+    ORDER_ID_INDEX,
+    OVERDUE_INDEX,
+    LedgerTable,
+    dynamodb,
+    scanner,
+)
 from steps.aws.queue import sqs
 from steps.aws.ses import Ses, sesv2
 from steps.aws.workflow import stepfunctions
@@ -85,11 +92,17 @@ def _create_tracking_table() -> None:
         KeySchema=[{"AttributeName": "notificationId", "KeyType": "HASH"}],
         AttributeDefinitions=[
             {"AttributeName": "notificationId", "AttributeType": "S"},
+            {"AttributeName": "orderId", "AttributeType": "S"},
             {"AttributeName": "messageId", "AttributeType": "S"},
             {"AttributeName": "overdue", "AttributeType": "S"},
             {"AttributeName": "overdueAt", "AttributeType": "N"},
         ],
         GlobalSecondaryIndexes=[
+            {
+                "IndexName": ORDER_ID_INDEX,
+                "KeySchema": [{"AttributeName": "orderId", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
             {
                 "IndexName": MESSAGE_ID_INDEX,
                 "KeySchema": [{"AttributeName": "messageId", "KeyType": "HASH"}],

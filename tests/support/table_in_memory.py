@@ -69,6 +69,10 @@ class TableInMemory(LedgerTable):
         """Read a record as it is; `{}` where there is none."""
         return dict(self.items.get(notification_id, {}))
 
+    def find_of_order(self, order_id: str) -> Iterator[Record]:
+        """Yield the records of an order."""
+        yield from [dict(item) for item in self.records() if item.get("orderId") == order_id]
+
     def find_overdue(self, now: float) -> Iterator[str]:
         """Yield the notifications of delayed mails that are overdue at `now`."""
         yield from [
