@@ -85,8 +85,12 @@ def test_what_the_index_still_has_and_the_table_no_more_is_not_found(
 def test_a_record_is_erased_through_the_door() -> None:
     """DynamoDB takes each of the expressions, on whatever record, and an empty address."""
     full: dict[str, Any] = {
-        **{"orderId": "jo@example.com", "part": {"shipmentId": "P 1"}, "content": "c"},
-        **{"event": "{}", "reasons": ["a: b"], "resend": {"by": "jo"}},
+        "orderId": "jo@example.com",
+        "part": {"shipmentId": "P 1"},
+        "content": "c",
+        "event": "{}",
+        "reasons": ["a: b"],
+        "resend": {"by": "jo"},
         "events": {"Complaint|Jane Doe|2026#x", "Send|2026#x"},
     }
     for changes in ({}, full, full | {"status": "COMPLAINED", "reason": "Jane Doe"}):
