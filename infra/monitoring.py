@@ -28,6 +28,7 @@ from statemachines.bounce_rate_check import bounce_rate_check
 from statemachines.cost_analysis import cost_analysis
 from statemachines.reconciliation import reconciliation
 from statemachines.scheduled_report import ScheduledReport
+from steps.aws.ledger_table import ORDER_ID_INDEX
 from steps.bounce_rate import BounceRateSettings
 from steps.canary import CanarySettings
 from steps.contract import limits
@@ -155,7 +156,7 @@ class MonitoringStack(Stack):
         return workflow
 
     def _reconciliation(self, functions: Functions, tracking: dynamodb.ITable) -> sfn.StateMachine:
-        """Make the nightly search for mails that are stuck, which reads the whole tracking table."""
+        """Make the nightly search for mails that are stuck, which reads of all records."""
         function = self._reporting(
             functions,
             "email-reconciliation",
@@ -170,18 +171,18 @@ class MonitoringStack(Stack):
             ),
             timeout=limits.RECONCILIATION_TIMEOUT,
         )
-        # No address, and no order of an event that was rejected. A request without attributes asks for all.
-        grant_table(
-            function,
-            tracking,
-            "dynamodb:Scan",
-            key=self._key,
-            conditions={
-                "ForAllValues:StringEquals": {
-                    "dynamodb:Attributes": ["notificationId", *unfinished.READ]
+        # No address. A request that names no attributes asks for all of them.
+        function.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["dynamodb:Scan"],
+                resources=[f"{tracking.table_arn}/index/{ORDER_ID_INDEX}"],
+                conditions={
+                    "ForAllValues:StringEquals": {
+                        "dynamodb:Attributes": ["notificationId", *unfinished.READ]
+                    },
+                    "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
                 },
-                "StringEquals": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
-            },
+            )
         )
         name = "reconciliation"
         report = self._report(name, function, task_timeout=limits.RECONCILIATION_TASK_TIMEOUT)

@@ -27,7 +27,7 @@ from infra.schedule import Schedules
 from infra.table import grant_table, number, only_attributes, string, table
 from infra.topic import topic
 from statemachines.order_workflow import TIMEOUTS, Steps, order_workflow
-from steps.aws.ledger_table import MESSAGE_ID_INDEX, OVERDUE_INDEX
+from steps.aws.ledger_table import MESSAGE_ID_INDEX, ORDER_ID_INDEX, OVERDUE_INDEX
 from steps.aws.pace import PACE_KEY
 from steps.contract import limits
 from steps.dedup import DedupSettings
@@ -204,7 +204,7 @@ class NotificationsStack(Stack):
         tracking.node.add_dependency(*before)
         # Each projected attribute that changes costs a write to the index, so only what is asked for.
         tracking.add_global_secondary_index(
-            index_name="OrderIdIndex",
+            index_name=ORDER_ID_INDEX,
             partition_key=string("orderId"),
             projection_type=dynamodb.ProjectionType.INCLUDE,
             non_key_attributes=["status", "timestamp", "customerEmail", "eventType"],

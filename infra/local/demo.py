@@ -247,7 +247,7 @@ def described(notification: Notification, inbox_url: str) -> list[str]:
 
 
 def show_reports(stack: RunningStack, say: Console) -> None:
-    """Run the cost analysis and the bounce-rate check; print the costs and the reputation's verdict."""
+    """Run the two reports on figures; print the cost report as a table and the reputation's verdict."""
     cost = stack.report("cost-analysis")
     table = Table(title="Cost analysis (sample costs), USD, month to date", title_justify="left")
     table.add_column("what")

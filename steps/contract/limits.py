@@ -298,13 +298,14 @@ SILENT_AFTER = 20 * 60 * 60
 internal dead letters."""
 
 SCAN_SEGMENTS = 8
-"""At ten pages of 1 MB a second each, they leave the four partitions of a young table a seventh of their 3,000
+"""At ten pages of 1 MB a second each, they leave the four partitions of a young index a seventh of their 3,000
 read units a second ("Best practices for designing partition keys", Amazon DynamoDB Developer Guide)."""
 SCAN_BUDGET = 4 * 60
-"""How long one call goes on; the workflow calls again from where it ended."""
+"""How long one call goes on, at ten pages a second for ten million records; the workflow calls again from where
+it ended."""
 SCAN_DEADLINE = 6 * 60 * 60
 """After so long a segment that is not read to its end is reported as not read. The records of 90 days at ten
-million mails a day take about two hours."""
+million mails a day take less than one."""
 SCAN_OLDEST = 10
 """How many records are named. The others are counted."""
 

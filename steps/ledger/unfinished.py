@@ -2,7 +2,8 @@
 
 A record is unsettled when it is CLAIMED or SENDING for too long, and silent when it is SENT and SES has said
 nothing of its mail for longer than it tries to deliver one. FAILED is no such record: its event is in the dead
-letters. The canaries' records are left out, and so are those that have expired and are not deleted yet.
+letters. The canaries' records are left out, and so are those that have expired and are not deleted yet: they
+are older than a record is kept.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from steps.ledger.rules import Record
 
-READ = ("orderId", "status", "timestamp", "ttl")
+READ = ("orderId", "status", "timestamp")
 """What is read of a record: no address, no order."""
 
 
@@ -62,13 +63,13 @@ def search(
         "unsettled": before(Unfinished.UNSETTLED, now, grace=grace),
         "silent": before(Unfinished.SILENT, now, grace=grace),
         "canary": CANARY_PREFIX,
-        "now": int(now),
+        "expired": iso(now - limits.RECORD_TTL),
     }
     if canaries:
         of_the_day = "begins_with(#orderId, :canary) AND #timestamp >= :from AND #timestamp < :to"
         condition = f"({condition}) OR ({of_the_day})"
         values |= {"from": iso(canaries[0]), "to": iso(canaries[1])}
-    return Search(condition=f"#ttl > :now AND ({condition})", values=values)
+    return Search(condition=f"#timestamp > :expired AND ({condition})", values=values)
 
 
 def kind(record: Record) -> Unfinished | None:

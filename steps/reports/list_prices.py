@@ -7,8 +7,8 @@ What tells the shop of outcomes is counted by itself, since `OUTCOME_EVENTS=fals
 than an outcome a second comes, each is taken to be told alone; those beyond are told together, as many at a
 time as in the counted run.
 
-So is the nightly reconciliation, whose price grows with the records of 90 days: `usage.json` has what a mail
-takes in all the nights of its record's life.
+The nightly reconciliation reads the records of 90 days, so `usage.json` has what a mail takes in all the nights
+of its record's life.
 """
 
 from __future__ import annotations

@@ -92,10 +92,14 @@ OWN_ITEMS = ANY_ITEM[1:]
 ATTRIBUTE = ("dynamodb:Attributes", "event")
 
 
-def scan(*attributes: str, select: str = "SPECIFIC_ATTRIBUTES", table: str = TRACKING) -> Request:
-    """Return a request to read a whole table, of each item these attributes."""
+def scan(
+    *attributes: str,
+    select: str = "SPECIFIC_ATTRIBUTES",
+    of: str = f"{TRACKING}/index/OrderIdIndex",
+) -> Request:
+    """Return a request to read a whole table or index, of each item these attributes."""
     asked = (*(("dynamodb:Attributes", name) for name in attributes), ("dynamodb:Select", select))
-    return Request("dynamodb:Scan", arn("dynamodb", table), asked)
+    return Request("dynamodb:Scan", arn("dynamodb", of), asked)
 
 
 def key(*names: str) -> set[Request]:
@@ -218,7 +222,7 @@ JOBS = dict(
         function(
             "email-reconciliation",
             everywhere("cloudwatch:GetMetricData"),
-            scan("notificationId", "orderId", "status", "timestamp", "ttl"),
+            scan("notificationId", "orderId", "status", "timestamp"),
             items("PutItem", "cost", table=REPORTS),
             items("Query", "cost", table=REPORTS),
             TABLE_KEY,
@@ -298,7 +302,7 @@ NOBODY = united(
     scan("orderId", "customerEmail"),
     scan("event"),
     scan(select="ALL_ATTRIBUTES"),
-    scan("orderId", table=REPORTS),
+    {scan("orderId", of=of) for of in (TRACKING, REPORTS, f"{TRACKING}/index/MessageIdIndex")},
     query("OrderIdIndex"),
     items("GetItem", "a-record", table="table/some-other-table"),
     items("GetItem", "cost", table=REPORTS),

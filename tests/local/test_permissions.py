@@ -70,13 +70,14 @@ DELETE = table("delete_item", Key=KEY)
 SCAN = table("scan")
 
 
-def scan(*attributes: str) -> tuple[str, str, dict[str, Any]]:
+def scan(*attributes: str, **index: str) -> tuple[str, str, dict[str, Any]]:
     names = {f"#{name}": name for name in attributes}
     return table(
         "scan",
         Select="SPECIFIC_ATTRIBUTES",
         ProjectionExpression=", ".join(names),
         ExpressionAttributeNames=names,
+        **index,
     )
 
 
@@ -140,8 +141,13 @@ ORDERS = (
         ),
         (
             "email-reconciliation-test",
-            [scan("orderId", "status", "timestamp", "ttl")],
-            [SCAN, scan("orderId", "customerEmail"), scan("event"), GET, PUT, SHOP, ORDERS],
+            [scan("orderId", "status", "timestamp", IndexName="OrderIdIndex")],
+            [
+                scan("orderId", "customerEmail", IndexName="OrderIdIndex"),
+                table("scan", IndexName="OrderIdIndex"),
+                scan("orderId"),
+                *(SCAN, GET, PUT, SHOP, ORDERS),
+            ],
         ),
         # That it may touch its own items alone is for tests/infra: MiniStack knows no LeadingKeys.
         ("email-processor-test", [update("pace"), GET], [PUT, SHOP, ORDERS, OTHER_MACHINE]),

@@ -275,13 +275,7 @@ def test_what_is_stuck_is_found_and_nothing_else(stack: StackWithAlerts) -> None
     plant(stack, "CANARY-1", "SENT", 48)
     plant(stack, "FINE", "DELIVERED", 48)
     plant(stack, "YOUNG", "SENT", 19)
-    plant(stack, "EXPIRED", "SENT", 48)
-    stack.table.update_item(
-        Key={"notificationId": "EXPIRED"},
-        UpdateExpression="SET #ttl = :past",
-        ExpressionAttributeNames={"#ttl": "ttl"},
-        ExpressionAttributeValues={":past": int(datetime.now(UTC).timestamp()) - 1},
-    )
+    plant(stack, "EXPIRED", "SENT", 90 * 24)
     midday = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
     environment = stack.settings.environment_suffix
     for namespace, name, mails in (

@@ -101,7 +101,10 @@ def _create_tracking_table() -> None:
             {
                 "IndexName": ORDER_ID_INDEX,
                 "KeySchema": [{"AttributeName": "orderId", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": ["status", "timestamp", "customerEmail", "eventType"],
+                },
             },
             {
                 "IndexName": MESSAGE_ID_INDEX,

@@ -79,18 +79,26 @@ class TableInMemory(LedgerTable):
             key for key, item in self.items.items() if item.get("overdueAt", now + 1) <= now
         ]
 
-    def scan_segment(self, search: Search, segment: int, of: int, start: str | None = None) -> Page:
-        """Read one page of `page` items of a segment; see `LedgerTable.scan_segment`."""
-        keys = sorted(key for key in self.items if crc32(key.encode()) % of == segment)
-        rest = [key for key in keys if start is None or key > start]
-        matches = compiled(search.condition)
+    def scan_segment(
+        self, search: Search, segment: int, of: int, start: Mapping[str, str] | None = None
+    ) -> Page:
+        """Read one page of `page` records of a segment; see `LedgerTable.scan_segment`."""
+        after = start["notificationId"] if start else ""
+        rest = [
+            key
+            for key, item in sorted(self.items.items())
+            if "orderId" in item and crc32(item["orderId"].encode()) % of == segment and key > after
+        ]
+        page, matches = rest[: self.page], compiled(search.condition)
         return Page(
             records=[
                 self.read(key, search.attributes)
-                for key in rest[: self.page]
+                for key in page
                 if matches(self.items[key], search.values)
             ],
-            start=rest[self.page - 1] if len(rest) >= self.page else None,
+            start=dict(self.read(page[-1], ("orderId", "notificationId")))
+            if len(page) == self.page
+            else None,
         )
 
     def put(self, record: Record) -> None:

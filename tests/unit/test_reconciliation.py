@@ -27,6 +27,8 @@ from tests.support.reports import RECONCILIATION_SETTINGS
 from tests.support.table_in_memory import MEMORY, TableInMemory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from steps.contract.report_tasks import Previous, TaskEvent
     from steps.ledger.rules import Record
     from steps.ledger.unfinished import Search
@@ -61,11 +63,13 @@ class SlowTable(TableInMemory):
     clock: Clock = field(default_factory=Clock)
     seconds: float = 1
     broken: list[int] = field(default_factory=list)
-    asked: list[str | None] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
-    def scan_segment(self, search: Search, segment: int, of: int, start: str | None = None) -> Page:
+    def scan_segment(
+        self, search: Search, segment: int, of: int, start: Mapping[str, str] | None = None
+    ) -> Page:
         self.clock.sleep(self.seconds)
-        self.asked.append(start)
+        self.asked.append(start["notificationId"] if start else "")
         if len(self.asked) in self.broken:
             raise errors.LedgerUnavailable("as asked")
         return super().scan_segment(search, segment, of, start)
@@ -98,7 +102,8 @@ def test_any_split_into_segments_pages_and_calls_finds_the_same(
     items: dict[str, Record] = {}
     expected = []
     for n, (status, hours, prefix, expired) in enumerate(made):
-        one = record(status, hours, f"{prefix}{n}", ttl=int(NOW) if expired else int(NOW) + 1)
+        kept = limits.RECORD_TTL // HOUR if expired else 0
+        one = record(status, kept + hours, f"{prefix}{n}")
         items[one["notificationId"]] = one
         patience = {"CLAIMED": 1, "SENDING": 1, "SENT": 20}.get(status)
         if patience is not None and hours >= patience and not expired and prefix != "CANARY-":
@@ -135,7 +140,8 @@ def test_a_call_ends_in_time_and_the_next_goes_on() -> None:
     table = SlowTable("tracking", full(9), page=1, seconds=limits.SCAN_BUDGET / 4)
     first = read_on(SEGMENT, table)
     assert table.clock.elapsed == limits.SCAN_BUDGET
-    assert (first["start"], first["found"]["stuck"]) == ("003", {"silent": 4})
+    assert first["start"] == {"orderId": "ORDER1", "notificationId": "003"}
+    assert first["found"]["stuck"] == {"silent": 4}
     second = read_on({**SEGMENT, "scan": first}, table)
     assert second["found"]["stuck"] == {"silent": 8}
     third = read_on({**SEGMENT, "scan": second}, table)
@@ -143,17 +149,30 @@ def test_a_call_ends_in_time_and_the_next_goes_on() -> None:
     assert [r["since"] for r in third["found"]["oldest"]] == sorted(
         r["timestamp"] for r in table.records()
     )
-    assert table.asked == [None, *(f"{n:03}" for n in range(9))]
+    assert table.asked == ["", *(f"{n:03}" for n in range(9))]
 
 
 @pytest.mark.usefixtures("one_segment")
 def test_what_was_read_before_the_table_stopped_answering_is_not_lost() -> None:
     table = SlowTable("tracking", full(4), page=1, broken=[3, 4])
     first = read_on(SEGMENT, table)
-    assert (first["start"], first["found"]["stuck"]) == ("001", {"silent": 2})
+    assert first["start"]["notificationId"] == "001"
+    assert first["found"]["stuck"] == {"silent": 2}
     with pytest.raises(errors.LedgerUnavailable):
         read_on({**SEGMENT, "scan": first}, table)
     assert read_on({**SEGMENT, "scan": first}, table)["found"]["stuck"] == {"silent": 4}
+
+
+@pytest.mark.usefixtures("one_segment")
+def test_a_call_ends_only_where_the_history_may_know_the_order() -> None:
+    items = {key: one | {"orderId": "jo@example.com"} for key, one in full(3).items()}
+    for key in ("100", "101"):
+        items[key] = record("SENT", 30) | {"notificationId": key}
+    table = SlowTable("tracking", items, page=1, seconds=limits.SCAN_BUDGET)
+    assert read_on(SEGMENT, table)["start"] == {"orderId": "ORDER1", "notificationId": "100"}
+    broken = SlowTable("tracking", items, page=1, broken=[2])
+    with pytest.raises(errors.LedgerUnavailable):
+        read_on(SEGMENT, broken)
 
 
 @pytest.mark.usefixtures("one_segment")
@@ -206,22 +225,27 @@ def test_the_table_itself_gives_a_page_with_what_was_asked_for_and_no_more() -> 
     assert all(page.start is None for page in pages)
     found = [one for page in pages for one in page.records]
     assert sorted(one["orderId"] for one in found) == ["ORDER0", "ORDER1", "ORDER2"]
-    assert {name for one in found for name in one} == {"orderId", "status", "timestamp", "ttl"}
+    assert {name for one in found for name in one} == {"orderId", "status", "timestamp"}
 
 
 def test_a_page_begins_where_the_one_before_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = []
+    start, last = ({"orderId": "ORDER1", "notificationId": key} for key in ("n-0", "n-1"))
 
     def answer(_: object, operation: str, request: dict[str, object]) -> dict[str, object]:
         requests.append((operation, request))
-        return {"Items": [], "LastEvaluatedKey": {"notificationId": {"S": "n-1"}}}
+        return {"Items": [], "LastEvaluatedKey": {name: {"S": key} for name, key in last.items()}}
 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(BaseClient, "_make_api_call", answer)
-    assert TABLE.scan_segment(unfinished.search(NOW), 3, 8, "n-0") == Page([], "n-1")
+    assert TABLE.scan_segment(unfinished.search(NOW), 3, 8, start) == Page([], last)
     ((operation, request),) = requests
     assert operation == "Scan"
-    assert request["ExclusiveStartKey"] == {"notificationId": {"S": "n-0"}}
+    assert request["ExclusiveStartKey"] == {
+        "orderId": {"S": "ORDER1"},
+        "notificationId": {"S": "n-0"},
+    }
+    assert request["IndexName"] == "OrderIdIndex"
     assert (request["Segment"], request["TotalSegments"]) == (3, 8)
     assert request["Select"] == "SPECIFIC_ATTRIBUTES"
     assert "ConsistentRead" not in request

@@ -25,6 +25,13 @@ MESSAGE_ID = f"0100019a{UUID}-00000000-000000"
 """Sixty characters, as SES's are in us-east-1."""
 
 
+IN_ORDER_ID_INDEX = (
+    *("notificationId", "orderId", "status", "timestamp"),
+    *("customerEmail", "eventType"),
+)
+"""What a record's entry there has, see infra/notifications.py."""
+
+
 def size(value: Any) -> int:
     """Return a value's bytes in an item ("DynamoDB Item sizes and formats", Developer Guide)."""
     match value:
@@ -94,6 +101,7 @@ def test_a_record_at_rest_is_one_write_unit(
     assert 0.5 * KB < total(record) < 0.7 * KB, "as steps/ledger/README.md says"
     for_outcomes = {k: v for k, v in record.items() if k in ("sequence", "content", "part")}
     assert total(for_outcomes) < 100
+    assert total({name: record[name] for name in IN_ORDER_ID_INDEX}) < 0.25 * KB, "as costs have it"
 
 
 def test_the_longest_ids_and_address_make_it_two() -> None:

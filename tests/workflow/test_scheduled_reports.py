@@ -20,6 +20,7 @@ from steps.contract.errors import LedgerUnavailable, SourceUnavailable
 from steps.contract.metrics import Metric
 from steps.contract.report_tasks import CostSource, ReconciliationSource, ReputationSource, Task
 from steps.ledger.rules import iso
+from steps.reports import list_prices
 from tests.support.in_memory_aws import (
     claimed_record,
     mocked_aws,
@@ -320,6 +321,8 @@ def test_a_night_without_anything_stuck_is_kept_and_not_alerted(reports: Reports
     ended = reports.run("reconciliation")
     assert trunk(ended) == ["Report", "Alert?", "Keep", "Done"]
     assert reports.alerts() == []
+    counted = list_prices.usage()["reconciliation"]["monthly"]["standardTransitions"]
+    assert int(counted) == 30 * (1 + len(ended.path)), "as costs have it"
     today = datetime.now(UTC).date().isoformat()
     item = boto3.client("dynamodb").get_item(
         TableName=REPORTS_TABLE, Key={"kind": {"S": "reconciliation"}, "date": {"S": today}}

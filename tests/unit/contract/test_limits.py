@@ -399,11 +399,11 @@ class EndlessTable(LedgerTable):
     clock: Clock
 
     def scan_segment(
-        self, _search: Search, segment: int, of: int, start: str | None = None
+        self, _search: Search, segment: int, of: int, start: Mapping[str, str] | None = None
     ) -> Page:
         assert (segment, of) == (0, limits.SCAN_SEGMENTS)
         self.clock.sleep(limits.REPORT_CALL if start else limits.SCAN_BUDGET - 1)
-        return Page([], "more")
+        return Page([], {"orderId": "more"})
 
 
 def test_a_scan_has_time_for_the_page_that_it_begins_last() -> None:

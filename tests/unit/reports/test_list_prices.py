@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from steps.contract import limits
 from steps.reports import list_prices
 
 
@@ -26,6 +27,7 @@ def test_express_executions_are_priced_in_tiers() -> None:
 def test_everything_that_is_used_has_a_price() -> None:
     usage = list_prices.usage()
     used = [usage["perMail"], usage["monthly"], *usage["outcomesPerMail"].values()]
+    used += usage["reconciliation"].values()
     assert set().union(*used) <= set(list_prices.prices()["service"])
 
 
@@ -84,3 +86,33 @@ def test_what_mails_use_includes_their_outcomes() -> None:
     for mails in (1, 60_000, 30_000_000):
         month = total(list_prices.month(mails)) - total(list_prices.month(0))
         assert total(list_prices.overhead(mails)) + list_prices.ses_price(mails, "NONE") >= month
+
+
+ENTRY = 0.25
+"""KB of a record in OrderIdIndex, at most: `tests/unit/test_record_size.py`."""
+
+
+def test_a_mail_is_read_every_night_of_its_record_s_life() -> None:
+    used = {n: float(a) for n, a in list_prices.usage()["reconciliation"]["perMail"].items()}
+    read = limits.RECORD_TTL / limits.DAY * ENTRY
+    seconds = read / 1024 / 10
+    assert used["readUnits"] == pytest.approx(read / 4 / 2, rel=0.01)
+    assert used["lambdaGbSeconds"] == pytest.approx(seconds / 4, rel=0.01)
+    assert used["lambdaRequests"] == pytest.approx(seconds / limits.SCAN_BUDGET, rel=0.01)
+    assert used["standardTransitions"] == pytest.approx(2 * used["lambdaRequests"], rel=0.01)
+
+
+@pytest.mark.parametrize("mails", [60_000, 30_000_000, 300_000_000])
+def test_a_reconciliation_costs_less_than_an_index_of_what_is_unsettled(mails: int) -> None:
+    """A mail would be written into one and out of it again. And less than a hundredth of what SES takes."""
+    reading = total(list_prices.reconciliation(mails)) - total(list_prices.reconciliation(0))
+    index = total(list_prices.list_price({"writeUnits": Decimal(2 * mails)}))
+    assert reading < index / 3
+    assert total(list_prices.reconciliation(mails)) < list_prices.ses_price(mails, "NONE") / 100
+
+
+@given(mails=st.integers(0, 10**9))
+def test_a_month_without_the_reconciliation_costs_that_much_less(mails: int) -> None:
+    without = list_prices.month(mails, reconciled=False)
+    nightly = total(list_prices.month(mails)) - total(without)
+    assert nightly == total(list_prices.reconciliation(mails))
