@@ -36,6 +36,7 @@ VOLUMES = {"60,000 a month": 60_000, "1,000,000 a day": 30_000_000, "10,000,000 
 ORDER_PATH = ("processor", *Steps.names(), "feedback")
 OUTCOMES = "outcomes for the shop"
 RECONCILIATION = "nightly reconciliation"
+CANARY = "canary"
 
 BILLED = re.compile(r"^REPORT .*Billed Duration: (\d+) ms")
 
@@ -54,6 +55,8 @@ DERIVED = {
     "; of outcomes, ten to a request, and the last request of an invocation with one alone",
     "sqsRequests": "SNS's delivery, and one receive and one delete for each batch",
     "xrayTraces": "X-Ray's default sampling of 5%",
+    "perCanary": "besides a mail's: one run of email-canary, as twenty warm ones took, and two of"
+    " email-outcomes that tell nothing; each traced",
     "logGb": "Lambda's lines as logged; the workflow's from its history, which the laptop does not log",
     "reconciliation": "90 nights of an index entry of 0.25 KB: readUnits, half a unit for 4 KB"
     "; lambdaGbSeconds, ten pages of 1 MB a second in 256 MB"
@@ -215,9 +218,10 @@ def table() -> Table:
     shown = Table(title=f"USD a month at list prices of {list_prices.prices()['date']}")
     shown.add_column("service")
     columns = {
-        title: list_prices.month(mails, outcome_events=False, reconciled=False)
+        title: list_prices.month(mails, outcome_events=False, canary_runs=0, reconciled=False)
         | {
             OUTCOMES: sum(list_prices.outcomes(mails).values(), Decimal(0)),
+            CANARY: sum(list_prices.canaries().values(), Decimal(0)),
             RECONCILIATION: sum(list_prices.reconciliation(mails).values(), Decimal(0)),
         }
         for title, mails in VOLUMES.items()

@@ -5,7 +5,7 @@ a month's usage. Money is Decimal, in US dollars.
 
 What tells the shop of outcomes is counted by itself, since `OUTCOME_EVENTS=false` saves it. As long as less
 than an outcome a second comes, each is taken to be told alone; those beyond are told together, as many at a
-time as in the counted run.
+time as in the counted run. So are canaries, since `CANARY_MINUTES=0` saves them.
 
 The nightly reconciliation reads the records of 90 days, so `usage.json` has what a mail takes in all the nights
 of its record's life.
@@ -27,6 +27,9 @@ OUTCOMES_PER_MAIL = 2
 """SENT and DELIVERED."""
 TOLD_ALONE = 365 * 24 * 60 * 60 // 12 // OUTCOMES_PER_MAIL
 """Mails of a month that make an outcome a second; Lambda gathers outcomes for a second."""
+
+CANARIES_A_MONTH = 730
+"""One an hour, as `CANARY_MINUTES` has it by default."""
 
 
 @functools.cache
@@ -96,29 +99,40 @@ def reconciliation(mails: int) -> dict[str, Decimal]:
     return list_price(_reconciliation_use(mails))
 
 
+def canaries(runs: int = CANARIES_A_MONTH) -> dict[str, Decimal]:
+    """Price a month's canaries, by service: their mails through the whole path, and what makes them."""
+    return {"SES": ses_price(runs, "NONE")} | list_price(_canaries_use(runs))
+
+
 def month(
     mails: int,
     plan: str = "NONE",
     *,
     free_tiers: bool = False,
     outcome_events: bool = True,
+    canary_runs: int = CANARIES_A_MONTH,
     reconciled: bool = True,
 ) -> dict[str, Decimal]:
     """Price a whole month of `mails` at list price, by service, SES and the idle system included.
 
-    `free_tiers` takes off what AWS gives every account for ever, as if no other system used it. What tells
-    outcomes, and the reconciliation, can be left out.
+    `free_tiers` takes off what AWS gives every account for ever, as if no other system used it.
+    `canary_runs` are mails besides. What tells outcomes, and the reconciliation, can be left out.
     """
     used = _sum(
         _times(usage()["perMail"], mails),
         _times(usage()["monthly"], 1),
         _outcomes_use(mails) if outcome_events else {},
+        _canaries_use(canary_runs),
         _reconciliation_use(mails) if reconciled else {},
     )
     if free_tiers:
         for name, amount in prices()["alwaysFree"].items():
             used[name] = max(used[name] - Decimal(amount), Decimal(0))
-    return {"SES": ses_price(mails, plan)} | list_price(used)
+    return {"SES": ses_price(mails + canary_runs, plan)} | list_price(used)
+
+
+def _canaries_use(runs: int) -> dict[str, Decimal]:
+    return _sum(_times(usage()["perMail"], runs), _times(usage()["perCanary"], runs))
 
 
 def _outcomes_use(mails: int) -> dict[str, Decimal]:

@@ -313,6 +313,14 @@ def test_a_metric_may_count_again_for_each_death_and_each_lost_answer() -> None:
     assert not judge(replace(again, deaths=1)).good
 
 
+def test_a_letter_of_a_mail_to_the_simulator_is_not_counted() -> None:
+    given_up = DeadLetter(message=BOUNCED.message, reason="UnexpectedError", execution="e")
+    facts = replace(GOOD, letters=[LETTER, given_up])
+    assert "wrongly counted" not in wrong(judge(facts))
+    counted = replace(facts, counted={**GOOD.counted, Metric.FAILED: 2})
+    assert "wrongly counted" in wrong(judge(counted))
+
+
 def test_less_is_counted_only_where_record_was_killed() -> None:
     one_less = replace(with_count(Metric.SENT, 2), deaths=9)
     assert not judge(one_less).good

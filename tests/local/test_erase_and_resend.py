@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -16,15 +16,12 @@ from steps.contract.order_event import resend_event
 from steps.ledger import erasure, rules
 from tests.conftest import load_event
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 @pytest.fixture
-def table(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[LedgerTable]:
+def table(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> LedgerTable:
     client = stack.client("dynamodb")
     monkeypatch.setattr(ledger_table, "dynamodb", lambda: client)
-    yield LedgerTable(stack.table.name)
+    return LedgerTable(stack.table.name)
 
 
 def event(order_id: str, **changes: Any) -> dict[str, Any]:

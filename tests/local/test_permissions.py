@@ -149,6 +149,11 @@ ORDERS = (
                 *(SCAN, GET, PUT, SHOP, ORDERS),
             ],
         ),
+        (
+            "email-canary-test",
+            [get("notificationId", "status", "reason")],
+            [GET, get("event"), get("status", "customerEmail"), PUT, update("probe"), SHOP],
+        ),
         # That it may touch its own items alone is for tests/infra: MiniStack knows no LeadingKeys.
         ("email-processor-test", [update("pace"), GET], [PUT, SHOP, ORDERS, OTHER_MACHINE]),
     ],

@@ -264,8 +264,10 @@ def counts(facts: Facts) -> dict[Metric, Count]:
     )
     known = sum(r.get("status") in FINALITY for k, r in facts.records.items() if k in counted)
     rejected = sum(r.get("status") == "REJECTED" for r in facts.records.values())
-    failed = len({(letter.message, letter.execution) for letter in facts.letters})
     simulated = {order.key for order in facts.orders if order.box}
+    of_boxes = {order.message for order in facts.orders if order.box}
+    letters = [letter for letter in facts.letters if letter.message not in of_boxes]
+    failed = len({(letter.message, letter.execution) for letter in letters})
     resent = sum(
         resends(r) - len(r.get("superseded", ()))
         for k, r in facts.records.items()
@@ -277,7 +279,7 @@ def counts(facts: Facts) -> dict[Metric, Count]:
         Metric.BOUNCED: (0, 0),
         Metric.COMPLAINT: (0, 0),
         Metric.REJECTED: (rejected, rejected),
-        Metric.FAILED: (failed, max(failed, len(facts.letters))),
+        Metric.FAILED: (failed, max(failed, len(letters))),
         Metric.IN_DOUBT: (resent, resent),
     }
     return {m: Count(facts.counted.get(m, 0), *bounds) for m, bounds in truth.items()}

@@ -78,6 +78,24 @@ def test_an_order_id_that_may_be_an_address_is_not_logged(lines: Lines) -> None:
     assert "john" not in json.dumps(line)
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_line_says_that_a_mail_is_to_the_simulator(lines: Lines, *, simulated: bool) -> None:
+    @step_handler
+    def handler(_event: StepEvent, _context: object) -> None:
+        logger.info("at work")
+        raise SendThrottled("x")
+
+    domain = "simulator.amazonses.com" if simulated else "example.com"
+    message = json.dumps({"customerEmail": f"john@{domain}"})
+    with pytest.raises(SendThrottled):
+        handler({"execution": "e", "state": {"message": message}}, CONTEXT)  # type: ignore[typeddict-item]
+    written = lines()
+    assert [line.get("simulated") for line in written] == [True if simulated else None] * 2
+    assert "john" not in json.dumps(written)
+    logger.info("of the next one")
+    assert "simulated" not in lines()[-1]
+
+
 def test_an_answer_that_cannot_be_encoded_is_a_bug_and_not_the_end_of_the_runtime(
     lines: Lines,
 ) -> None:

@@ -26,8 +26,8 @@ def test_express_executions_are_priced_in_tiers() -> None:
 
 def test_everything_that_is_used_has_a_price() -> None:
     usage = list_prices.usage()
-    used = [usage["perMail"], usage["monthly"], *usage["outcomesPerMail"].values()]
-    used += usage["reconciliation"].values()
+    used = [usage["perMail"], usage["monthly"], usage["perCanary"]]
+    used += [*usage["outcomesPerMail"].values(), *usage["reconciliation"].values()]
     assert set().union(*used) <= set(list_prices.prices()["service"])
 
 
@@ -69,6 +69,21 @@ def test_a_month_without_outcome_events_costs_that_much_less(mails: int) -> None
     without = list_prices.month(mails, outcome_events=False)
     told = total(list_prices.month(mails)) - total(without)
     assert told == total(list_prices.outcomes(mails))
+
+
+@pytest.mark.parametrize("mails", [0, 60_000, 30_000_000])
+def test_a_month_without_canaries_costs_that_much_less(mails: int) -> None:
+    without = list_prices.month(mails, canary_runs=0)
+    saved = total(list_prices.month(mails)) - total(without)
+    assert saved == total(list_prices.canaries())
+
+
+def test_a_canary_is_a_mail_and_a_run_of_its_function() -> None:
+    an_hour = list_prices.canaries()
+    assert an_hour["SES"] == Decimal("0.073")
+    assert Decimal("0.073") < total(an_hour) < Decimal("0.15")
+    assert total(list_prices.canaries(12 * list_prices.CANARIES_A_MONTH)) == 12 * total(an_hour)
+    assert total(list_prices.canaries(0)) == 0
 
 
 def test_outcomes_of_few_mails_are_told_one_by_one() -> None:
