@@ -23,10 +23,7 @@ function as an alarm's action; AWS invokes it asynchronously, where the function
 Schedules: MiniStack hands a target its input as it is written; AWS puts the scheduled time into it (EventBridge
 Scheduler User Guide, "Adding context attributes").
 
-SNS: MiniStack tries a Lambda subscriber once and forgets the message if that fails. AWS invokes it
-asynchronously: two retries, then the function's dead-letter queue (Lambda Developer Guide, "Using AWS
-Lambda with Amazon SNS"); MiniStack does that for other event sources, but gives each retry a request id of
-its own, where AWS keeps the first one's. And its CloudFormation leaves a function's dead-letter queue out.
+Dead letters: MiniStack's CloudFormation leaves a function's dead-letter queue out.
 
 Lambda: when one environment dies while it starts, MiniStack kills all others of the function with it, in
 the middle of their work; those that start again meet the same fate. And when a function is changed, it kills
@@ -79,9 +76,7 @@ CHECKS = {
     "alarms' functions": "tests/local/test_emulator.py"
     "::test_an_alarm_invokes_a_function_that_lets_it_and_its_failure_is_kept",
     "schedules": "tests/local/test_emulator.py::test_a_schedule_tells_its_target_the_scheduled_time",
-    "SNS": "tests/local/test_simulator.py"
-    "::test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters",
-    "retries": "tests/local/test_emulator.py::test_a_retry_has_the_request_id_of_the_first_try",
+    "dead letters": "tests/local/test_overdue.py::test_what_fails_for_good_is_kept",
     "Lambda": "tests/local/test_emulator.py"
     "::test_an_environment_that_dies_at_its_start_takes_no_other_along",
     "deployments": "tests/local/test_emulator.py::test_a_deployment_lets_what_is_at_work_end_it",
@@ -283,7 +278,9 @@ def _dispatch_alarm_actions(
         name = sns._lambda_function_name_from_arn_spec(parse_arn(action))
         function = lambda_svc._functions.get(name) if name else None
         if function and _lets_alarm_invoke(function, action, alarm["AlarmArn"]):
-            _invoke_asynchronously(function, _alarm_event(alarm, old_state, new_state, reason))
+            lambda_svc.invoke_async_with_retry(
+                function, _alarm_event(alarm, old_state, new_state, reason)
+            )
 
 
 def _lets_alarm_invoke(function: dict[str, Any], arn: str, alarm_arn: str) -> bool:
@@ -447,41 +444,11 @@ def _create_with_dead_letters(logical_id: str, props: dict[str, Any], stack_name
     return name, attributes
 
 
-_asynchronous_request: ContextVar[str] = ContextVar("asynchronous request", default="")
-_execute_function_dispatch = lambda_svc._execute_function_dispatch
-
-
-def _execute_as_one_request(
-    func: Any, config: Any, event: Any, request_id: str, started: float
-) -> Any:
-    request_id = _asynchronous_request.get() or request_id
-    return _execute_function_dispatch(func, config, event, request_id, started)
-
-
-def _invoke_asynchronously(func: Any, event: Any) -> None:
-    request = _asynchronous_request.set(str(uuid.uuid4()))
-    try:
-        lambda_svc.invoke_async_with_retry(func, event)  # in a thread, with this context
-    finally:
-        _asynchronous_request.reset(request)
-
-
-class _AsynchronousLambda:
-    """MiniStack's Lambda as its SNS sees it."""
-
-    _execute_function_with_config_scope = staticmethod(_invoke_asynchronously)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(lambda_svc, name)
-
-
 cloudwatch._evaluate_alarm = _evaluate_alarm
 cloudwatch._dispatch_alarm_actions = _dispatch_alarm_actions
 eventbridge._invoke_target = _invoke_with_context
-sns._lambda_svc = _AsynchronousLambda()
 sns.handle_request = _handle_sns_of_service
 sns._enforce_topic_policy = _enforce_topic_policy_on_services
-lambda_svc._execute_function_dispatch = _execute_as_one_request
 lambda_svc._poll_dynamodb_streams = stream_mappings.poll
 lambda_svc.invalidate_worker = _replace_environments
 lambda_svc._update_config = _without_killing(lambda_svc._update_config)

@@ -337,10 +337,10 @@ def test_an_event_among_the_feedback_dead_letters_may_be_missing() -> None:
 
 def test_the_operator_has_outcomes_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = [{"dynamodb": {"SequenceNumber": str(number)}} for number in (8, 9, 10, 11)]
-    bodies = [
+    bodies: list[dict[str, Any]] = [
         stream[0],
         {"DDBStreamBatchInfo": {"startSequenceNumber": "9", "endSequenceNumber": "10"}},
-        {"requestPayload": {"Records": []}},
+        {"eventType": "Send", "mail": {"messageId": "m1"}},
     ]
     monkeypatch.setattr(chaos_facts, "stream", lambda _: stream)
     stack = Mock(**{"dead_letters.side_effect": [[{"Body": json.dumps(b)} for b in bodies], []]})
@@ -352,6 +352,7 @@ def test_the_operator_has_outcomes_told_again(monkeypatch: pytest.MonkeyPatch) -
         stream[1:3],
     ]
     assert operator.internal == bodies
+    assert chaos_facts.unread_events(bodies) == {("m1", "Send"): 1}
 
 
 def test_the_letters_of_a_copy_do_not_matter_once_the_order_has_its_mail() -> None:

@@ -348,30 +348,6 @@ def test_each_invocation_has_its_own_lines(emulator: Plan) -> None:
     assert told == [[f"{number} {line}" for line in range(50)] for number in range(80)]
 
 
-def test_a_retry_has_the_request_id_of_the_first_try(emulator: Plan) -> None:
-    logs, sns = (client(name, emulator.settings.aws_url) for name in ("logs", "sns"))
-    source = (
-        "def handler(event, context):\n"
-        "    print('request', context.aws_request_id, flush=True)\n"
-        "    raise ValueError\n"
-    )
-    function = create_function(emulator, "fails", source, Timeout=20)
-    logs.create_log_group(logGroupName="/aws/lambda/fails")
-    topic = sns.create_topic(Name="failing")["TopicArn"]
-    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)
-    sns.publish(TopicArn=topic, Message="x")
-
-    def tries() -> list[str] | None:
-        pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName="/aws/lambda/fails", filterPattern="request"
-        )
-        lines = [event["message"] for page in pages for event in page["events"]]
-        told = [line.split()[1] for line in lines if line.startswith("request ")]
-        return told if len(told) == 3 else None
-
-    assert len(set(until(tries, seconds=30))) == 1
-
-
 # --- the streams of tables ------------------------------------------------------------------------
 
 PARTLY = """

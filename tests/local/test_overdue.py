@@ -59,3 +59,10 @@ def test_the_schedule_runs_the_function_every_hour(stack: RunningStack) -> None:
         seconds=90,
         what="the schedule's own run",
     )
+
+
+def test_what_fails_for_good_is_kept(stack: RunningStack) -> None:
+    function = stack.client("lambda").get_function_configuration(
+        FunctionName=stack.name("email-overdue")
+    )
+    assert function["DeadLetterConfig"]["TargetArn"] == stack.arn("sqs", "email-internal-dlq")

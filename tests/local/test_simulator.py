@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from infra.local.running_stack import RunningStack, until
 from infra.local.ses.upstream import Upstream
+from steps.contract import limits
 from tests.conftest import load_event
 
 if TYPE_CHECKING:
@@ -119,8 +120,12 @@ def test_nobody_but_ses_publishes_events(stack: RunningStack) -> None:
     assert stack.record(order_id)["status"] == "DELIVERED"
 
 
-def test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters(stack: RunningStack) -> None:
+def test_what_is_no_event_of_ses_ends_in_the_dead_letters_with_its_reason(
+    stack: RunningStack,
+) -> None:
     settings = stack.settings
+    queue = stack.queue_url("email-ses-events-queue")
+    stack.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
     ses = Upstream(settings.aws_url, account=settings.account, region=settings.region)
     ses.publish(
         stack.arn("sns", "email-ses-events"),
@@ -128,13 +133,17 @@ def test_what_is_no_event_of_ses_ends_in_the_feedback_dead_letters(stack: Runnin
         configuration_set=stack.name("email-notifications"),
     )
     ses.close()
-    until(
-        lambda: any(
-            '{\\"eventType\\":\\"Bounce\\"}' in letter["Body"]
+    (letter,) = until(
+        lambda: [
+            letter
             for letter in stack.dead_letters("email-internal-dlq")
-        ),
+            if json.loads(letter["Body"]) == {"eventType": "Bounce"}
+        ],
         what="the dead letter",
     )
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "InvalidSesEvent"
+    visibility = str(limits.SES_EVENTS_VISIBILITY)
+    stack.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": visibility})
 
 
 def by_hand(stack: RunningStack, record: dict[str, Any], event_type: str, **detail: Any) -> None:

@@ -114,6 +114,9 @@ FAULTS: dict[str, tuple[tuple[str, float], ...]] = {
     # Once in an order's life: an operator erases what is known of it; it sends another's mail again.
     "erasure": (("within-seconds", 0.03), ("within-hours", 0.02), ("days-later", 0.01)),
     "resend": (("of-the-order-before", 0.05),),
+    # One message of SES's events on its queue.
+    "event-receive": (("delivered-twice", 0.004),),
+    "event-delete": (("not-deleted", 0.004),),
 }
 """Each site's faults with their probability per visit in an order of storm 1. No visit has two."""
 

@@ -44,7 +44,7 @@ LOST = ("answer-lost", "lands-late")
 STUMBLED = ("bug", "unavailable", "lambda-throttled", "lambda-unavailable", "times-out", *LOST)
 """Faults that keep the step's repetition from counting what it wrote."""
 
-AFTERWARDS = ("fate", "event", "send-event")
+AFTERWARDS = ("fate", "event", "send-event", "event-receive", "event-delete")
 """Sites that a message has left the queue for."""
 
 

@@ -17,15 +17,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from steps import feedback, overdue, validate
+from steps import overdue, validate
 from steps.aws import queue as queue_door
 from steps.aws import ses as ses_door
 from steps.contract import handler as step_handler
 from steps.contract import limits
-from steps.contract.errors import OrderMailError, RecordNotFound
+from steps.contract.errors import OrderMailError
 from steps.kinds.parsing import identify, parse
 from steps.ledger import erasure, rules
 from tests.simulation.doors import FUNCTIONS, Sdk, StreamedTable, Table
+from tests.simulation.events import Events
 from tests.simulation.faults import Dice, Plan, roll
 from tests.simulation.life import Event, Life, Mail
 from tests.simulation.processes import Died, InjectedBug, Invocation, Process, running
@@ -34,7 +35,7 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.shop import Shop
 from tests.support.clock import NOW
 from tests.support.pace_in_memory import PaceItem
-from tests.support.ses_events import CONFIGURATION_SET, ses_event
+from tests.support.ses_events import ses_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 SEND_RATES = (14.0, 50.0, 200.0)
-FEEDBACK_TRIES = 3
-"""Lambda runs an asynchronous event at most three times, a minute and two minutes apart."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,7 @@ class World:
         self.dice = Dice(plan, 0)
         self.table = Table("tracking", world=self)
         self.queue = Queue(self)
+        self.events = Events(self)
         self.spans = self._spans(plan.orders)
         self.metrics: Counter[str] = Counter()
         self.crashes: list[str] = []
@@ -299,7 +299,7 @@ class World:
             _, other = self._event(
                 mail, life.notification_id, 0, status=None, configuration_set="else", **complaint
             )
-            self._feedback(life, other, delay * dice.share())
+            self.events.publish(life, other, delay * dice.share())
         if fault == "late":
             delay += dice.long(HOUR, 2 * DAY)
         if fault == "minutes-late":
@@ -310,46 +310,7 @@ class World:
         if fault == "twice-at-once":
             delays.append(delay)
         for later in delays:
-            self._feedback(life, event, later)
-
-    def _feedback(
-        self, life: Life, event: Event, delay: float, tries: int = 1, by: str = ""
-    ) -> None:
-        """Let the feedback function take an event in; Lambda tries again, then an operator redrives."""
-        # Lambda repeats an invocation under its own name; what an operator redrives gets a new one.
-        first_try = tries % FEEDBACK_TRIES == 1
-        by = f"invocation-{self.number()}" if first_try else by
-
-        def run() -> None:
-            if self._fold(life, event, by):
-                event.arrived = True
-            elif tries < 3 * FEEDBACK_TRIES:
-                life.unread += tries % FEEDBACK_TRIES == 0
-                wait = HOUR if tries % FEEDBACK_TRIES == 0 else MINUTE * (tries % FEEDBACK_TRIES)
-                self._feedback(life, event, wait, tries + 1, by)
-
-        self.start(run, life, f"feedback {event.kind}", limits.FEEDBACK_TIMEOUT, delay)
-
-    def _fold(self, life: Life, event: Event, by: str) -> bool:
-        invocation = running().invocation
-        try:
-            feedback.apply_event(
-                event.text,
-                table=self.table,
-                configuration_set=CONFIGURATION_SET,
-                by=by,
-                now=self.time.now,
-            )
-        except Died:
-            return False
-        except Exception as error:
-            event.refused = isinstance(error, RecordNotFound)
-            if not isinstance(error, OrderMailError | InjectedBug):
-                life.crashes.append(f"feedback raises {type(error).__name__}")
-            self.flush(invocation, life)
-            return False
-        self.flush(invocation, life)
-        return True
+            self.events.publish(life, event, later)
 
 
 def fate(

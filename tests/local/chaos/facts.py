@@ -32,8 +32,8 @@ class Now:
     """A few cheap figures: what is still to come, and how far everything is.
 
     taken: mails that SES took. waiting: messages of the order queue, visible or not. to_come: events that SES
-    will publish. held: requests that the fault proxy holds back or forwards. calls: all that it ever saw; each
-    step and each dispatcher makes some, so where the figure stands still nothing runs.
+    will publish, or that wait on their queue. held: requests that the fault proxy holds back or forwards.
+    calls: all that it ever saw; each function makes some, so where the figure stands still nothing runs.
     """
 
     taken: int
@@ -49,13 +49,13 @@ class Now:
 
 
 def look(stack: RunningStack) -> Now:
-    """Ask for the figures: three requests, whatever the number of orders."""
+    """Ask for the figures: a few requests, whatever the number of orders."""
     ses = stack.ses("stats")
     proxy = fetch(f"{stack.plan.faults_url}/_microburst/stats")
     return Now(
         taken=ses["accepted"],
         waiting=stack.waiting(),
-        to_come=ses["events_pending"],
+        to_come=ses["events_pending"] + stack.waiting("email-ses-events-queue"),
         held=proxy["in_flight"],
         calls=proxy["requests"]["total"],
     )
@@ -101,10 +101,8 @@ def unread_events(letters: Iterable[Json]) -> Counter[tuple[str, str]]:
     """Return the message ids and types of the events of SES's in what internal dead letters say."""
     found: Counter[tuple[str, str]] = Counter()
     for letter in letters:
-        # As Lambda wraps what a function failed on; a schedule that could not start is here, too.
-        for record in letter.get("requestPayload", {}).get("Records", []):
-            event = json.loads(record["Sns"]["Message"])
-            found[event["mail"]["messageId"], event["eventType"]] += 1
+        if "mail" in letter:  # A schedule that could not start, and an outcome, are here, too.
+            found[letter["mail"]["messageId"], letter["eventType"]] += 1
     return found
 
 

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 GRACE = limits.IN_DOUBT_GRACE_LOCAL_MIN
 """Seconds that a mail in doubt waits for SES's event."""
 
-VISIBILITY = 45
-"""Seconds after which the messages of a killed dispatcher come back."""
+VISIBILITY = {"email-order-queue": 45, "email-ses-events-queue": 20}
+"""Seconds after which what a killed function had comes back. An event is to be back before the grace
+period is over."""
 
 SETTINGS = {"IN_DOUBT_GRACE_SECONDS": str(GRACE), "DISPATCHER_CONCURRENCY": "2"}
 
@@ -38,8 +39,8 @@ TELL_EVERY = 10.0
 """Seconds between two lines about what is still to come."""
 
 QUIET = 10.0
-"""Seconds without any call of a step or a dispatcher, after which none is taken to run: the local AWS repeats
-a failed event of SES's after one second and after two more, and a worker starts within three."""
+"""Seconds without any call of a step or a dispatcher, after which none is taken to run: a worker starts within
+three."""
 
 STALLED = 700.0
 """Seconds without a mail, and without the queue being shorter than ever: a message that was received eight
@@ -93,10 +94,11 @@ class Run:
         self.stack.ses("settings", ses_faults)
         rules = faults.proxy_faults(self.dice)
         fetch(f"{self.plan.faults_url}/_microburst/rules", rules, "POST")
-        self.stack.sqs.set_queue_attributes(
-            QueueUrl=self.stack.queue_url("email-order-queue"),
-            Attributes={"VisibilityTimeout": str(VISIBILITY)},
-        )
+        for queue, seconds in VISIBILITY.items():
+            self.stack.sqs.set_queue_attributes(
+                QueueUrl=self.stack.queue_url(queue),
+                Attributes={"VisibilityTimeout": str(seconds)},
+            )
         faults.skew_clocks(self.stack)
         self.killer.start()
 
