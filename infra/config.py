@@ -190,7 +190,7 @@ class Config:
     )
     dispatcher_concurrency: int = setting(
         "DISPATCHER_CONCURRENCY",
-        "dispatchers at once, ten mails each; 5 carry about 50 mails a second",
+        "dispatchers at once, ten mails each; 5 carry about 50 mails a second; as many take SES's events",
         formats.whole_number(2, 1000),
         default=5,
     )

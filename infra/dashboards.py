@@ -46,7 +46,7 @@ retries or logs too much. One day's report: `aws dynamodb get-item --table-name 
 
 ORANGE, RED = "#ff7f0e", "#d62728"
 HOUR, DAY = Duration.hours(1), Duration.days(1)
-WHOLE, HALF, THIRD = 24, 12, 8
+WHOLE, HALF, QUARTER = 24, 12, 6
 """Widths. CloudWatch's grid has 24 columns."""
 
 
@@ -166,29 +166,34 @@ def _what_was_not_sent(config: Config) -> list[cloudwatch.IWidget]:
         return _metric(SQS, name, "Maximum", label, QueueName=config.name(base))
 
     visible = "ApproximateNumberOfMessagesVisible"
+
+    def waiting(title: str, base: str) -> cloudwatch.GraphWidget:
+        return _graph(
+            title,
+            [
+                queue(base, visible, "to take up"),
+                queue(base, "ApproximateNumberOfMessagesNotVisible", "waiting"),
+            ],
+            right=[queue(base, "ApproximateAgeOfOldestMessage", "oldest, s")],
+            width=QUARTER,
+        )
+
     not_sent = (Metric.DUPLICATE, Metric.REJECTED, Metric.FAILED, Metric.IN_DOUBT)
     return [
         _graph(
             "What was not sent, or not for sure?",
             [_own_metric(config, name) for name in not_sent],
-            width=THIRD,
+            width=QUARTER,
         ),
-        _graph(
-            "Do orders wait?",
-            [
-                queue("email-order-queue", visible, "to take up"),
-                queue("email-order-queue", "ApproximateNumberOfMessagesNotVisible", "waiting"),
-            ],
-            right=[queue("email-order-queue", "ApproximateAgeOfOldestMessage", "oldest, s")],
-            width=THIRD,
-        ),
+        waiting("Do orders wait?", "email-order-queue"),
+        waiting("Do SES's events wait?", "email-ses-events-queue"),
         _graph(
             "Dead letters",
             [
                 queue("email-order-dlq", visible, "orders"),
                 queue("email-internal-dlq", visible, "SES events, schedules, alerts"),
             ],
-            width=THIRD,
+            width=QUARTER,
         ),
     ]
 

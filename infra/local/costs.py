@@ -51,9 +51,9 @@ DERIVED = {
     "writeUnits": "nine of the ledger, see steps/ledger/README.md, and at most one for the sending slot"
     "; a delayed mail's four more, two of them OverdueIndex's, are rounded off",
     "readUnits": "one strongly consistent read for each SES event",
-    "snsPublishes": "the order's event, and what SES publishes: each invocation of email-feedback"
+    "snsPublishes": "the order's event, and what SES publishes"
     "; of outcomes, ten to a request, and the last request of an invocation with one alone",
-    "sqsRequests": "SNS's delivery, and one receive and one delete for each batch",
+    "sqsRequests": "SNS's deliveries, and one receive and one delete for each batch",
     "xrayTraces": "X-Ray's default sampling of 5%",
     "perCanary": "besides a mail's: one run of email-canary, as twenty warm ones took, and two of"
     " email-outcomes that tell nothing; each traced",
@@ -84,6 +84,7 @@ def measure(stack: RunningStack, mails: int) -> Json:
     """Send `mails` orders through the running stack; return what each used, as `usage.json` has it."""
     since = datetime.now(UTC)
     run = f"COST-{since:%H%M%S}-"
+    events_before = stack.ses("stats")["events_published"]
     for n in range(mails):
         publish(stack, f"{run}{n}")
     delivered, before = 0, -1
@@ -93,7 +94,8 @@ def measure(stack: RunningStack, mails: int) -> Json:
         ours = [r for r in stack.all_records() if r["orderId"].startswith(run)]
         delivered = sum(r["status"] == "DELIVERED" for r in ours)
     # What was counted is divided by the mails that it was for.
-    used = {k: v / delivered for k, v in count(stack, since).items()}
+    events = stack.ses("stats")["events_published"] - events_before
+    used = {k: v / delivered for k, v in count(stack, since, events).items()}
     used["snsPublishes"] += 1
     used["sqsRequests"] += 1
     used["writeUnits"] = WRITE_UNITS
@@ -126,8 +128,11 @@ def _rounded(used: dict[str, float]) -> dict[str, str]:
     return {name: f"{amount:.3g}" for name, amount in used.items()}
 
 
-def count(stack: RunningStack, since: datetime) -> dict[str, float]:
-    """Return what the order path used since a moment, by the names of `steps/reports/prices.json`."""
+def count(stack: RunningStack, since: datetime, events: int) -> dict[str, float]:
+    """Return what the order path used since a moment, by the names of `steps/reports/prices.json`.
+
+    `events`: how many SES published meanwhile.
+    """
     used = {step: used_by(stack, step, since) for step in ORDER_PATH}
     executions = [e for e in stack.executions() if e["startDate"] >= since]
     log_bytes = sum(u.log_bytes for u in used.values()) + _history_bytes(stack, executions)
@@ -137,9 +142,9 @@ def count(stack: RunningStack, since: datetime) -> dict[str, float]:
         "expressRequests": len(executions),
         "expressGbHours": _gb_hours(executions),
         "logGb": log_bytes / 1e9,
-        "readUnits": used["feedback"].calls,
-        "snsPublishes": used["feedback"].calls,
-        "sqsRequests": 2 * used["processor"].calls,
+        "readUnits": events,
+        "snsPublishes": events,
+        "sqsRequests": 2 * (used["processor"].calls + used["feedback"].calls) + events,
     }
 
 

@@ -93,7 +93,7 @@ class SendOutcomeUnknown(OrderMailError):
 
 
 class InvalidSesEvent(OrderMailError):
-    """The feedback topic carried something else; it ends in the feedback dead letters."""
+    """The topic of SES's events carried something else; it ends among the dead letters."""
 
 
 class RecordNotFound(OrderMailError):

@@ -603,7 +603,7 @@ def is_known(record: Record, event: SesEvent) -> bool:
 
 
 def is_own(record: Record, event: SesEvent, *, by: str) -> bool:
-    """Whether the invocation `by` itself has folded an event in."""
+    """Whether the message `by` itself has folded an event in."""
     return f"{_as_kept(record, event)}{_MARK}{by}" in record.get("events", ())
 
 
@@ -635,7 +635,7 @@ def learn(record: Record, event: SesEvent, *, by: str, now: float) -> Update | N
     Args:
         record: as read.
         event: an event of SES's, or its receipt.
-        by: names the invocation.
+        by: names the message that brings the event.
         now: epoch seconds.
 
     Returns:

@@ -159,10 +159,10 @@ def test_the_readme_from_the_demo_to_the_answer(shell: Shell) -> None:
 def put_letters(stack: RunningStack) -> None:
     """Put what the operator's commands look for into the dead letters."""
     order = json.dumps(load_event("order") | {"orderId": f"LETTER-{secrets.token_hex(3)}"})
-    sns = {"Records": [{"Sns": {"Message": "Successfully validated SNS topic for Amazon SES."}}]}
+    event = "Successfully validated SNS topic for Amazon SES."
     for queue, body in {
         "email-order-dlq": order,
-        "email-internal-dlq": json.dumps(sns),
+        "email-internal-dlq": event,
     }.items():
         stack.sqs.send_message(QueueUrl=stack.queue_url(queue), MessageBody=body)
 

@@ -110,7 +110,7 @@ class Event:
 
     text: str
     folded: int = 0
-    invocation: str = ""
+    message: str = ""
 
     def __repr__(self) -> str:
         event = json.loads(self.text)
@@ -194,21 +194,21 @@ class SlowMotion:
     def report(self, event: Event, fault: str | None = None) -> None:
         """SES publishes an event, perhaps again; the feedback function folds it."""
         self.fault, self.fault_at = fault, ""
-        event.invocation = event.invocation or f"{next(self.numbers)}"
+        event.message = event.message or f"{next(self.numbers)}"
         try:
             with self._counting():
                 feedback.apply_event(
                     event.text,
                     table=self.table,
                     configuration_set=SES.configuration_set,
-                    by=event.invocation,
+                    by=event.message,
                     now=self.now,
                 )
         except (Died, errors.OrderMailError):
-            pass  # Lambda tries the same invocation again.
+            pass  # The same message comes back.
         else:
             event.folded += 1
-            event.invocation = ""
+            event.message = ""
         finally:
             self.fault = None
 
@@ -278,7 +278,7 @@ class SlowMotion:
 
     def unpublished(self) -> list[Event]:
         """Return the events that SES has not published yet."""
-        return [event for event in self.events if not event.folded and not event.invocation]
+        return [event for event in self.events if not event.folded and not event.message]
 
     def message_is_visible(self) -> bool:
         """Whether a dispatcher can receive a message now."""

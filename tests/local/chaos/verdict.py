@@ -3,7 +3,7 @@
 The truth is the laptop SES's: it knows each mail it took, whether it answered, and which events it published.
 
 Statuses. A record must have the most final of the statuses that SES's published events say; an event that
-ended among the feedback dead letters may be missing. A mail whose outcome SES never published may stay SENT
+ended among the dead letters may be missing. A mail whose outcome SES never published may stay SENT
 or DELAYED: that is true.
 
 Metrics. Each has a least and a most value. More than the most is wrong beyond the number of deaths (killed
@@ -22,7 +22,7 @@ and whose repetitions fell into a bad deployment, leaves nobody who counts.
 Outcomes: see `tests.local.chaos.outcomes`.
 
 Mails to the simulator's mailboxes are counted nowhere. Of a published event only those count that did not end
-among the feedback dead letters.
+among the dead letters.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Facts:
 
     unfinished: why the run ended before all was quiet; empty where nothing will change any more.
     mails, records: by notification id. inbox: message ids. left: dead letters of the order queue that nobody
-    redrove; letters: all that there ever were. unread: events (message id and type) among the feedback dead
+    redrove; letters: all that there ever were. unread: events (message id and type) among the dead
     letters. told: what a shop was told, in the order of arrival; changes: all that happened to records.
     deaths: of those that count. record_deaths: of these, Record's. broken_batches: what a dispatcher failed
     on with a whole batch.
