@@ -76,3 +76,13 @@ def stack(
         patch.setenv("CANARY_MINUTES", "1440")
         with running(settings, say=say) as plan:
             yield RunningStack(plan)
+
+
+@pytest.fixture
+def impatient_events(stack: RunningStack) -> Iterator[None]:
+    """Let an event of SES's that could not be folded in come again after a second."""
+    url, name = stack.queue_url("email-ses-events-queue"), "VisibilityTimeout"
+    before = stack.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+    stack.sqs.set_queue_attributes(QueueUrl=url, Attributes={name: "1"})
+    yield
+    stack.sqs.set_queue_attributes(QueueUrl=url, Attributes=before)

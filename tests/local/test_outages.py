@@ -89,17 +89,6 @@ def _go_out(stack: RunningStack, orders: list[str]) -> None:
 # --- SES's events, while the table does not answer ------------------------------------------------
 
 
-@pytest.fixture
-def impatient_events(stack: RunningStack) -> Iterator[None]:
-    """Let an event that could not be folded come again after a second."""
-    url = stack.queue_url("email-ses-events-queue")
-    name = "VisibilityTimeout"
-    before = stack.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
-    stack.sqs.set_queue_attributes(QueueUrl=url, Attributes={name: "1"})
-    yield
-    stack.sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
-
-
 @contextmanager
 def without_table(stack: RunningStack) -> Iterator[None]:
     """Have the table refuse the feedback function."""
@@ -112,8 +101,10 @@ def without_table(stack: RunningStack) -> Iterator[None]:
     iam.put_role_policy(
         **policy, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denial]})
     )
-    yield
-    iam.delete_role_policy(**policy)
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(**policy)
 
 
 def tries(stack: RunningStack) -> int:

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from infra.local.running_stack import RunningStack, until
 from infra.local.ses.upstream import Upstream
-from steps.contract import limits
 from tests.conftest import load_event
 
 if TYPE_CHECKING:
@@ -120,12 +119,11 @@ def test_nobody_but_ses_publishes_events(stack: RunningStack) -> None:
     assert stack.record(order_id)["status"] == "DELIVERED"
 
 
+@pytest.mark.usefixtures("impatient_events")
 def test_what_is_no_event_of_ses_ends_in_the_dead_letters_with_its_reason(
     stack: RunningStack,
 ) -> None:
     settings = stack.settings
-    queue = stack.queue_url("email-ses-events-queue")
-    stack.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
     ses = Upstream(settings.aws_url, account=settings.account, region=settings.region)
     ses.publish(
         stack.arn("sns", "email-ses-events"),
@@ -142,8 +140,6 @@ def test_what_is_no_event_of_ses_ends_in_the_dead_letters_with_its_reason(
         what="the dead letter",
     )
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "InvalidSesEvent"
-    visibility = str(limits.SES_EVENTS_VISIBILITY)
-    stack.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": visibility})
 
 
 def by_hand(stack: RunningStack, record: dict[str, Any], event_type: str, **detail: Any) -> None:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from steps.aws.ledger_table import LedgerTable
     from steps.aws.ses import Ses
     from steps.contract.sqs_event import SqsRecord
-    from steps.dispatch import Dispatcher
     from steps.mail.brand import Brand
 
 
@@ -54,12 +53,14 @@ class Message:
 
 @dataclass
 class QueueInMemory:
-    """The order queue, its dead letters, and Lambda's event source on it. Thread-safe.
+    """A queue, its dead letters, and Lambda's event source on it: by default the order queue. Thread-safe.
 
     `messages` are found by their receipt handle.
     """
 
     clock: Callable[[], float]
+    visibility: int = limits.QUEUE_VISIBILITY
+    redrive_receives: int = limits.QUEUE_REDRIVE_RECEIVES
     messages: dict[str, Message] = field(default_factory=dict)
     dead_letters: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
@@ -84,20 +85,20 @@ class QueueInMemory:
                     break
                 if now - message.sent_at > limits.QUEUE_RETENTION:
                     self.expired.append(self.messages.pop(handle).body)
-                elif message.receives >= limits.QUEUE_REDRIVE_RECEIVES:
+                elif message.receives >= self.redrive_receives:
                     self.dead_letters.append(self.messages.pop(handle).body)
                 else:
                     message.receives += 1
-                    message.visible_at = now + limits.QUEUE_VISIBILITY
+                    message.visible_at = now + self.visibility
                     batch.append(
                         sqs_record(message.body, message_id=handle, receives=message.receives)
                     )
         return batch
 
-    def run(self, dispatcher: Dispatcher) -> int:
-        """Let a dispatcher take one batch; return how many messages that was."""
+    def run(self, take: Callable[[list[SqsRecord]], list[str]]) -> int:
+        """Let a function take one batch, and say what stays; return how many messages that was."""
         batch = self.receive()
-        staying = set(dispatcher.run_batch(batch)) if batch else set()
+        staying = set(take(batch)) if batch else set()
         with self._lock:
             for message in batch:
                 if message["messageId"] not in staying:

@@ -1,4 +1,4 @@
-"""Twelve hours without SES, in scaled time: every mail waits, none is lost, all go out afterwards.
+"""Hours without SES, or without the table, in scaled time: what waits is not lost, and all goes on afterwards.
 
 The clock is virtual and moves from one event to the next; SQS's rules, the dispatcher, the steps and
 the table are the real ones (`tests.support.order_queue`).
@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from steps.aws.ses import SendingAccount, Ses
 from steps.contract import errors, limits
 from steps.dispatch import Dispatcher
+from steps.feedback import Feedback
 from tests.conftest import load_event
 from tests.support.clock import NOW, Clock
-from tests.support.in_memory_aws import SES, TABLE, table_items
+from tests.support.in_memory_aws import SES, TABLE, claimed_record, table_items
 from tests.support.order_queue import QueueInMemory, WorkflowInProcess
 from tests.support.pace_in_memory import PaceInMemory
+from tests.support.ses_events import ses_event
+from tests.support.table_in_memory import TableInMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from steps.contract.sqs_event import SqsRecord
+    from steps.ledger.rules import Record
 
 OUTAGE = 12 * 60 * 60
 MAILS = 200
@@ -31,6 +41,16 @@ REFUSALS = {
     "quota used up": errors.QuotaExceeded,
     "sender not verified": errors.SenderNotReady,
 }
+
+
+def drain(queue: QueueInMemory, clock: Clock, take: Callable[[list[SqsRecord]], list[str]]) -> None:
+    """Let a function take what is visible until the queue is empty."""
+    for _ in range(50_000):
+        if not queue.run(take):
+            if queue.next_visible() == float("inf"):
+                return
+            clock.now = queue.next_visible()
+    raise AssertionError("never ends")
 
 
 class Outage:
@@ -73,15 +93,6 @@ class Outage:
         self.sent.append(self.clock.now)
         return f"message-{len(self.sent)}"
 
-    def run(self) -> None:
-        """Let dispatchers take what is visible until the queue is empty."""
-        for _ in range(50_000):
-            if not self.queue.run(self.dispatcher):
-                self.clock.now = self.queue.next_visible()
-                if self.clock.now == float("inf"):
-                    return
-        raise AssertionError("never ends")
-
 
 @dataclass(frozen=True, kw_only=True)
 class BrokenSes(Ses):
@@ -110,7 +121,7 @@ def events(count: int) -> list[str]:
 def test_twelve_hours_without_ses_lose_no_mail(cause: str, mails: int) -> None:
     outage = Outage(cause)
     outage.queue.publish(*events(mails))
-    outage.run()
+    drain(outage.queue, outage.clock, outage.dispatcher.run_batch)
     assert outage.queue.dead_letters == []
     assert outage.queue.expired == []
     assert len(outage.sent) == mails
@@ -118,3 +129,53 @@ def test_twelve_hours_without_ses_lose_no_mail(cause: str, mails: int) -> None:
     delay_at_most = limits.RETRY_DELAY_MAX + limits.ACCOUNT_RETRY + mails / RATE + 10
     assert max(outage.sent) - outage.until <= delay_at_most
     assert {item["status"] for item in table_items() if "status" in item} == {"SENT"}
+
+
+# --- SES's events, without the table --------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwayTable(TableInMemory):
+    """Answers once the outage is over."""
+
+    clock: Clock
+    until: float
+
+    def read(self, notification_id: str, attributes: Sequence[str]) -> Record:
+        if self.clock.now < self.until:
+            self.clock.sleep(limits.LEDGER_CALL)
+            raise errors.LedgerUnavailable("as asked")
+        return super().read(notification_id, attributes)
+
+
+def reported(hours: float) -> tuple[QueueInMemory, AwayTable]:
+    """Let SES report on 95 mails as the table goes away for so many hours, and let all go on to its end."""
+    clock = Clock()
+    table = AwayTable(name="tracking", clock=clock, until=NOW + hours * 60 * 60)
+    queue = QueueInMemory(clock, limits.SES_EVENTS_VISIBILITY, limits.SES_EVENTS_REDRIVE_RECEIVES)
+    for number in range(95):
+        id_, message_id = f"{number:040}", f"message-{number}"
+        table.put(claimed_record(notificationId=id_, status="SENT", messageId=message_id))
+        queue.publish(ses_event("Delivery", notification_id=id_, message_id=message_id))
+    feedback = Feedback(
+        table=table,
+        configuration_set=SES.configuration_set,
+        dead_letter=lambda *_: pytest.fail("an event that is at no fault"),
+        clock=clock,
+    )
+    drain(queue, clock, feedback.take)
+    return queue, table
+
+
+@pytest.mark.parametrize("hours", [3 / 60, 1, 10])
+def test_hours_without_the_table_lose_no_event_of_ses_s(hours: float) -> None:
+    queue, table = reported(hours)
+    assert (queue.dead_letters, queue.expired) == ([], [])
+    assert {record["status"] for record in table.records()} == {"DELIVERED"}
+    assert table.clock.now - table.until <= limits.SES_EVENTS_VISIBILITY
+
+
+def test_after_more_than_half_a_day_an_operator_hears_of_what_waits_for_the_table() -> None:
+    queue, table = reported(14)
+    assert len(queue.dead_letters) == 95
+    assert {record["status"] for record in table.records()} == {"SENT"}

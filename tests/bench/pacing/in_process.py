@@ -111,7 +111,7 @@ def _dispatching(queue: QueueInMemory) -> Iterator[None]:
             time.sleep(0.02)
         time.sleep(COLD_START)
         while not stop.is_set():
-            if not queue.run(dispatcher):
+            if not queue.run(dispatcher.run_batch):
                 time.sleep(0.02)
 
     with _threads(dispatch, DISPATCHERS):
