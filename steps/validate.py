@@ -10,7 +10,7 @@ from steps import kinds
 from steps.contract import limits
 from steps.contract.handler import logger, step_handler
 from steps.contract.order_event import DEFAULT_EVENT_TYPE
-from steps.contract.order_id import shown
+from steps.contract.order_id import UNKNOWN_ORDER, shown
 from steps.contract.rejection_words import named
 from steps.contract.state import encoded_size
 from steps.kinds.parsing import InvalidEvent, identify, parse, printable
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from steps.contract.order_event import OrderEvent
     from steps.contract.state import Rejection, State, StepEvent
-
-UNKNOWN_ORDER = "UNKNOWN"
-"""The order id under which an event is kept that names none, so that `OrderIdIndex` finds it."""
 
 
 def validate(state: State, now: datetime) -> State:

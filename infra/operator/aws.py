@@ -15,6 +15,7 @@ from infra.operator.errors import Denied, NotFound, OperatorError
 from steps.aws.ledger_table import LedgerTable
 from steps.aws.sdk import client_config, error_code
 from steps.aws.sources import ReportsTable
+from steps.contract.errors import OrderMailError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +129,12 @@ def explained(deployment: Deployment) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _explained(error, place) from error
+    except (
+        OrderMailError
+    ) as error:  # The functions' own doors, which are used here, have translated it.
+        if not isinstance(error.__cause__, ClientError):
+            raise OperatorError(f"AWS does not answer: {error}") from error
+        raise _explained(error.__cause__, place) from error
     except NoCredentialsError as error:
         raise OperatorError(
             "no AWS credentials: set AWS_PROFILE, or log in (aws sso login). For the local stack, see "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from infra.operator.audit import LOG_GROUP
+from infra.operator.trail import FUNCTION_LOGS, WORKFLOW_LOG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,21 @@ PAUSE = (
 )
 """`pause` and `lift`."""
 
-FIND = SENDING
+LOG_GROUPS = tuple(f"logs:log-group:{base}-{{env}}:*" for base in (WORKFLOW_LOG, *FUNCTION_LOGS))
+
+FIND = (
+    *SENDING,
+    Need(("dynamodb:GetItem",), (TRACKING,)),
+    Need(
+        ("dynamodb:Query",), (f"{TRACKING}/index/OrderIdIndex", f"{TRACKING}/index/MessageIdIndex")
+    ),
+    Need(("logs:FilterLogEvents",), LOG_GROUPS),
+    Need(
+        ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
+        ("sqs:email-order-queue-{env}",),
+    ),
+    Need(("ses:GetSuppressedDestination",)),
+)
 
 SUPPORT: Commands = {"find": FIND}
 """The commands of the support desk, by name."""

@@ -18,6 +18,10 @@ def is_canary(order_id: str) -> bool:
     return order_id.startswith(CANARY_PREFIX)
 
 
+UNKNOWN_ORDER = "UNKNOWN"
+"""The order id under which an event is kept that names none, so that `OrderIdIndex` finds it."""
+
+
 def shown(order_id: str) -> str:
     """Return an order id as an operator sees it: itself, or the first digits of its SHA-256.
 

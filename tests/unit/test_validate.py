@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.contract import limits
+from steps.contract.order_id import UNKNOWN_ORDER
 from steps.ledger import rules
-from steps.validate import UNKNOWN_ORDER, validate
+from steps.validate import validate
 from tests.conftest import load_event
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from infra.operator.cli.base import Asked
 
 
-def _of_sending(state: Sending) -> str:
+def of_sending(state: Sending) -> str:
+    """Say whether mails go out, in markup."""
     lines = ["[yellow]Sending is paused.[/] Orders wait on the queue, none is lost."]
     if not state.paused:
         lines = ["[green]Mails go out.[/]"]
@@ -32,7 +33,7 @@ def pause(asked: Asked, *, reason: str, yes: bool) -> None:
     """Stop the order mails. Orders wait on the queue, and go out when the pause is lifted."""
     confirm(f"Pause all order mails of {asked.deployment.env}?", yes=yes)
     show(
-        set_sending(asked.deployment, enabled=False, why=reason), _of_sending, as_json=asked.as_json
+        set_sending(asked.deployment, enabled=False, why=reason), of_sending, as_json=asked.as_json
     )
 
 
@@ -42,6 +43,4 @@ def pause(asked: Asked, *, reason: str, yes: bool) -> None:
 def lift(asked: Asked, *, reason: str, yes: bool) -> None:
     """Lift a pause: what waits goes out, at the rate that SES permits."""
     confirm(f"Let the order mails of {asked.deployment.env} go out?", yes=yes)
-    show(
-        set_sending(asked.deployment, enabled=True, why=reason), _of_sending, as_json=asked.as_json
-    )
+    show(set_sending(asked.deployment, enabled=True, why=reason), of_sending, as_json=asked.as_json)

@@ -1,0 +1,98 @@
+"""Records of the tracking table as an operator looks for them: by notification, order or message."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from steps.aws.ledger_table import MESSAGE_ID_INDEX, deserialize
+from steps.contract import limits
+from steps.contract.order_id import UNKNOWN_ORDER
+from steps.contract.text import identifier
+from steps.ledger.ses_events import MESSAGE_ID_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from infra.operator.aws import Deployment
+    from steps.ledger.rules import Record
+
+ORDER_ID_INDEX = "OrderIdIndex"
+
+NOTIFICATION_ID = re.compile(r"(rejected-)?[0-9a-f]{40}")
+"""Other keys of the table are no records: the pace, and what counts attempts."""
+
+AT_ONCE = 16
+
+
+def by_id(deployment: Deployment, notification_id: str) -> Record:
+    """Read a whole record, consistently; `{}` where there is none."""
+    answer = deployment.client("dynamodb").get_item(
+        TableName=_table(deployment),
+        Key={"notificationId": {"S": notification_id}},
+        ConsistentRead=True,
+    )
+    return _record(answer.get("Item", {}))
+
+
+def of_order(deployment: Deployment, order_id: str) -> list[Record]:
+    """Read what `OrderIdIndex` has of an order's records: id, status, timestamp, address, event type."""
+    if not 0 < len(order_id) <= limits.ID_MAX_LENGTH:
+        return []
+    return list(_query(deployment, ORDER_ID_INDEX, "orderId", order_id))
+
+
+def of_message(deployment: Deployment, message_id: str) -> list[Record]:
+    """Find the record of the mail that SES calls so: its key alone."""
+    if not 0 < len(message_id.encode()) <= MESSAGE_ID_MAX:
+        return []
+    return list(_query(deployment, MESSAGE_ID_INDEX, "messageId", message_id))
+
+
+def whole(deployment: Deployment, found: Iterable[Record]) -> list[Record]:
+    """Read all of records that an index knows of, the first written first; those that are gone are left out."""
+    ids = dict.fromkeys(record["notificationId"] for record in found)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        records = pool.map(lambda id_: by_id(deployment, id_), ids)
+    return sorted(filter(None, records), key=lambda record: int(record.get("sequence", 0)))
+
+
+def find(deployment: Deployment, term: str) -> list[Record]:
+    """Return every record of the order that a term belongs to.
+
+    term: an order id, a notification id, or SES's message id. A record that is of no order comes alone.
+    """
+    order_id = identifier(term)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        mails = pool.submit(of_message, deployment, term)
+        orders = pool.submit(of_order, deployment, order_id)
+        named = by_id(deployment, term) if NOTIFICATION_ID.fullmatch(term) else {}
+    known = [*([named] if named else []), *whole(deployment, mails.result())]
+    found = [*known, *orders.result()]
+    for other in {record["orderId"] for record in known} - {order_id, UNKNOWN_ORDER}:
+        found += of_order(deployment, other)
+    return whole(deployment, found)
+
+
+def _query(deployment: Deployment, index: str, name: str, value: str) -> Iterator[Record]:
+    pages = (
+        deployment.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=_table(deployment),
+            IndexName=index,
+            KeyConditionExpression=f"{name} = :value",
+            ExpressionAttributeValues={":value": {"S": value}},
+        )
+    )
+    for page in pages:
+        yield from map(_record, page["Items"])
+
+
+def _record(item: dict[str, Any]) -> Record:
+    return {name: deserialize(value) for name, value in item.items()}
+
+
+def _table(deployment: Deployment) -> str:
+    return deployment.name("email-delivery-tracking")

@@ -1,0 +1,138 @@
+"""An environment in moto's AWS, and what its functions would have left in it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from infra.operator.trail import FUNCTION_LOGS, WORKFLOW_LOG
+from steps.aws.ledger_table import MESSAGE_ID_INDEX, serialize
+from steps.contract.order_id import in_name
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from infra.operator.aws import Deployment
+    from steps.ledger.rules import Record
+
+QUEUES = ("email-order-queue", "email-order-dlq", "email-internal-dlq")
+
+MESSAGE = "1a2b3c4d-0000-4000-8000-000000000000"
+"""The id of a message on the order queue."""
+
+
+class SesInMemory:
+    """SES as the operator's tool asks it; moto has no GetAccount. `listed`: the suppression list."""
+
+    def __init__(self) -> None:
+        self.enabled = True
+        self.sends = True
+        self.listed: dict[str, dict[str, Any]] = {}
+        self.exceptions = boto3.client("sesv2", region_name="us-east-1").exceptions
+
+    def get_account(self) -> dict[str, Any]:
+        return {"SendingEnabled": self.enabled}
+
+    def get_configuration_set(self, *, ConfigurationSetName: str) -> dict[str, Any]:  # noqa: N803
+        assert ConfigurationSetName == "email-notifications-test"
+        return {"SendingOptions": {"SendingEnabled": self.sends}}
+
+    def get_suppressed_destination(self, *, EmailAddress: str) -> dict[str, Any]:  # noqa: N803
+        if entry := self.listed.get(EmailAddress):
+            return {"SuppressedDestination": {"EmailAddress": EmailAddress, **entry}}
+        error: Any = {"Error": {"Code": "NotFoundException", "Message": "not on the list"}}
+        raise self.exceptions.NotFoundException(error, "GetSuppressedDestination")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The environment, as tests fill it."""
+
+    deployment: Deployment
+    ses: SesInMemory
+
+    @classmethod
+    def make(cls, deployment: Deployment, ses: SesInMemory) -> Environment:
+        """Make everything that the operator's tool asks for."""
+        made = cls(deployment, ses)
+        made._tables()
+        for base in QUEUES:
+            deployment.client("sqs").create_queue(QueueName=deployment.name(base))
+        for base in (WORKFLOW_LOG, *FUNCTION_LOGS):
+            group = {"logGroupName": deployment.name(base)}
+            deployment.client("logs").create_log_group(**group)
+            deployment.client("logs").create_log_stream(**group, logStreamName="one")
+        return made
+
+    def _tables(self) -> None:
+        dynamodb = self.deployment.client("dynamodb")
+
+        def index(name: str, key: str) -> dict[str, Any]:
+            return {
+                "IndexName": name,
+                "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+
+        dynamodb.create_table(
+            TableName=self.deployment.name("email-delivery-tracking"),
+            KeySchema=[{"AttributeName": "notificationId", "KeyType": "HASH"}],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"}
+                for name in ("notificationId", "orderId", "messageId")
+            ],
+            GlobalSecondaryIndexes=[
+                index("OrderIdIndex", "orderId"),
+                index(MESSAGE_ID_INDEX, "messageId"),
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        dynamodb.create_table(
+            TableName=self.deployment.name("email-reports"),
+            KeySchema=[
+                {"AttributeName": "kind", "KeyType": "HASH"},
+                {"AttributeName": "date", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("kind", "date")
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+    def keep(self, record: Record) -> None:
+        """Put a record into the tracking table."""
+        self.deployment.client("dynamodb").put_item(
+            TableName=self.deployment.name("email-delivery-tracking"),
+            Item={name: serialize(value) for name, value in record.items()},
+        )
+
+    def log(self, base: str, at: datetime, **said: Any) -> None:
+        """Write a line into a log group, given without its environment."""
+        self.deployment.client("logs").put_log_events(
+            logGroupName=self.deployment.name(base),
+            logStreamName="one",
+            logEvents=[{"timestamp": round(at.timestamp() * 1000), "message": json.dumps(said)}],
+        )
+
+    def send(self, base: str, body: str, **attributes: str) -> None:
+        """Put a message on a queue, given without its environment."""
+        self.deployment.client("sqs").send_message(
+            QueueUrl=self.deployment.queue_url(base),
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+        )
+
+    def execution(self, order_id: str, receives: int = 1, message: str = MESSAGE) -> str:
+        """Return the ARN of an execution of an order, as logs show it."""
+        name = f"{in_name(order_id)}-{message[:8]}-{receives}"
+        return (
+            self.deployment.arn("states", "express:email-order-workflow")
+            + f":{name}:{uuid.uuid4()}"
+        )
