@@ -32,7 +32,8 @@ Commands: TypeAlias = "Mapping[str, tuple[Need, ...]]"
 AUDIT = (
     Need(
         ("logs:CreateLogStream", "logs:PutLogEvents"),
-        (f"logs:log-group:{LOG_GROUP}-{{env}}:*",),
+        # A call names the group (MiniStack) or what is in it (AWS).
+        (f"logs:log-group:{LOG_GROUP}-{{env}}", f"logs:log-group:{LOG_GROUP}-{{env}}:*"),
     ),
 )
 """Of every command that changes something."""
