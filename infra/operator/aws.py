@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CONFIG = client_config(connect=3, read=20, attempts=4, connections=32)
+# SES answers all actions but sends once a second, together (SES Developer Guide, "Service quotas").
+_SES_CONFIG = client_config(connect=3, read=20, attempts=8)
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError"})
 """What AWS's services call a permission that is missing."""
@@ -108,7 +110,8 @@ class Deployment:
 
 @cache
 def _client(service: Any, region: str) -> Any:
-    return boto3.client(service, region_name=region, config=_CONFIG)
+    config = _SES_CONFIG if service == "sesv2" else _CONFIG
+    return boto3.client(service, region_name=region, config=config)
 
 
 @cache

@@ -69,8 +69,45 @@ FIND = (
     Need(("ses:GetSuppressedDestination",)),
 )
 
-SUPPORT: Commands = {"find": FIND}
+SUPPRESSION = (
+    *AUDIT,
+    Need(("ses:GetConfigurationSet",), (CONFIGURATION_SET,)),
+    Need(("ses:DeleteSuppressedDestination", "ses:GetAccount", "ses:GetSuppressedDestination")),
+)
+"""`suppression show` and `suppression remove`."""
+
+DOCTOR = (
+    Need(
+        ("ses:GetConfigurationSet", "ses:GetConfigurationSetEventDestinations"),
+        (CONFIGURATION_SET,),
+    ),
+    # Which of the sender's identities there is, an address or a domain, is what it asks.
+    Need(("ses:GetEmailIdentity",), ("ses:identity/*",)),
+    # Its settings say who sends.
+    Need(("lambda:GetFunctionConfiguration",), ("lambda:function:email-send-{env}",)),
+    Need(
+        ("sns:ListSubscriptionsByTopic",),
+        (
+            "sns:email-alerts-{env}",
+            "sns:email-order-events-{env}",
+            "sns:email-ses-events-{env}",
+        ),
+    ),
+    Need(("cloudwatch:DescribeAlarms",), ("cloudwatch:alarm:*",)),
+    Need(
+        (
+            "ce:ListCostAllocationTags",
+            "lambda:GetAccountSettings",
+            "lambda:ListEventSourceMappings",
+            "ses:GetAccount",
+        )
+    ),
+)
+"""`doctor`; it changes nothing."""
+
+
+SUPPORT: Commands = {"find": FIND, "suppression": SUPPRESSION}
 """The commands of the support desk, by name."""
 
-OPERATOR: Commands = {**SUPPORT, "pause": PAUSE, "lift": PAUSE}
+OPERATOR: Commands = {**SUPPORT, "pause": PAUSE, "lift": PAUSE, "doctor": DOCTOR}
 """All commands."""

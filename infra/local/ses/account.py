@@ -212,16 +212,18 @@ class SesAccount:
             raise SesError("BadRequestException", "Reason must be BOUNCE or COMPLAINT.")
         with self._lock:
             entry = Suppressed(address, reason, self._clock(), attributes or {})
-            self._suppressed[address.lower()] = entry
+            self._suppressed[address] = entry
 
     def suppressed(self, address: str) -> Suppressed:
-        """Look an address up.
+        """Look an address up, as it was spelt when it was put on the list.
+
+        Sending heeds no case (SES Developer Guide, "Using the Amazon SES account-level suppression list").
 
         Raises:
             SesError: NotFoundException.
         """
         with self._lock:
-            entry = self._suppressed.get(address.lower())
+            entry = self._suppressed.get(address)
         if entry is None:
             raise SesError(
                 "NotFoundException",
@@ -233,7 +235,7 @@ class SesAccount:
         """Take an address off the list."""
         self.suppressed(address)
         with self._lock:
-            self._suppressed.pop(address.lower(), None)
+            self._suppressed.pop(address, None)
 
     def suppression_of(
         self, recipients: tuple[str, ...], reasons: list[str] | None
@@ -246,7 +248,8 @@ class SesAccount:
         """
         heeded = self.suppressed_reasons if reasons is None else reasons
         with self._lock:
-            entries = {r: self._suppressed.get(r.lower()) for r in recipients}
+            kept = {address.lower(): entry for address, entry in self._suppressed.items()}
+        entries = {r: kept.get(r.lower()) for r in recipients}
         return {r: entry.reason for r, entry in entries.items() if entry and entry.reason in heeded}
 
     def list_suppressed(self, query: dict[str, list[str]]) -> Json:
