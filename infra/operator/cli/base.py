@@ -53,7 +53,10 @@ _OPTIONS = (
     ),
     click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document."),
     click.option(
-        "--region", metavar="REGION", help="The AWS region; else AWS_REGION or the profile's."
+        "--region",
+        envvar="AWS_REGION",
+        metavar="REGION",
+        help="The AWS region; else AWS_REGION or the profile's.",
     ),
     click.option(
         "--env",

@@ -1,0 +1,182 @@
+"""The operators' page with planted answers: for tests, and for the picture of it in the documents."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Thread
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from infra.operator.aws import Deployment
+from infra.operator.find import Finding, Moment, Story
+from infra.operator.letters import INTERNAL, ORDERS, Kind, Letter
+from infra.operator.page.app import server
+from infra.operator.page.calls import Calls
+from infra.operator.page.overview import Alarm
+from infra.operator.sending import Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEPLOYMENT = Deployment("dev", "us-east-1")
+TOKEN = "planted"  # noqa: S105 - starts a session of a page that has nothing to hide
+
+ADDRESS = "customer@example.com"
+CONSOLE = DEPLOYMENT.console("states", "/executions")
+
+DELIVERED = Story(
+    notification_id="5f" * 20,
+    order_id="ORDER123456",
+    event_type="order.confirmed",
+    part={},
+    recipient=ADDRESS,
+    status="DELIVERED",
+    words="The mail has arrived",
+    reason="The mailbox's server took it. A mail that the customer does not see is in the spam folder.",
+    next_step="Ask the customer to look into the spam folder.",
+    timeline=[
+        Moment(at="2026-11-30T09:14:03Z", what="The order came", detail="message 7c1f0a52"),
+        Moment(
+            at="2026-11-30T09:14:04Z",
+            what="The workflow began",
+            detail="ORDER123456-7c1f0a52-1",
+            link=CONSOLE,
+        ),
+        Moment(at="2026-11-30T09:14:05Z", what="SES accepted the mail"),
+        Moment(at="2026-11-30T09:14:07Z", what="The mailbox's server took it", detail="250 OK"),
+    ],
+    details={
+        "SES message id": "0100019ad3f2c4e1-5d9a7b60-000000",
+        "execution": "ORDER123456-7c1f0a52-1",
+    },
+)
+BOUNCED = replace(
+    DELIVERED,
+    notification_id="a1" * 20,
+    event_type="order.shipped",
+    part={"shipmentId": "S-2"},
+    status="BOUNCED",
+    words="The mail came back",
+    reason="The mailbox does not exist.",
+    next_step="Ask the customer for another address; publish the event again with it.",
+    timeline=[
+        *DELIVERED.timeline[:3],
+        Moment(at="2026-11-30T09:14:07Z", what="It bounced", detail="Permanent/General: 550 5.1.1"),
+    ],
+)
+GOES_OUT = Sending(paused=False, stopped=False)
+PAUSED = Sending(
+    paused=True,
+    stopped=False,
+    since="2026-11-30T08:02:11Z",
+    by="jo",
+    why="the shop publishes orders twice",
+)
+
+
+def finding(*stories: Story, **more: Any) -> Finding:
+    """Return the answer that there are these mails, for the first one's order."""
+    planted: dict[str, Any] = {
+        "term": stories[0].order_id if stories else "ORDER123456",
+        "stories": list(stories),
+        "elsewhere": [],
+        "sending": GOES_OUT,
+        "notes": [],
+    }
+    return Finding(**planted | more)
+
+
+def letter(order_id: str = "ORDER123457", **more: Any) -> Letter:
+    """Return a dead letter of an order."""
+    planted: dict[str, Any] = {
+        "queue": ORDERS,
+        "message_id": "0f8c2f9e-1b1d-4c53-9f5e-2f6b6a4f1a01",
+        "kind": Kind.ORDER,
+        "order_id": order_id,
+        "notification_id": "",
+        "reason": "SenderNotReady",
+        "execution": f"{order_id}-7c1f0a52-5",
+        "sent_at": "2026-11-29T21:40:12Z",
+        "receives": 3,
+        "receipt": "",
+        "body": "",
+        "content": f'{{"orderId": "{order_id}", "customerEmail": "{ADDRESS}"}}',
+    }
+    return Letter(**planted | more)
+
+
+LETTERS = [
+    letter(),
+    letter(
+        "ORDER123460",
+        message_id="5b8ad1b0-8f44-4c0e-a5a9-7a4e2f3f9c02",
+        reason="",
+        execution="",
+        receives=200,
+    ),
+]
+ALARM = Alarm(
+    name="email-dead-letters-dev",
+    says="An order is in the dead letters.",
+    since="2026-11-29T21:41:00Z",
+)
+LISTED = SimpleNamespace(
+    entries=[
+        SimpleNamespace(
+            spelling="as given",
+            reason="BOUNCE",
+            since="2026-11-30T09:14:07+00:00",
+            message_id="0100019ad3f2c4e1-5d9a7b60-000000",
+        )
+    ],
+    heeded=True,
+    note="",
+)
+EXAMINATION = SimpleNamespace(
+    findings=[
+        SimpleNamespace(
+            check="DKIM", state="ok", sentence="SES signs with DKIM.", command="", rule="SES"
+        ),
+        SimpleNamespace(
+            check="DMARC",
+            state="mend",
+            sentence="shop.example has no DMARC record.",
+            command='_dmarc.shop.example. TXT "v=DMARC1; p=none; rua=mailto:dmarc@shop.example"',
+            rule="Gmail and Yahoo",
+        ),
+    ],
+    by_hand=["Gmail tells in Postmaster Tools alone how many mails are called spam."],
+)
+
+
+def calls(**planted: Any) -> Calls:
+    """Return calls of which none reaches AWS; `planted` replaces some."""
+    known: dict[str, Any] = {
+        "find": lambda _, term: finding(DELIVERED, BOUNCED, term=term),
+        "sending": lambda _: GOES_OUT,
+        "set_sending": lambda _, **__: PAUSED,
+        "waiting": lambda _: {ORDERS: len(LETTERS), INTERNAL: 0},
+        "alarms": lambda _: [ALARM],
+        "peek": lambda _, queue: LETTERS if queue == ORDERS else [],
+        "redrive": lambda _, __, ids, **___: len(ids),
+        "drop": lambda _, __, ids, **___: len(ids),
+        "suppressed": lambda _, __: LISTED,
+        "unsuppress": lambda _, __, **___: 1,
+        "doctor": lambda _: EXAMINATION,
+    }
+    return Calls(**known | planted)
+
+
+@contextmanager
+def serving(planted: Calls, deployment: Deployment = DEPLOYMENT) -> Iterator[str]:
+    """Serve the page; yield its URL."""
+    running = server(deployment, port=0, token=TOKEN, calls=planted)
+    thread = Thread(target=running.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{running.port}"
+    finally:
+        running.shutdown()
+        thread.join()
+        running.server_close()
