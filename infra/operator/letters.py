@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from infra.operator.audit import without_addresses
 from steps.contract.order_id import shown
 from steps.ledger import ses_events
 from steps.ledger.rules import iso
@@ -54,7 +55,8 @@ class Letter:
 
     queue: its name without the environment. order_id: as logs show it, empty where it is not known.
     notification_id: of an event of SES's or an outcome, as far as it is known. reason: an error's name or
-    message; empty where SQS itself moved the letter. execution: where to look, an ARN. sent_at: ISO 8601 UTC;
+    message; empty where SQS itself moved the letter. detail: what EventBridge Scheduler
+    says of it. execution: where to look, an ARN. sent_at: ISO 8601 UTC;
     of a letter that SQS moved, when its order came. receives: how often it was received.
     body: as it lies there. content: what the kind is about, without the envelopes that Lambda and SNS put
     around it: an event as JSON.
@@ -68,6 +70,7 @@ class Letter:
     order_id: str
     notification_id: str
     reason: str
+    detail: str = ""
     execution: str
     sent_at: str
     receives: int
@@ -132,7 +135,7 @@ _REASONS = ("reason", "ERROR_CODE", "ErrorMessage")
 def read(queue: str, message: Mapping[str, Any]) -> Letter:
     """Read a letter as SQS hands it over. It may hold anything."""
     attributes = {
-        name: attribute["StringValue"]
+        name: without_addresses(attribute["StringValue"])
         for name, attribute in message.get("MessageAttributes", {}).items()
         if "StringValue" in attribute
     }
@@ -146,6 +149,7 @@ def read(queue: str, message: Mapping[str, Any]) -> Letter:
         order_id=_order_id(kind, fields),
         notification_id=_notification_id(kind, fields),
         reason=next((attributes[name] for name in _REASONS if attributes.get(name)), ""),
+        detail=attributes.get("ERROR_MESSAGE", ""),
         execution=attributes.get("execution", ""),
         sent_at=iso(int(message["Attributes"]["SentTimestamp"]) / 1000),
         receives=int(message["Attributes"]["ApproximateReceiveCount"]),

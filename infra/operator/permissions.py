@@ -53,6 +53,26 @@ PAUSE = (
 )
 """`pause` and `lift`."""
 
+DEAD_LETTERS = ("sqs:email-order-dlq-{env}", "sqs:email-internal-dlq-{env}")
+
+DEAD_LOOK = (
+    Need(("sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"), DEAD_LETTERS),
+)
+"""`dead list` and `dead show`; and `find`, which looks into the dead letters."""
+
+DEAD_DROP = (*DEAD_LOOK, *AUDIT, Need(("sqs:DeleteMessage",), DEAD_LETTERS))
+
+DEAD_REDRIVE = (
+    *DEAD_DROP,
+    Need(
+        ("sqs:GetQueueUrl", "sqs:SendMessage"),
+        ("sqs:email-order-queue-{env}", "sqs:email-ses-events-queue-{env}"),
+    ),
+    Need(("lambda:InvokeFunction",), ("lambda:function:email-outcomes-{env}",)),
+    # What is too old by then is recorded as rejected.
+    Need(("dynamodb:PutItem", "dynamodb:UpdateItem"), (TRACKING,)),
+)
+
 LOG_GROUPS = tuple(f"logs:log-group:{base}-{{env}}:*" for base in (WORKFLOW_LOG, *FUNCTION_LOGS))
 
 FIND = (
@@ -106,8 +126,20 @@ DOCTOR = (
 """`doctor`; it changes nothing."""
 
 
-SUPPORT: Commands = {"find": FIND, "suppression": SUPPRESSION}
+SUPPORT: Commands = {
+    "find": FIND,
+    "suppression": SUPPRESSION,
+    "dead list": DEAD_LOOK,
+    "dead show": DEAD_LOOK,
+}
 """The commands of the support desk, by name."""
 
-OPERATOR: Commands = {**SUPPORT, "pause": PAUSE, "lift": PAUSE, "doctor": DOCTOR}
+OPERATOR: Commands = {
+    **SUPPORT,
+    "pause": PAUSE,
+    "lift": PAUSE,
+    "doctor": DOCTOR,
+    "dead redrive": DEAD_REDRIVE,
+    "dead drop": DEAD_DROP,
+}
 """All commands."""

@@ -1,0 +1,310 @@
+"""`dead`: the letters of the dead-letter queues: what they are, sent through again, or thrown away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from infra.operator import letters
+from infra.operator.audit import audited
+from infra.operator.errors import NotFound
+from infra.operator.letter_words import masked, next_step, unmovable, words
+from infra.operator.letters import Kind, Letter, parsed, peek, taken
+from steps.contract.handler import metrics
+from steps.contract.order_id import shown
+from steps.record import record_rejected
+from steps.validate import validate
+
+if TYPE_CHECKING:
+    from infra.operator.aws import Deployment
+    from steps.contract.state import State
+
+ORDER_QUEUE, SES_EVENTS_QUEUE = "email-order-queue", "email-ses-events-queue"
+OUTCOMES = "email-outcomes"
+
+NO_REASON = "none"
+"""What the reason of a letter is called that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which letters are meant: those that fit all that is said.
+
+    order: an order's id. error: a letter's reason, `NO_REASON` for none. letter: the beginning of its message
+    id. queue: the queue's name without the environment.
+    """
+
+    order: str = ""
+    error: str = ""
+    letter: str = ""
+    queue: str | None = None
+
+    def takes(self, letter: Letter) -> bool:
+        """Whether a letter is meant."""
+        return (
+            (not self.order or letter.order_id in {shown(self.order), self.order})
+            and (not self.error or (letter.reason or NO_REASON) == self.error)
+            and letter.message_id.startswith(self.letter)
+        )
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that are meant."""
+        return (self.queue,) if self.queue else letters.QUEUES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The letters of one queue that have one reason: how many, and when the oldest was sent."""
+
+    queue: str
+    reason: str
+    count: int
+    oldest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """All letters, in groups, and each. `more`: queues with more letters than were looked at."""
+
+    groups: list[Group]
+    letters: list[Letter]
+    more: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One letter for people: what it is and why, what to do, and its content as far as it may be shown."""
+
+    letter: Letter
+    words: str
+    next_step: str
+    content: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """A letter that stays: why, and what to do instead. `failed`: it should have moved."""
+
+    letter: Letter
+    why: str
+    failed: bool = False
+
+
+@dataclass(kw_only=True)
+class Redriven:
+    """How many letters were sent through again, recorded as rejected, left; and those that were left."""
+
+    redriven: int = 0
+    rejected: int = 0
+    left: int = 0
+    stayed: list[Left] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something was left that should have moved."""
+        return any(left.failed for left in self.stayed)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers alone."""
+        return {"redriven": self.redriven, "rejected": self.rejected, "left": self.left}
+
+    def leave(self, letter: Letter, why: str, *, failed: bool = False) -> None:
+        """Count a letter that stays."""
+        self.left += 1
+        self.stayed.append(Left(letter=letter, why=why, failed=failed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """How many letters were deleted, and of which orders, as logs show them."""
+
+    dropped: int
+    orders: list[str]
+
+
+def choose(deployment: Deployment, choice: Choice) -> list[Letter]:
+    """Look for the letters that are meant.
+
+    Raises:
+        NotFound: there are none, and not simply all are meant.
+    """
+    chosen = [
+        letter
+        for queue in choice.queues
+        for letter in peek(deployment, queue)
+        if choice.takes(letter)
+    ]
+    if not chosen and (choice.order or choice.error or choice.letter):
+        raise NotFound("there is no such dead letter: order-mail dead list shows all")
+    return chosen
+
+
+def listing(deployment: Deployment, queue: str | None = None) -> Listing:
+    """List the letters of one queue, or of all."""
+    found = {base: peek(deployment, base) for base in Choice(queue=queue).queues}
+    every = [letter for of_one in found.values() for letter in of_one]
+    counts = Counter((letter.queue, letter.reason) for letter in every)
+    groups = [
+        Group(
+            queue=base,
+            reason=reason,
+            count=count,
+            oldest=min(x.sent_at for x in every if (x.queue, x.reason) == (base, reason)),
+        )
+        for (base, reason), count in counts.most_common()
+    ]
+    more = [base for base, of_one in found.items() if len(of_one) >= letters.LETTERS_MAX]
+    return Listing(groups=groups, letters=every, more=more)
+
+
+def show_letter(deployment: Deployment, message_id: str, *, address: bool) -> Shown:
+    """Show one letter, by the beginning of its message id.
+
+    `address`: the content as it is, with a customer's order in it.
+
+    Raises:
+        NotFound: there is none, or there are several.
+    """
+    letter, *others = choose(deployment, Choice(letter=message_id))
+    if others:
+        raise NotFound(
+            f"{len(others) + 1} letters have an id that begins like this: say more of it"
+        )
+    return Shown(
+        letter=letter,
+        words=words(letter),
+        next_step=next_step(letter),
+        content=letter.body if address else masked(letter),
+    )
+
+
+# --- redrive --------------------------------------------------------------------------------------
+
+
+def rehearse(deployment: Deployment, choice: Choice, *, fresh_only: bool) -> Redriven:
+    """Say what `redrive` would do; raises as `choose`."""
+    would = Redriven()
+    for letter in choose(deployment, choice):
+        if why := unmovable(letter):
+            would.leave(letter, why)
+        elif fresh_only and _stale(letter):
+            would.rejected += 1
+        else:
+            would.redriven += 1
+    return would
+
+
+def redrive(deployment: Deployment, choice: Choice, *, fresh_only: bool, why: str) -> Redriven:
+    """Send letters through again: orders to the order queue, SES's events and outcomes to their functions.
+
+    A letter is deleted when it is where it is to go, so a crash between the two repeats it: whoever gets it
+    twice knows it. Its reason and its execution are not carried over.
+
+    Args:
+        deployment: whose letters.
+        choice: which of them.
+        fresh_only: an order that is not valid any more, too old above all, is not sent: it is recorded as
+            rejected with its reasons, as the workflow would, but rings no alarm and counts nowhere.
+        why: the operator's words.
+    """
+    done, orders = Redriven(), set[str]()
+    with audited(deployment, "dead redrive", why=why, **_audited(choice)) as said:
+        try:
+            for queue in choice.queues:
+                with taken(deployment, queue) as found:
+                    for letter in filter(choice.takes, found):
+                        orders.add(letter.order_id)
+                        _redrive(deployment, letter, done, fresh_only=fresh_only)
+        finally:
+            said.update(done.counts, orders=sorted(orders - {""}))
+    return done
+
+
+def _redrive(deployment: Deployment, letter: Letter, done: Redriven, *, fresh_only: bool) -> None:
+    if why := unmovable(letter):
+        done.leave(letter, why)
+        return
+    if fresh_only and (stale := _stale(letter)):
+        record_rejected(stale, "order-mail", table=deployment.ledger, now=_now().timestamp())
+        metrics.clear_metrics()  # Nobody's order is rejected now: it was given up before.
+        _delete(deployment, letter)
+        done.rejected += 1
+        return
+    if why := _send(deployment, letter):
+        done.leave(letter, why, failed=True)
+        return
+    _delete(deployment, letter)
+    done.redriven += 1
+
+
+def _send(deployment: Deployment, letter: Letter) -> str:
+    """Send a letter to where it is to go; return why it is not there, nothing where it is."""
+    if letter.kind is Kind.OUTCOME:
+        return _tell(deployment, letter)
+    queue = ORDER_QUEUE if letter.kind is Kind.ORDER else SES_EVENTS_QUEUE
+    deployment.client("sqs").send_message(
+        QueueUrl=deployment.queue_url(queue), MessageBody=letter.content
+    )
+    return ""
+
+
+def _tell(deployment: Deployment, letter: Letter) -> str:
+    function = deployment.name(OUTCOMES)
+    answer = deployment.client("lambda").invoke(
+        FunctionName=function, Payload=f'{{"Records": [{letter.content}]}}'.encode()
+    )
+    told = parsed(answer["Payload"].read().decode())
+    if "FunctionError" in answer or told.get("batchItemFailures"):
+        return f"the topic has not taken it: the log of {function} says why"
+    return ""
+
+
+def _delete(deployment: Deployment, letter: Letter) -> None:
+    deployment.client("sqs").delete_message(
+        QueueUrl=deployment.queue_url(letter.queue), ReceiptHandle=letter.receipt
+    )
+
+
+def _stale(letter: Letter) -> State | None:
+    """Return the rejection of an order that is not valid by now; None for one that is, and for no order."""
+    if letter.kind is not Kind.ORDER:
+        return None
+    state = validate({"message": letter.body, "attempt": 1, "lastReceive": False}, _now())
+    return state if "rejection" in state else None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+# --- drop -----------------------------------------------------------------------------------------
+
+
+def drop(deployment: Deployment, choice: Choice, *, why: str) -> Dropped:
+    """Delete letters; what is in them is lost."""
+    dropped, orders = 0, set[str]()
+    with audited(deployment, "dead drop", why=why, **_audited(choice)) as said:
+        try:
+            for queue in choice.queues:
+                with taken(deployment, queue) as found:
+                    for letter in filter(choice.takes, found):
+                        orders.add(letter.order_id)
+                        _delete(deployment, letter)
+                        dropped += 1
+        finally:
+            said.update(dropped=dropped, orders=sorted(orders - {""}))
+    return Dropped(dropped=dropped, orders=sorted(orders - {""}))
+
+
+def _audited(choice: Choice) -> dict[str, str | None]:
+    meant = {
+        "order": choice.order and shown(choice.order),
+        "error": choice.error,
+        "letter": choice.letter,
+        "queue": choice.queue,
+    }
+    return {name: said for name, said in meant.items() if said}
