@@ -63,30 +63,31 @@ def watch(event: Scheduled, now: datetime, *, settings: CanarySettings) -> Repor
     if last:
         if name <= last["date"]:
             return None
-        record = _record(last["date"], LedgerTable(settings.tracking_table))
+        record = record_of(last["date"], LedgerTable(settings.tracking_table))
         published_at = datetime.fromisoformat(last["publishedAt"])
         if canary.state(published_at, record, now) == canary.WAITING:
             return None
     place = canary.Place(settings.environment, settings.orders_topic, settings.dashboard_url)
     report = canary.report(name, last, record, now=now, place=place)
     # First what a repetition does not double.
-    sources.publish_event(settings.orders_topic, _message(name))
+    sources.publish_event(settings.orders_topic, message(name))
     if alert := report.get("alert"):
         sources.publish(settings.alerts_topic, alert)
     table.keep(KIND, report, int(now.timestamp()) + limits.CANARY_REPORT_TTL)
     return report
 
 
-def _message(name: str) -> str:
+def message(name: str) -> str:
+    """Return what is published for the canary of this name."""
     return json.dumps(canary.order(name))
 
 
-def _record(name: str, table: LedgerTable) -> Record:
+def record_of(name: str, table: LedgerTable) -> Record:
     """Read what became of a canary; an event that we reject has its record elsewhere."""
     order = canary.order(name)
     identity = (order["orderId"], order["eventType"], order["customerEmail"])
     return table.read(rules.notification_id(*identity), canary.READ) or table.read(
-        rules.rejected_id(_message(name)), canary.READ
+        rules.rejected_id(message(name)), canary.READ
     )
 
 

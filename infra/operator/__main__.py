@@ -7,7 +7,7 @@ import sys
 import click
 from rich.markup import escape
 
-from infra.operator.cli import dead, doctor, find, page, sending, suppression  # noqa: F401 - add their commands
+from infra.operator.cli import canary, dead, doctor, find, page, sending, suppression  # noqa: F401 - add their commands
 from infra.operator.cli.base import cli
 from infra.operator.errors import Exit, OperatorError
 from infra.operator.output import notes

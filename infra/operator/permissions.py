@@ -126,7 +126,16 @@ DOCTOR = (
 """`doctor`; it changes nothing."""
 
 
+CANARY = (
+    *AUDIT,
+    Need(("sns:Publish",), ("sns:email-order-events-{env}",)),
+    Need(("dynamodb:GetItem",), (TRACKING,)),
+    Need(("dynamodb:Query",), (REPORTS,)),
+)
+"""`canary`, `canary --now`."""
+
 SUPPORT: Commands = {
+    "canary": CANARY,
     "find": FIND,
     "suppression": SUPPRESSION,
     "dead list": DEAD_LOOK,

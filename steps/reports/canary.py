@@ -125,7 +125,8 @@ _SES_EVENTS = """\
 - Is SES's event destination there and enabled?
   aws sesv2 get-configuration-set-event-destinations --configuration-set-name email-notifications-{environment}
 - Does the topic email-ses-events-{environment} have its subscription? aws sns list-subscriptions
-- Does email-feedback-{environment} fail? Its log, and the letters in email-internal-dlq-{environment}.
+- Do the events wait on email-ses-events-queue-{environment}, or does email-feedback-{environment} fail?
+  order-mail doctor --env {environment}, its log, and the letters in email-internal-dlq-{environment}.
 """
 _DISPATCHER_LOG = """\
 - Why do orders wait? The lines "later" in the log of email-processor-{environment}.
@@ -143,7 +144,7 @@ It never got as far as the order workflow, and most likely no order does.
 """
     + _DISPATCHER_LOG
     + """\
-- Is it in the dead letters? email-order-subscription-dlq-{environment}, email-order-dlq-{environment}
+- Is it in the dead letters? order-mail dead list --env {environment}
 """,
     "CLAIMED": """\
 The order workflow took it, and SES does not have it. It waits, and so do orders.
@@ -246,7 +247,7 @@ def _missing(last: Mapping[str, Any], record: Mapping[str, Any], since: str, pla
                 "",
                 f"Last seen: {seen}.",
                 advice(record, place),
-                'More of it: infra/operator/README.md, "The canary".',
+                f"More of it: order-mail find {ORDER_PREFIX}{last['date']} --env {place.environment}",
                 "This is not alerted again within 24 hours; when canaries arrive again, that is told.",
                 "",
                 place.dashboard,

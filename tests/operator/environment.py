@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from infra.operator.audit import LOG_GROUP
 from infra.operator.trail import FUNCTION_LOGS, WORKFLOW_LOG
 from steps.aws.ledger_table import MESSAGE_ID_INDEX, serialize
 from steps.contract.order_id import in_name
@@ -62,7 +63,7 @@ class Environment:
         made._tables()
         for base in QUEUES:
             deployment.client("sqs").create_queue(QueueName=deployment.name(base))
-        for base in (WORKFLOW_LOG, *FUNCTION_LOGS):
+        for base in (WORKFLOW_LOG, *FUNCTION_LOGS, LOG_GROUP):
             group = {"logGroupName": deployment.name(base)}
             deployment.client("logs").create_log_group(**group)
             deployment.client("logs").create_log_stream(**group, logStreamName="one")
