@@ -106,7 +106,7 @@ SEND_STEP = {
             notification_id=ID,
             set=SENDING,
             condition="#owner = :owner AND #status IN (:claimed, :sending)"
-            " AND attribute_not_exists(handoverId)",
+            " AND attribute_not_exists(handoverId) AND attribute_not_exists(erasedAt)",
             values={"owner": "me", "claimed": "CLAIMED", "sending": "SENDING"},
         ),
     ),
@@ -116,7 +116,7 @@ SEND_STEP = {
             notification_id=ID,
             set=SENDING,
             condition="#owner = :owner AND #status IN (:claimed, :sending)"
-            " AND handoverId = :previous",
+            " AND handoverId = :previous AND attribute_not_exists(erasedAt)",
             values={
                 "owner": "me",
                 "claimed": "CLAIMED",
@@ -254,7 +254,7 @@ RECORD_STEP: dict[str, tuple[Callable[[], Put | Update], Put | Update]] = {
                 "reason": "InvalidEvent",
                 "reasons": REASONS,
             },
-            condition="#status IN (:claimed, :sending, :failed)",
+            condition="#status IN (:claimed, :sending, :failed) AND attribute_not_exists(erasedAt)",
             values={"claimed": "CLAIMED", "sending": "SENDING", "failed": "FAILED"},
         ),
     ),
@@ -322,7 +322,7 @@ def taken_over(
         | ({"inDoubt": True} if in_doubt else {}),
         add={"superseded": superseded} if superseded else {},
         remove=OF_THE_MAIL_BEFORE if in_doubt else (*OF_THE_MAIL_BEFORE, "inDoubt"),
-        condition="#owner = :found AND #status = :seen",
+        condition="#owner = :found AND #status = :seen AND attribute_not_exists(erasedAt)",
         values={"found": "first", "seen": seen},
     )
 
@@ -390,7 +390,7 @@ def learned(
         set=changes,
         remove=forgets,
         add={name: frozenset({value}) for name, value in (adds or {}).items()},
-        condition=f"{condition} AND #owner = :owner",
+        condition=f"{condition} AND #owner = :owner AND attribute_not_exists(erasedAt)",
         values=values,
     )
 
