@@ -7,7 +7,16 @@ import sys
 import click
 from rich.markup import escape
 
-from infra.operator.cli import canary, dead, doctor, find, page, sending, suppression  # noqa: F401 - add their commands
+from infra.operator.cli import (  # noqa: F401 - each adds its commands
+    canary,
+    dead,
+    doctor,
+    find,
+    page,
+    reconcile,
+    sending,
+    suppression,
+)
 from infra.operator.cli.base import cli
 from infra.operator.errors import Exit, OperatorError
 from infra.operator.output import notes

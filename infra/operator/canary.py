@@ -67,7 +67,7 @@ def run(
             seen = _look(deployment, name, published_at, now)
             say(seen)
             if seen.state == canary.ARRIVED or (now - published_at).total_seconds() >= seconds:
-                done["state"] = seen.state
+                done["arrived"] = seen.state == canary.ARRIVED
                 return seen
             sleep(PAUSE)
 

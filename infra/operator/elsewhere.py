@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from infra.operator import records
+from infra.operator.letters import Kind, peek
+from infra.operator.reasons import ENGINEER, why
 from infra.operator.story import iso, waits
 from steps.contract.order_id import UNKNOWN_ORDER
 from steps.dispatch import order_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from infra.operator.aws import Deployment
+    from infra.operator.letters import Letter
     from infra.operator.trail import Wait
     from steps.ledger.rules import Record
 
@@ -98,6 +101,57 @@ def visible(deployment: Deployment, orders: set[str]) -> Visible:
 
 def _sent(message: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+
+
+def letters(
+    deployment: Deployment,
+    base: str,
+    orders: Collection[str],
+    notifications: Collection[str],
+    texts: Collection[str],
+) -> list[Sighting]:
+    """Look for an order in a dead-letter queue.
+
+    orders: as logs show them. notifications: ids of its records. texts: what a letter that names no order may
+    have of it.
+    """
+    return [
+        dead(letter)
+        for letter in peek(deployment, base)
+        if letter.order_id in orders
+        or letter.notification_id in notifications
+        or (not letter.order_id and any(says(letter.body, text) for text in texts))
+    ]
+
+
+_LETTERS = {
+    Kind.ORDER: (
+        "The order was given up",
+        "Once the cause is mended, the engineer on call sends it through again: order-mail dead.",
+    ),
+    Kind.SES_EVENT: (
+        "A report of SES's about a mail could not be added to its record",
+        "The engineer on call adds it: order-mail dead.",
+    ),
+    Kind.OUTCOME: (
+        "The shop could not be told what became of the mail",
+        "The engineer on call tells it: order-mail dead.",
+    ),
+}
+
+
+def dead(letter: Letter) -> Sighting:
+    """Say what a dead letter means."""
+    what, next_step = _LETTERS.get(
+        letter.kind, ("It is named in a letter that is no order", ENGINEER)
+    )
+    because = why(letter.reason).sentence if letter.reason else "SQS moved it after too many tries."
+    return Sighting(
+        place=f"dead letters ({letter.queue})",
+        what=f"{what}: {because}",
+        at=letter.sent_at,
+        next_step=next_step,
+    )
 
 
 def nameless(deployment: Deployment, term: str) -> list[Record]:

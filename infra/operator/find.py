@@ -15,6 +15,7 @@ from infra.operator.audit import without_addresses
 from infra.operator.aws import explained
 from infra.operator.elsewhere import Sighting
 from infra.operator.errors import OperatorError
+from infra.operator.letters import QUEUES
 from infra.operator.output import HIDDEN
 from infra.operator.sending import sending
 from infra.operator.story import (
@@ -213,6 +214,17 @@ class _Search:
             "The rejected events that name no order",
             lambda: [r for text in which.texts for r in elsewhere.nameless(self.deployment, text)],
         )
+        ids = {r["notificationId"] for r in which.found}
+        letters = [
+            self._ask(
+                f"The dead letters {base}",
+                partial(
+                    elsewhere.letters,
+                    *(self.deployment, base, which.orders, ids, which.texts),
+                ),
+            )
+            for base in QUEUES
+        ]
         listed = {
             address: self._ask(
                 "The suppression list", partial(suppressed, self.deployment, address)
@@ -233,6 +245,7 @@ class _Search:
                 if _is_elsewhere(wait.message, found, followed)
             ),
             *(visible.sightings if visible else []),
+            *(sighting for queue in letters for sighting in queue.result() or []),
         ]
         return Finding(
             term=which.term,
@@ -358,6 +371,9 @@ def hidden(finding: Finding) -> Finding:
             return {name: hide(one) for name, one in value.items()}
         if is_dataclass(value) and not isinstance(value, type):
             changed = {f.name: hide(getattr(value, f.name)) for f in fields(value)}
+            for name in {"term", "order_id"} & changed.keys():
+                if changed[name] != getattr(value, name):
+                    changed[name] = shown(getattr(value, name))
             if isinstance(value, Story) and value.recipient:
                 changed["recipient"] = HIDDEN
             return replace(value, **changed)

@@ -73,15 +73,20 @@ DEAD_REDRIVE = (
     Need(("dynamodb:PutItem", "dynamodb:UpdateItem"), (TRACKING,)),
 )
 
-LOG_GROUPS = tuple(f"logs:log-group:{base}-{{env}}:*" for base in (WORKFLOW_LOG, *FUNCTION_LOGS))
+ORDER_LOGS = tuple(
+    f"logs:log-group:{base}-{{env}}{part}"
+    for base in (WORKFLOW_LOG, *FUNCTION_LOGS)
+    for part in ("", ":*")  # A call names the group (MiniStack) or what is in it (AWS).
+)
 
 FIND = (
     *SENDING,
+    *DEAD_LOOK,
     Need(("dynamodb:GetItem",), (TRACKING,)),
     Need(
         ("dynamodb:Query",), (f"{TRACKING}/index/OrderIdIndex", f"{TRACKING}/index/MessageIdIndex")
     ),
-    Need(("logs:FilterLogEvents",), LOG_GROUPS),
+    Need(("logs:FilterLogEvents",), ORDER_LOGS),
     Need(
         ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
         ("sqs:email-order-queue-{env}",),
@@ -134,9 +139,16 @@ CANARY = (
 )
 """`canary`, `canary --now`."""
 
+RECONCILE = (
+    *DEAD_LOOK,
+    Need(("dynamodb:Query",), (f"{TRACKING}/index/OrderIdIndex",)),
+    Need(("logs:FilterLogEvents",), ORDER_LOGS),
+)
+
 SUPPORT: Commands = {
     "canary": CANARY,
     "find": FIND,
+    "reconcile": RECONCILE,
     "suppression": SUPPRESSION,
     "dead list": DEAD_LOOK,
     "dead show": DEAD_LOOK,

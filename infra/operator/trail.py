@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from infra.operator.aws import Deployment
 
 WORKFLOW_LOG = "/aws/vendedlogs/states/email-order-workflow"
-FUNCTION_LOGS = tuple(
-    f"/aws/lambda/email-{name}"
-    for name in ("processor", "validate", "dedup", "render", "send", "record")
+PROCESSOR_LOG, VALIDATE_LOG = "/aws/lambda/email-processor", "/aws/lambda/email-validate"
+FUNCTION_LOGS = (
+    PROCESSOR_LOG,
+    VALIDATE_LOG,
+    *(f"/aws/lambda/email-{name}" for name in ("dedup", "render", "send", "record")),
 )
 """Their names are these, a dash and the environment."""
 
@@ -149,11 +151,12 @@ def follow(
     phrases: Iterable[str],
     when: Sequence[Span],
     belongs: Callable[[dict[str, Any]], bool],
+    logs: Sequence[str] = (WORKFLOW_LOG, *FUNCTION_LOGS),
     clock: Callable[[], float] = time.monotonic,
 ) -> Trail:
     """Search the logs, all at once, for lines with one of the phrases that belong to the order."""
     deadline = clock() + BUDGET
-    groups = [deployment.name(base) for base in (WORKFLOW_LOG, *FUNCTION_LOGS)]
+    groups = [deployment.name(base) for base in logs]
     lines: list[Line] = []
     notes: dict[str, None] = {}
     unasked: dict[str, None] = {}

@@ -90,7 +90,8 @@ def test_one_is_followed_until_it_has_arrived(
     assert [s.seen.split()[0] for s in seen] == ["no", "SENT", "SENT", "DELIVERED"]
     assert (end.state, end.order_id, end.advice) == ("ARRIVED", event["orderId"], "")
     assert record_of(end.order_id.removeprefix("CANARY-"), environment.deployment.ledger)
-    assert [line["state"] for line in lines(environment.deployment)] == ["begun", "ARRIVED"]
+    begun, done = lines(environment.deployment)
+    assert (begun["state"], done["state"], done["arrived"]) == ("begun", "done", True)
 
 
 def test_one_that_does_not_arrive_is_given_up_and_says_where_to_look(

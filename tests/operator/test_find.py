@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.operator.find import Moment, Story, find
+from infra.operator.find import Moment, Story, find, hidden
+from infra.operator.trail import WORKFLOW_LOG
+from steps.contract.order_id import UNKNOWN_ORDER, shown
 from steps.ledger import rules
 from steps.ledger.status import Status
+from tests.operator.environment import MESSAGE
 
 if TYPE_CHECKING:
     from infra.operator.find import Finding
@@ -108,3 +112,213 @@ def test_every_name_of_an_order_finds_it(which: str, environment: Environment) -
         "arn": arn,
     }
     assert only(find(environment.deployment, terms[which])).order_id == "ORDER1"
+
+
+def test_the_mail_of_an_execution_is_found_by_what_logs_say_of_it(environment: Environment) -> None:
+    arn = environment.execution(shown(JO))
+    environment.keep(sent(Status.DELIVERED, "Delivery", owner=arn, orderId=JO))
+    said = {"execution_id": arn, "order_id": shown(JO)}
+    environment.log(SEND, after(2), message="accepted", message_id="0100-m", **said)
+    for term in (JO, arn, shown(JO)):
+        assert only(find(environment.deployment, term)).order_id == JO
+
+
+def test_the_workflows_own_log_tells_the_end_of_an_execution(environment: Environment) -> None:
+    deferred, done = (environment.execution("A.1", receives) for receives in (1, 2))
+    environment.keep(sent(Status.SENT, "Send", orderId="A.1", owner=done))
+    cause = json.dumps({"Error": "SendThrottled", "Cause": "{}"})
+    history = [
+        (deferred, 1, "ExecutionStarted", {}),
+        (deferred, 2, "FailStateEntered", {"name": "Deferred"}),
+        (deferred, 2, "ExecutionFailed", {"error": "Deferred", "cause": cause}),
+        (done, 9, "ExecutionStarted", {}),
+        (done, 10, "SucceedStateEntered", {"name": "Sent"}),
+        (done, 10, "ExecutionSucceeded", {}),
+        (environment.execution("A-1-2"), 9, "ExecutionStarted", {}),  # another order
+    ]
+    for arn, at, type_, details in history:
+        environment.log(WORKFLOW_LOG, after(at), execution_arn=arn, type=type_, details=details)
+    attempts = [m for m in only(find(environment.deployment, "A.1")).timeline if m.link]
+    throttled = "SendThrottled: There are more mails than SES lets us send in a second."
+    assert happened(attempts) == [
+        (moment(1), "Attempt: put off", f"A-1-1a2b3c4d-1. {throttled}"),
+        (moment(9), "Attempt: sent", "A-1-1a2b3c4d-2"),
+    ]
+
+
+def test_an_address_on_the_suppression_list(environment: Environment) -> None:
+    reason = "Permanent/OnAccountSuppressionList"
+    environment.keep(sent(Status.BOUNCED, f"Bounce|{reason}", reason=reason))
+    since = datetime(2026, 11, 2, 3, 4, 5, tzinfo=UTC)
+    environment.ses.listed["jo@example.com"] = {"Reason": "COMPLAINT", "LastUpdateTime": since}
+    story = only(find(environment.deployment, "ORDER1"))
+    assert story.words == "Came back"
+    assert story.reason == (
+        "SES did not try: the address is on the account's suppression list since 2026-11-02, "
+        "because of a complaint."
+    )
+    environment.ses.listed.clear()
+    assert only(find(environment.deployment, "ORDER1")).reason == (
+        "SES did not try: the address was on the account's suppression list then. It is not on it now."
+    )
+
+
+def test_a_rejected_event_says_which_fields_and_quotes_nothing(environment: Environment) -> None:
+    reasons = [
+        "orderItems[0].price: must be an amount",
+        "customerEmail: is not an address: there is a character that is none: @",
+    ]
+    id_ = rules.rejected_id("message")
+    environment.keep(a_record(Status.REJECTED, notificationId=id_, reasons=reasons, event="{}"))
+    story = only(find(environment.deployment, id_))
+    assert story.reason == (
+        "Nothing was sent. The order event is not valid. orderItems[].price: must be an amount; "
+        "customerEmail: is not an address."
+    )
+    assert story.timeline[0].what == "The event was rejected"
+
+
+def test_a_rejected_event_that_names_no_order_is_found_by_its_text(
+    environment: Environment,
+) -> None:
+    for event in ('{"id": "ORDER7"}', '{"id": "ORDER77"}', '{"id": "XORDER7"}'):
+        environment.keep(
+            a_record(
+                Status.REJECTED,
+                notificationId=rules.rejected_id(event),
+                orderId=UNKNOWN_ORDER,
+                reasons=["orderId: is required"],
+                event=event,
+            )
+        )
+    story = only(find(environment.deployment, "ORDER7"))
+    assert story.notification_id == rules.rejected_id('{"id": "ORDER7"}')
+    assert find(environment.deployment, "ORDER8").is_empty
+
+
+def test_what_waits_on_the_queue_is_known_from_the_dispatchers_log(
+    environment: Environment,
+) -> None:
+    environment.ses.sends = False
+    for seconds, delay in ((0, 5), (60, 1800)):
+        said = {"order_id": "ORDER1", "message_id": MESSAGE, "reason": "SendingPaused"}
+        environment.log(PROCESSOR, after(seconds), message="later", delay=delay, **said)
+    finding = find(environment.deployment, "ORDER1")
+    assert finding.sending.paused
+    (sighting,) = finding.elsewhere
+    assert sighting.place == "order queue"
+    assert sighting.what == (
+        f"It waits on the order queue since {AT:%Y-%m-%d %H:%M} UTC: Sending is paused."
+    )
+    assert sighting.next_step == (
+        "Nothing: it goes out when the pause is lifted (order-mail lift). "
+        f"The next try is at {after(1860):%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def test_a_claim_whose_message_waits_says_so_itself(environment: Environment) -> None:
+    arn = environment.execution("ORDER1")
+    environment.keep(a_record(Status.CLAIMED, owner=arn))
+    said = {"order_id": "ORDER1", "message_id": MESSAGE, "reason": "SenderNotReady"}
+    environment.log(PROCESSOR, after(2), message="later", delay=5, **said)
+    finding = find(environment.deployment, "ORDER1")
+    story = only(finding)
+    assert story.words == "Waiting"
+    assert "SES does not accept the shop's sender address" in story.reason
+    assert finding.elsewhere == []
+
+
+def test_a_message_that_nobody_has_taken_is_seen_on_the_queue(environment: Environment) -> None:
+    environment.send("email-order-queue", json.dumps({"orderId": "ORDER1"}))
+    environment.send("email-order-queue", json.dumps({"orderId": "ORDER2"}))
+    finding = find(environment.deployment, "ORDER1")
+    assert [sighting.place for sighting in finding.elsewhere] == ["order queue"]
+    (note,) = finding.notes
+    assert note == (
+        "2 of about 2 messages on the order queue were looked at; a look counts as one of a message's "
+        "200 receives."
+    )
+
+
+def test_a_dead_letter_is_found_by_its_order(environment: Environment) -> None:
+    body = json.dumps({"orderId": "ORDER1", "customerEmail": JO})
+    environment.send("email-order-dlq", body, reason="MessageTooLarge")
+    environment.send("email-order-dlq", '{"orderId": 5, "note": "ORDER1 of Jo@example.com"}')
+    environment.send("email-order-dlq", json.dumps({"orderId": "ORDER11"}))
+    finding = hidden(find(environment.deployment, "ORDER1"))
+    assert sorted(sighting.what for sighting in finding.elsewhere) == [
+        "The order was given up: SQS moved it after too many tries.",
+        "The order was given up: The order event is larger than the workflow takes.",
+    ]
+    assert JO not in repr(finding)
+
+
+def test_executions_of_an_order_of_two_notifications_are_told_apart_by_their_message(
+    environment: Environment,
+) -> None:
+    messages = (MESSAGE, "2" * 36, "3" * 36)
+    first, second, third = (environment.execution("ORDER1", message=m) for m in messages)
+    shipped = rules.notification_id("ORDER1", "order.shipped", JO, {"shipmentId": "P1"})
+    environment.keep(sent(Status.DELIVERED, "Delivery", owner=first))
+    environment.keep(
+        sent(
+            Status.DELIVERED,
+            *("Delivery",),
+            owner=second,
+            notificationId=shipped,
+            eventType="order.shipped",
+            part={"shipmentId": "P1"},
+            messageId="0100-n",
+        )
+    )
+    for arn in (first, second):
+        environment.log(RECORD, after(2), message="recorded", status="SENT", execution_id=arn)
+    environment.log(DEDUP, after(9), message="duplicate", status="SENT", execution_id=third)
+    finding = find(environment.deployment, "0100-n")
+    assert sorted(story.announced for story in finding.stories) == [
+        "Confirmation of the order",
+        "Shipping notice, parcel P1",
+    ]
+    assert [[m.what for m in story.timeline if m.link] for story in finding.stories] == [
+        ["Attempt: sent"],
+        ["Attempt: sent"],
+    ]
+    assert [m.what for m in finding.other_attempts] == ["Attempt: a duplicate, nothing to do"]
+
+
+def test_pauses_of_its_time_are_on_the_timeline(environment: Environment) -> None:
+    environment.keep(a_record(Status.CLAIMED))
+    for seconds, paused in ((-60, True), (60, True), (90, False)):
+        report = {"date": moment(seconds), "paused": paused, "by": "jo", "why": "drill"}
+        environment.deployment.reports.keep("pause", report, 2**31)
+    told = happened(only(find(environment.deployment, "ORDER1")).timeline)
+    assert [(at, what) for at, what, _ in told if "pause" in what] == [
+        (moment(60), "Sending was paused"),
+        (moment(90), "The pause was lifted"),
+    ]
+
+
+def test_what_is_not_known_is_not_found(environment: Environment) -> None:
+    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    finding = find(environment.deployment, "ORDER")
+    assert finding.is_empty
+    assert (finding.notes, finding.unasked) == ([], [])
+
+
+def test_a_log_that_is_missing_is_a_note(environment: Environment) -> None:
+    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    group = environment.deployment.name(SEND)
+    environment.deployment.client("logs").delete_log_group(logGroupName=group)
+    finding = find(environment.deployment, "ORDER1")
+    assert finding.notes == [f"There is no log {group}."]
+    assert finding.unasked == []
+
+
+def test_nothing_hidden_has_an_address(environment: Environment) -> None:
+    record = sent(Status.DELIVERED, "Delivery", orderId=JO, owner=environment.execution("x"))
+    environment.keep(record)
+    finding = find(environment.deployment, JO)
+    assert only(finding).recipient == JO
+    told = hidden(finding)
+    assert "example.com" not in repr(told)
+    assert (told.term, only(told).order_id) == (shown(JO), shown(JO))

@@ -40,7 +40,7 @@ NOTHING = (
 )
 
 LOOKED = (
-    "Looked at: records by order, message and notification; the order queue and its log; rejected events "
+    "Looked at: records by order, message and notification; the order queue; dead letters; rejected events "
     "without an order; the logs of the last 14 days."
 )
 
@@ -59,7 +59,7 @@ def _parts(finding: Finding) -> Iterator[RenderableType]:
     for story in finding.stories:
         yield from _of_story(story)
     for sighting in finding.elsewhere:
-        yield f"[bold yellow]On the {escape(sighting.place)}[/]  [dim]{sighting.at}[/]"
+        yield f"[bold yellow]In the {escape(sighting.place)}[/]  [dim]{sighting.at}[/]"
         yield _indented(sighting.what, f"→ {sighting.next_step}")
     if finding.other_attempts:
         yield "[bold]Other attempts of the order[/]"
