@@ -1,4 +1,4 @@
-"""`order-mail find` and `reconcile` on the local stack, as the support desk has them: by the deployed policy."""
+"""`order-mail find` and `reconcile` on the local stack, as the support desk has them: by its policy."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_one_that_waits_because_sending_is_paused(stack: RunningStack, support: 
     assert found.exit == 0
     assert found.json["sending"]["stopped"] is True
     assert "SES has stopped the account" in shown.out
-    # The dispatcher asks for the account's state once a minute: until then the order is claimed before it waits.
+    # The dispatcher asks for the account's state once a minute: until then the order is claimed first.
     claimed = [(story["reason"], story["next_step"]) for story in found.json["stories"]]
     unclaimed = [(seen["what"], seen["next_step"]) for seen in found.json["elsewhere"]]
     ((reason, next_step),) = claimed + unclaimed

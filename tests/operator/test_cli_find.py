@@ -1,0 +1,115 @@
+"""What `order-mail find` and `reconcile` print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.operator import __main__, output, trail
+from infra.operator.errors import OperatorError
+from steps.ledger.status import Status
+from tests.operator.test_find import JO, sent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.operator.environment import Environment
+
+
+@pytest.fixture
+def run(
+    environment: Environment,  # noqa: ARG001 - it is asked
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., tuple[int, str]]:
+    """Run `order-mail` in this process; its exit code, and what it printed."""
+    for console in (output.answers, output.notes):
+        monkeypatch.setattr(console, "_width", 200)
+
+    def run(*words: str) -> tuple[int, str]:
+        command, *rest = words
+        place = ["--env", "test", "--region", "us-east-1"]
+        monkeypatch.setattr(sys, "argv", ["order-mail", command, *place, *rest])
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    return run
+
+
+def test_an_answer_reads_like_a_letter(
+    run: Callable[..., tuple[int, str]], environment: Environment
+) -> None:
+    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    code, printed = run("find", "ORDER1")
+    assert code == 0
+    head, sentence, next_step, *_ = printed.splitlines()
+    assert head == (
+        "Delivered DELIVERED  Confirmation of the order  order ORDER1  to (hidden: --show-address)"
+    )
+    assert sentence.strip() == "The recipient's server took the mail."
+    assert next_step.strip().startswith("→ Ask the customer to look into the junk folder.")
+    assert JO not in printed
+    assert JO in run("find", "ORDER1", "--show-address")[1]
+
+
+def test_a_pause_stands_on_top(
+    run: Callable[..., tuple[int, str]], environment: Environment
+) -> None:
+    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    environment.ses.sends = False
+    assert run("find", "ORDER1")[1].startswith("Sending is paused.")
+
+
+def test_json_is_the_finding(run: Callable[..., tuple[int, str]], environment: Environment) -> None:
+    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    code, printed = run("find", "ORDER1", "--json")
+    assert code == 0
+    found = json.loads(printed)
+    assert [story["status"] for story in found["stories"]] == ["DELIVERED"]
+    assert JO not in printed
+
+
+def test_nothing_found_is_the_answer_no_and_says_where_it_looked(
+    run: Callable[..., tuple[int, str]],
+) -> None:
+    code, printed = run("find", "[bold]X")
+    assert code == 1
+    first, second, *_ = printed.splitlines()
+    assert first == (
+        "Nothing of [bold]X is known here: it was not published to this environment, or more than 90 days ago."
+    )
+    assert second.startswith("Looked at: records by order, message and notification;")
+
+
+def test_nothing_found_where_not_all_was_asked_is_no_answer(
+    run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> bool:
+        raise OperatorError("you may not do that: logs:FilterLogEvents is denied")
+
+    monkeypatch.setattr(trail, "_read", denied)
+    code, printed = run("find", "X")
+    assert code == 3
+    assert "logs:FilterLogEvents is denied" in printed
+
+
+def test_a_list_is_reconciled_from_a_file(
+    run: Callable[..., tuple[int, str]], environment: Environment, tmp_path: Path
+) -> None:
+    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    orders = tmp_path / "orders.csv"
+    orders.write_text("orderId\nORDER1\n")
+    assert run("reconcile", str(orders)) == (
+        0,
+        "0 of 1 orders have no outcome. 1 got a mail, 0 were rejected, 0 given up.\n",
+    )
+    orders.write_text("orderId\nORDER1\nORDER2\n")
+    code, printed = run("reconcile", str(orders))
+    assert code == 1
+    assert printed.startswith("1 of 2 orders have no outcome.")
+    assert "ORDER2  no record  nowhere" in printed

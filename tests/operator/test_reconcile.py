@@ -1,0 +1,98 @@
+"""`order-mail reconcile`: which orders of a shop's list have no outcome, and where they are."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.operator.reconcile import Missing, hidden, order_ids, outcome, reconcile
+from steps.contract.order_id import shown
+from steps.ledger.rules import iso
+from steps.ledger.status import Status
+from tests.operator.environment import MESSAGE
+
+if TYPE_CHECKING:
+    from steps.ledger.rules import Record
+    from tests.operator.environment import Environment
+
+AT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+SINCE = iso(AT.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("A\nB\n\nA\n", ["A", "B"]),
+        ("orderId\nA\n", ["A"]),
+        ("\ufeffplaced,Order_ID\n2026,A\n2026,\n", ["A"]),
+        ("order,placed\nA,2026\nB\n", ["A", "B"]),
+        ('"orderId","total"\n"A,1","3"\n', ["A,1"]),
+        ("", []),
+    ],
+)
+def test_a_list_is_read_as_shops_write_it(text: str, ids: list[str]) -> None:
+    assert order_ids(text) == ids
+
+
+@pytest.mark.parametrize(
+    ("statuses", "says"),
+    [
+        ([], ""),
+        (["DELIVERED", "CLAIMED"], "CLAIMED"),
+        (["DELIVERED", "FAILED"], "FAILED"),
+        (["REJECTED", "BOUNCED"], "BOUNCED"),
+        (["REJECTED"], "REJECTED"),
+    ],
+)
+def test_what_an_orders_records_say_together(statuses: list[str], says: str) -> None:
+    assert outcome([{"status": status} for status in statuses]) == says
+
+
+def a_record(order_id: str, status: Status) -> Record:
+    return {
+        "notificationId": f"id-{order_id}",
+        "orderId": order_id,
+        "customerEmail": "jo@example.com",
+        "status": status,
+        "timestamp": SINCE,
+    }
+
+
+def test_each_order_without_an_outcome_is_told_with_its_place(environment: Environment) -> None:
+    for order_id, status in (
+        ("SENT", Status.SENT),
+        ("BAD", Status.REJECTED),
+        ("LOST", Status.FAILED),
+        ("BUSY", Status.SENDING),
+    ):
+        environment.keep(a_record(order_id, status))
+    waits: dict[str, Any] = {"message_id": MESSAGE, "reason": "QuotaExceeded", "delay": 60}
+    environment.log("/aws/lambda/email-processor", AT, message="later", order_id="WAITS", **waits)
+    environment.log(
+        "/aws/lambda/email-validate", AT, message="event rejected", order_id="VALIDATED", reasons=[]
+    )
+    environment.send("email-order-dlq", json.dumps({"orderId": "DEAD"}), reason="UnexpectedError")
+    asked: list[None] = []
+    orders = ["SENT", "BAD", "LOST", "BUSY", "WAITS", "VALIDATED", "DEAD", "GONE"]
+    found = reconcile(environment.deployment, orders, asked=lambda: asked.append(None))
+    assert len(asked) == 8
+    assert (found.orders, found.mailed, found.rejected, found.failed) == (8, 1, 1, 1)
+    assert found.notes == []
+    assert {m.order_id: (m.status, m.seen.partition(":")[0]) for m in found.missing} == {
+        "BUSY": ("SENDING", "its record"),
+        "WAITS": ("", "order queue"),
+        "VALIDATED": ("", "the log of validate"),
+        "DEAD": ("", "dead letters (email-order-dlq)"),
+        "GONE": ("", "nowhere"),
+    }
+    assert found.missing[-1] == Missing(
+        order_id="GONE", seen="nowhere", next_step="Have the shop publish it."
+    )
+
+
+def test_an_order_id_that_is_an_address_is_hidden(environment: Environment) -> None:
+    (missing,) = hidden(reconcile(environment.deployment, ["jo@example.com"])).missing
+    assert missing.order_id == shown("jo@example.com")
