@@ -11,9 +11,11 @@ from infra.operator.cli import (  # noqa: F401 - each adds its commands
     canary,
     dead,
     doctor,
+    erase,
     find,
     page,
     reconcile,
+    resend,
     sending,
     suppression,
 )

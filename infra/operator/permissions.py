@@ -145,10 +145,27 @@ RECONCILE = (
     Need(("logs:FilterLogEvents",), ORDER_LOGS),
 )
 
+BY_ORDER = (
+    Need(("dynamodb:Query",), (f"{TRACKING}/index/OrderIdIndex",)),
+    Need(("dynamodb:GetItem",), (TRACKING,)),
+)
+"""Finding an order's records, and reading each whole."""
+
+RESEND = (*BY_ORDER, *AUDIT, Need(("sns:Publish",), ("sns:email-order-events-{env}",)))
+
+ERASE = (
+    *BY_ORDER,
+    *DEAD_DROP,
+    Need(("dynamodb:Scan", "dynamodb:UpdateItem"), (TRACKING,)),
+    # The suppression list is the account's.
+    Need(("ses:GetSuppressedDestination", "ses:DeleteSuppressedDestination")),
+)
+
 SUPPORT: Commands = {
     "canary": CANARY,
     "find": FIND,
     "reconcile": RECONCILE,
+    "resend": RESEND,
     "suppression": SUPPRESSION,
     "dead list": DEAD_LOOK,
     "dead show": DEAD_LOOK,
@@ -162,5 +179,6 @@ OPERATOR: Commands = {
     "doctor": DOCTOR,
     "dead redrive": DEAD_REDRIVE,
     "dead drop": DEAD_DROP,
+    "erase": ERASE,
 }
 """All commands."""

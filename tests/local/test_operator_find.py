@@ -8,7 +8,6 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from infra.local.running_stack import until
@@ -76,8 +75,7 @@ def test_a_delivered_order(stack: RunningStack, support: OrderMail) -> None:
 
 def test_a_suppressed_address(stack: RunningStack, support: OrderMail) -> None:
     address = f"{fresh('Listed')}@example.com"
-    ses = {**stack.settings.client, "endpoint_url": stack.plan.ses_url}
-    boto3.client("sesv2", **ses).put_suppressed_destination(EmailAddress=address, Reason="BOUNCE")
+    stack.client("sesv2").put_suppressed_destination(EmailAddress=address, Reason="BOUNCE")
     order_id = fresh("SUPPRESSED")
     stack.publish(event(order_id, customerEmail=address))
     stack.wait_for_status(order_id, "BOUNCED")

@@ -6,13 +6,11 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
-from infra.operator import aws, letters
-from infra.operator.audit import LOG_GROUP
+from infra.operator import letters
 from infra.operator.aws import Deployment
 from infra.operator.cli import dead  # noqa: F401 - adds its commands
 from infra.operator.cli.base import cli
@@ -29,17 +27,23 @@ from infra.operator.letters import INTERNAL, ORDERS, Kind, peek
 from infra.operator.output import HIDDEN
 from steps.contract.handler import metrics
 from steps.ledger import rules
-from tests.conftest import load_event
-from tests.support.in_memory_aws import mocked_aws
+from tests.operator.deployed import (
+    ADDRESS,
+    ENV,
+    REGION,
+    an_order,
+    audit_lines,
+    bodies,
+    deployed,
+    keep,
+    put,
+    records,
+    stale,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-REGION, ENV = "us-east-1", "test"
-TABLE = f"email-delivery-tracking-{ENV}"
-QUEUES = (ORDERS, INTERNAL, "email-order-queue", "email-ses-events-queue")
-OLD = "2026-01-01T00:00:00Z"
-ADDRESS = "customer@example.com"
 
 SES_EVENT = json.dumps(
     {
@@ -66,74 +70,10 @@ CHANGE = json.dumps(
 OF_SES, NONE = ("", "a" * 40), ("", "")
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(letters, "WAIT", 0)  # moto has one server.
-
-
 @pytest.fixture
 def deployment() -> Iterator[Deployment]:
-    with mocked_aws():
-        for cache in (aws._client, aws._queue_url):
-            cache.cache_clear()
-        for queue in QUEUES:
-            boto3.client("sqs").create_queue(QueueName=f"{queue}-{ENV}")
-        boto3.client("dynamodb").create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "notificationId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "notificationId", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        boto3.client("logs").create_log_group(logGroupName=f"{LOG_GROUP}-{ENV}")
-        yield Deployment.reach(ENV, REGION)
-        for cache in (aws._client, aws._queue_url):
-            cache.cache_clear()
-        boto3.setup_default_session()
-
-
-def put(deployment: Deployment, queue: str, body: str, **attributes: str) -> str:
-    """Put a letter into a queue; return its message id."""
-    return str(
-        deployment.client("sqs").send_message(
-            QueueUrl=deployment.queue_url(queue),
-            MessageBody=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value}
-                for name, value in attributes.items()
-            },
-        )["MessageId"]
-    )
-
-
-def an_order(order_id: str, **changes: Any) -> str:
-    return json.dumps(load_event("order") | {"orderId": order_id} | changes)
-
-
-def stale(order_id: str) -> str:
-    return an_order(order_id, eventType="order.shipped", carrier="UPS", eventTimestamp=OLD)
-
-
-def waiting(deployment: Deployment, queue: str = "email-order-queue") -> list[dict[str, Any]]:
-    answer = deployment.client("sqs").receive_message(
-        QueueUrl=deployment.queue_url(queue),
-        MaxNumberOfMessages=10,
-        VisibilityTimeout=0,
-        MessageAttributeNames=["All"],
-    )
-    return list(answer.get("Messages", []))
-
-
-def bodies(deployment: Deployment, queue: str = "email-order-queue") -> list[str]:
-    return sorted(message["Body"] for message in waiting(deployment, queue))
-
-
-def records() -> list[dict[str, Any]]:
-    return list(boto3.resource("dynamodb").Table(TABLE).scan()["Items"])
-
-
-def audit_lines() -> list[dict[str, Any]]:
-    events = boto3.client("logs").filter_log_events(logGroupName=f"{LOG_GROUP}-{ENV}")["events"]
-    return [json.loads(event["message"]) for event in events]
+    with deployed() as environment:
+        yield environment
 
 
 class Function:
@@ -311,9 +251,7 @@ def test_a_claim_that_a_stale_order_holds_ends_as_the_record_step_ends_it(
     deployment: Deployment,
 ) -> None:
     notification_id = rules.notification_id("O-2", "order.shipped", ADDRESS)
-    boto3.resource("dynamodb").Table(TABLE).put_item(
-        Item={"notificationId": notification_id, "orderId": "O-2", "status": "FAILED"}
-    )
+    keep({"notificationId": notification_id, "orderId": "O-2", "status": "FAILED"})
     put(deployment, ORDERS, stale("O-2"))
     redrive(deployment, Choice(), fresh_only=True, why="x")
     by_id = {record["notificationId"]: record for record in records()}

@@ -1,0 +1,199 @@
+"""`erase`: take what is kept about a customer, or of an order, out of wherever it is."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from infra.operator.audit import audited
+from infra.operator.aws import ABSENT
+from infra.operator.letters import QUEUES, taken
+from steps.aws.ledger_table import deserialize
+from steps.aws.sdk import error_code
+from steps.contract.order_id import shown
+from steps.contract.text import NOTIFICATION_ID, identifier
+from steps.ledger import erasure, rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from infra.operator.aws import Deployment
+    from infra.operator.letters import Letter
+    from steps.ledger.rules import Record
+
+SEGMENTS = 8
+"""Parts of the table that are read at once."""
+
+OUT_OF_REACH = (
+    "the table's stream has its changes for 24 hours",
+    "backups (point-in-time recovery, where it is on) have the records for 35 days; a restored table has them",
+    "an order that still waits on the order queue is sent, and has a record then: erase it then",
+    "logs, metrics and names of executions hold no address and no name",
+    "mails that were sent are with their recipients, and what the shop was told is with the shop",
+)
+"""What stays, and for how long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Of what traces are meant: of an order or of an address. `suppression`: its entry in SES's list, too."""
+
+    order: str | None = None
+    address: str | None = None
+    suppression: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traces:
+    """How many things name the subject, by the place where they are."""
+
+    records: int = 0
+    rejected_events: int = 0
+    dead_letters: int = 0
+    suppression_entries: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return any(vars(self).values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erased:
+    """What was there, what is there still, and what is out of reach."""
+
+    found: Traces
+    left: Traces
+    out_of_reach: tuple[str, ...] = OUT_OF_REACH
+
+
+def count(deployment: Deployment, subject: Subject) -> Traces:
+    """Count what names the subject; nothing is changed."""
+    records = list(_records(deployment, subject))
+    dead_letters = 0
+    for queue in QUEUES:
+        with taken(deployment, queue) as found:
+            dead_letters += sum(1 for _ in _named(found, records, subject))
+    return _traces(records, dead_letters, len(_listed(deployment, subject)))
+
+
+def erase(deployment: Deployment, subject: Subject, *, why: str) -> Erased:
+    """Erase the records, delete the dead letters and, where that is asked, the entry of the suppression list.
+
+    A record keeps its id and its status, so that its event sends nothing again. Done twice, it changes nothing.
+    """
+    by = {"order": shown(subject.order)} if subject.order else {"by": "address"}
+    with audited(deployment, "erase", why=why, **by) as said:
+        # The letters first: an order in them could be sent through again meanwhile, and have a record then.
+        records = list(_records(deployment, subject))
+        dead_letters = 0
+        for queue in QUEUES:
+            with taken(deployment, queue) as letters:
+                for letter in _named(letters, records, subject):
+                    deployment.client("sqs").delete_message(
+                        QueueUrl=deployment.queue_url(queue), ReceiptHandle=letter.receipt
+                    )
+                    dead_letters += 1
+        for record in records:
+            in_the_way: Record | None = record
+            while in_the_way:
+                in_the_way = deployment.ledger.write(rules.erased(in_the_way, time.time()))
+        listed = _listed(deployment, subject)
+        for spelling in listed:
+            deployment.client("sesv2").delete_suppressed_destination(EmailAddress=spelling)
+        found, left = _traces(records, dead_letters, len(listed)), count(deployment, subject)
+        said.update(
+            found=vars(found),
+            left=vars(left),
+            orders=sorted({shown(record["orderId"]) for record in records}),
+        )
+    return Erased(found=found, left=left)
+
+
+def _traces(records: Iterable[Record], dead_letters: int, listed: int) -> Traces:
+    notifications = [bool(NOTIFICATION_ID.fullmatch(r["notificationId"])) for r in records]
+    return Traces(
+        records=sum(notifications),
+        rejected_events=len(notifications) - sum(notifications),
+        dead_letters=dead_letters,
+        suppression_entries=listed,
+    )
+
+
+def _records(deployment: Deployment, subject: Subject) -> Iterator[Record]:
+    """Find the records that name the subject and are not erased."""
+    if subject.order:
+        found: Iterable[Record] = deployment.ledger.find_of_order(identifier(subject.order))
+    else:
+        found = _every_record(deployment)
+    for record in found:
+        if not rules.is_erased(record) and erasure.names(
+            record, address=subject.address, order_id=subject.order
+        ):
+            yield record
+
+
+def _every_record(deployment: Deployment) -> Iterator[Record]:
+    """Read the whole table: an address may stand in a rejected event's text, which no index has."""
+
+    def segment(number: int) -> list[Record]:
+        pages = (
+            deployment.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(
+                TableName=deployment.name("email-delivery-tracking"),
+                Segment=number,
+                TotalSegments=SEGMENTS,
+                ConsistentRead=True,
+                FilterExpression="attribute_exists(orderId)",
+            )
+        )
+        return [_record(item) for page in pages for item in page["Items"]]
+
+    with ThreadPoolExecutor(SEGMENTS) as pool:
+        for records in pool.map(segment, range(SEGMENTS)):
+            yield from records
+
+
+def _record(item: dict[str, Any]) -> Record:
+    return {name: deserialize(value) for name, value in item.items()}
+
+
+def _named(
+    letters: Iterable[Letter], records: Iterable[Record], subject: Subject
+) -> Iterator[Letter]:
+    """Choose the letters that name the subject; an event of SES's names the notification alone."""
+    notifications = {record["notificationId"] for record in records}
+    for letter in letters:
+        if letter.notification_id in notifications or erasure.letter_names(
+            letter.body, address=subject.address, order_id=subject.order
+        ):
+            yield letter
+
+
+def _listed(deployment: Deployment, subject: Subject) -> list[str]:
+    """Return how the suppression list spells the address; nothing where nobody asks.
+
+    An entry is asked for by its spelling (SES Developer Guide, "Using the Amazon SES account-level suppression
+    list").
+    """
+    if not (subject.suppression and subject.address):
+        return []
+    return [
+        spelling
+        for spelling in sorted({subject.address, subject.address.lower()})
+        if _is_listed(deployment, spelling)
+    ]
+
+
+def _is_listed(deployment: Deployment, spelling: str) -> bool:
+    try:
+        deployment.client("sesv2").get_suppressed_destination(EmailAddress=spelling)
+    except ClientError as error:
+        if error_code(error) in ABSENT:
+            return False
+        raise
+    return True
