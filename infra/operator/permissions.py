@@ -161,6 +161,13 @@ ERASE = (
     Need(("ses:GetSuppressedDestination", "ses:DeleteSuppressedDestination")),
 )
 
+PAGE = (
+    *SENDING,
+    Need(("cloudwatch:DescribeAlarms",), ("cloudwatch:alarm:*",)),
+    Need(("sqs:GetQueueAttributes", "sqs:GetQueueUrl"), DEAD_LETTERS),
+)
+"""The first screen of `page`; the rest of it needs what the commands need."""
+
 SUPPORT: Commands = {
     "canary": CANARY,
     "find": FIND,
@@ -169,6 +176,7 @@ SUPPORT: Commands = {
     "suppression": SUPPRESSION,
     "dead list": DEAD_LOOK,
     "dead show": DEAD_LOOK,
+    "page": PAGE,
 }
 """The commands of the support desk, by name."""
 

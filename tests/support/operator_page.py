@@ -5,16 +5,20 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Thread
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from infra.operator.aws import Deployment
+from infra.operator.dead import Dropped, Group, Listing, Redriven, Shown
+from infra.operator.doctor import Examination
+from infra.operator.doctor.checks import Finding as Check
+from infra.operator.doctor.checks import State
 from infra.operator.find import Finding, Moment, Story
 from infra.operator.letters import INTERNAL, ORDERS, Kind, Letter
 from infra.operator.page.app import server
 from infra.operator.page.calls import Calls
 from infra.operator.page.overview import Alarm
 from infra.operator.sending import Sending
+from infra.operator.suppression import Entry, Suppression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,39 +112,45 @@ def letter(order_id: str = "ORDER123457", **more: Any) -> Letter:
 
 LETTERS = [
     letter(),
-    letter(
-        "ORDER123460",
-        message_id="5b8ad1b0-8f44-4c0e-a5a9-7a4e2f3f9c02",
-        reason="",
-        execution="",
-        receives=200,
-    ),
+    letter("ORDER123460", message_id="5b8ad1b0-8f44-4c0e-a5a9-7a4e2f3f9c02", reason=""),
 ]
+LISTING = Listing(
+    groups=[Group(queue=ORDERS, reason=one.reason, count=1, oldest=one.sent_at) for one in LETTERS],
+    letters=LETTERS,
+    more=[],
+)
 ALARM = Alarm(
     name="email-dead-letters-dev",
     says="An order is in the dead letters.",
     since="2026-11-29T21:41:00Z",
 )
-LISTED = SimpleNamespace(
+LISTED = Suppression(
+    address="16 digits",
     entries=[
-        SimpleNamespace(
+        Entry(
             spelling="as given",
             reason="BOUNCE",
             since="2026-11-30T09:14:07+00:00",
             message_id="0100019ad3f2c4e1-5d9a7b60-000000",
         )
     ],
+    account=["BOUNCE", "COMPLAINT"],
+    configuration_set=None,
     heeded=True,
     note="",
 )
-EXAMINATION = SimpleNamespace(
+EXAMINATION = Examination(
     findings=[
-        SimpleNamespace(
-            check="DKIM", state="ok", sentence="SES signs with DKIM.", command="", rule="SES"
+        Check(
+            check="DKIM",
+            state=State.OK,
+            sentence="SES signs with the domain's key.",
+            command="",
+            rule="SES",
         ),
-        SimpleNamespace(
+        Check(
             check="DMARC",
-            state="mend",
+            state=State.MEND,
             sentence="shop.example has no DMARC record.",
             command='_dmarc.shop.example. TXT "v=DMARC1; p=none; rua=mailto:dmarc@shop.example"',
             rule="Gmail and Yahoo",
@@ -158,12 +168,20 @@ def calls(**planted: Any) -> Calls:
         "set_sending": lambda _, **__: PAUSED,
         "waiting": lambda _: {ORDERS: len(LETTERS), INTERNAL: 0},
         "alarms": lambda _: [ALARM],
-        "peek": lambda _, queue: LETTERS if queue == ORDERS else [],
-        "redrive": lambda _, __, ids, **___: len(ids),
-        "drop": lambda _, __, ids, **___: len(ids),
-        "suppressed": lambda _, __: LISTED,
-        "unsuppress": lambda _, __, **___: 1,
-        "doctor": lambda _: EXAMINATION,
+        "listing": lambda _: LISTING,
+        "show_letter": lambda _, __, *, address: Shown(
+            letter=LETTERS[0],
+            words="an order that was given up",
+            next_step="Mend the cause, then send it through again",
+            content=LETTERS[0].content if address else {"orderId": "ORDER123457"},
+        ),
+        "choose": lambda _, __: LETTERS,
+        "rehearse": lambda _, __, **___: Redriven(redriven=2),
+        "redrive": lambda _, __, **___: Redriven(redriven=2),
+        "drop": lambda _, __, **___: Dropped(dropped=2, orders=[]),
+        "look_up": lambda _, __: LISTED,
+        "remove": lambda _, __, **___: 1,
+        "examine": lambda _: EXAMINATION,
     }
     return Calls(**known | planted)
 

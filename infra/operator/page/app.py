@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,11 @@ from werkzeug.serving import make_server
 
 from infra.operator.audit import without_addresses
 from infra.operator.aws import explained
+from infra.operator.cli.suppression import WARNING
+from infra.operator.dead import Choice
 from infra.operator.errors import Denied, NotFound, OperatorError, Refused
+from infra.operator.find import hidden
+from infra.operator.letter_words import lost
 from infra.operator.letters import QUEUES
 from infra.operator.page.calls import Calls
 from infra.operator.page.guard import HOST, guard
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
     from infra.operator.aws import Deployment
+    from infra.operator.dead import Left, Redriven
 
 _SHOWN = "addresses"
 """Of the session: whether addresses are shown."""
@@ -47,14 +53,12 @@ _TONES = {
 class Question(NamedTuple):
     """What is asked before a change.
 
-    happens: what will be so afterwards, in sentences. button: what its button says. back: where to go then, a
-    path. grave: it cannot be undone.
+    happens: what will be so afterwards, in sentences. button: what its button says. grave: it cannot be undone.
     """
 
     title: str
     happens: list[str]
     button: str
-    back: str
     grave: bool = False
 
 
@@ -91,7 +95,7 @@ def create_app(
 
     @app.get("/doctor")
     def doctor() -> str:
-        return render_template("doctor.html", examination=calls.doctor(deployment))
+        return render_template("doctor.html", examination=calls.examine(deployment))
 
     return app
 
@@ -166,26 +170,30 @@ def _errors(app: Flask) -> None:
         return render_template("error.html", status=error.code, text=text), error.code or 500
 
 
-def _confirmed(question: Question, change: Callable[[str], str]) -> ResponseReturnValue:
+def _confirmed(
+    ask: Callable[[], Question], change: Callable[[str], str], back: str
+) -> ResponseReturnValue:
     """Ask first: the form of a button that changes something has no reason, the question's own has one.
 
     Args:
-        question: what is asked.
+        ask: makes the question.
         change: does it, given the reason; returns what was done, in a sentence without an address.
+        back: the endpoint to go to then.
     """
     why = request.form.get("reason")
-    if why is None or not why.strip():
-        fields = [
-            (name, value)
-            for name, value in request.form.items(multi=True)
-            if name not in {"csrf", "reason"}
-        ]
-        page = render_template(
-            "confirm.html", question=question, fields=fields, missing=why is not None
-        )
-        return page, 200 if why is None else 422
-    flash(change(why.strip()))
-    return redirect(question.back, 303)
+    if why and why.strip():
+        flash(change(why.strip()))
+        return redirect(url_for(back), 303)
+    fields = [
+        (name, value)
+        for name, value in request.form.items(multi=True)
+        if name not in {"csrf", "reason"}
+    ]
+    missing = why is not None
+    page = render_template(
+        "confirm.html", question=ask(), fields=fields, missing=missing, back=url_for(back)
+    )
+    return page, 422 if missing else 200
 
 
 def _orders(app: Flask, deployment: Deployment, calls: Calls) -> None:
@@ -219,8 +227,9 @@ def _orders(app: Flask, deployment: Deployment, calls: Calls) -> None:
 
     def _found(term: str) -> ResponseReturnValue:
         finding = calls.find(deployment, term)
-        nothing = not (finding.stories or finding.elsewhere)
-        return render_template("find.html", finding=finding), 404 if nothing else 200
+        shown = finding if session.get(_SHOWN) else hidden(finding)
+        page = render_template("find.html", finding=shown, term=term)
+        return page, 404 if finding.is_empty else 200
 
     @app.post("/addresses")
     def addresses() -> ResponseReturnValue:
@@ -245,9 +254,8 @@ def _sending(app: Flask, deployment: Deployment, calls: Calls) -> None:
                 "Orders wait on the queue. None is lost.",
             ],
             "Pause sending",
-            url_for("home"),
         )
-        return _confirmed(question, change)
+        return _confirmed(lambda: question, change, "home")
 
     @app.post("/lift")
     def lift() -> ResponseReturnValue:
@@ -259,63 +267,101 @@ def _sending(app: Flask, deployment: Deployment, calls: Calls) -> None:
             f"Let the order mails of {deployment.env} go out?",
             ["All orders that wait get their mails now, at the rate that SES permits."],
             "Lift the pause",
-            url_for("home"),
         )
-        return _confirmed(question, change)
+        return _confirmed(lambda: question, change, "home")
 
 
 def _dead_letters(app: Flask, deployment: Deployment, calls: Calls) -> None:
     @app.get("/dead")
     def dead() -> str:
-        return render_template("dead.html", waiting=calls.waiting(deployment))
+        return render_template("dead.html", listing=calls.listing(deployment))
 
-    def known(queue: str) -> str:
-        return queue if queue in QUEUES else abort(404, "There is no such queue.")
+    @app.get("/dead/<letter>")
+    def one_letter(letter: str) -> str:
+        address = session.get(_SHOWN, False)
+        found = calls.show_letter(deployment, letter, address=address)
+        content = found.content
+        if not isinstance(content, str):
+            content = json.dumps(content, indent=2, ensure_ascii=False)
+        return render_template("letter.html", found=found, content=content)
 
-    def chosen() -> list[str]:
-        form = request.form
-        ids = form["every"].split() if "all" in form else form.getlist("letter")
-        return ids or abort(422, "No letter is chosen. Go back, and choose one at least.")
+    def chosen() -> Choice:
+        said = {name: request.form.get(name, "") for name in ("order", "error", "letter")}
+        queue = request.form.get("queue") or None
+        if queue not in {None, *QUEUES}:
+            abort(404, "There is no such queue.")
+        return Choice(**said, queue=queue)
 
-    @app.get("/dead/<queue>")
-    def letters(queue: str) -> str:
-        found = calls.peek(deployment, known(queue))
-        return render_template("letters.html", queue=queue, letters=found)
+    @app.post("/dead/redrive")
+    def redrive() -> ResponseReturnValue:
+        choice, fresh_only = chosen(), request.form.get("fresh_only") == "yes"
 
-    @app.post("/dead/<queue>/redrive")
-    def redrive(queue: str) -> ResponseReturnValue:
-        ids = chosen()
+        def ask() -> Question:
+            would = calls.rehearse(deployment, choice, fresh_only=fresh_only)
+            return Question(
+                f"Send {_letters(would.redriven)} through again?",
+                [
+                    "Each goes to where it was to go, and leaves the dead letters.",
+                    "What was sent before is a duplicate, and no second mail.",
+                    *_when(would.rejected, "Not valid any more, recorded as rejected: {}."),
+                    *(
+                        f"{left.letter.kind}, left as it is: {left.why}."
+                        for left in _by_reason(would)
+                    ),
+                ],
+                "Send through again",
+            )
 
         def change(why: str) -> str:
-            done = calls.redrive(deployment, known(queue), ids, why=why)
-            return f"{_letters(done)} sent through again."
+            done = calls.redrive(deployment, choice, fresh_only=fresh_only, why=why)
+            lines = [
+                f"Sent through again: {done.redriven}.",
+                *_when(done.rejected, "Recorded as rejected: {}."),
+                *_when(done.left, "Left: {}."),
+                *(f"{left.letter.kind}: {left.why}." for left in _by_reason(done)),
+            ]
+            return " ".join(lines)
 
-        question = Question(
-            f"Send {_letters(len(ids))} of {queue} through again?",
-            [
-                "Each goes back to where it came from, and is taken out of the dead letters.",
-                "An order whose mail went out is not sent twice.",
-            ],
-            "Send through again",
-            url_for("letters", queue=known(queue)),
-        )
-        return _confirmed(question, change)
+        return _confirmed(ask, change, "dead")
 
-    @app.post("/dead/<queue>/drop")
-    def drop(queue: str) -> ResponseReturnValue:
-        ids = chosen()
+    @app.post("/dead/drop")
+    def drop() -> ResponseReturnValue:
+        choice = chosen()
+        if not (choice.order or choice.error or choice.letter):
+            abort(422, "Say which letters: all at once are not deleted here.")
+
+        def ask() -> Question:
+            letters = calls.choose(deployment, choice)
+            orders = sorted({letter.order_id for letter in letters} - {""})
+            return Question(
+                f"Delete {_letters(len(letters))}?",
+                [
+                    *(f"Lost is {what}." for what in lost(letters)),
+                    *_when(", ".join(orders[:_NAMED]), "Orders: {}."),
+                    *_when(len(orders[_NAMED:]), "And {} orders more."),
+                ],
+                "Delete for good",
+                grave=True,
+            )
 
         def change(why: str) -> str:
-            return f"{_letters(calls.drop(deployment, known(queue), ids, why=why))} deleted."
+            return f"Deleted: {_letters(calls.drop(deployment, choice, why=why).dropped)}."
 
-        question = Question(
-            f"Delete {_letters(len(ids))} of {queue}?",
-            ["They are gone for good: no mail comes of them, and nobody can read them any more."],
-            "Delete for good",
-            url_for("letters", queue=known(queue)),
-            grave=True,
-        )
-        return _confirmed(question, change)
+        return _confirmed(ask, change, "dead")
+
+
+_NAMED = 10
+"""Orders that a question names, at most."""
+
+
+def _when(value: object, sentence: str) -> list[str]:
+    """Return a sentence about a value, where there is one."""
+    return [sentence.format(value)] if value else []
+
+
+def _by_reason(redriven: Redriven) -> list[Left]:
+    """Return one of the letters that stayed for each reason."""
+    return list({left.why: left for left in redriven.stayed}.values())
 
 
 def _suppression(app: Flask, deployment: Deployment, calls: Calls) -> None:
@@ -330,7 +376,7 @@ def _suppression(app: Flask, deployment: Deployment, calls: Calls) -> None:
     @app.post("/suppression")
     def suppressed() -> str:
         asked = address()
-        found = calls.suppressed(deployment, asked)
+        found = calls.look_up(deployment, asked)
         return render_template("suppression.html", address=asked, found=found)
 
     @app.post("/suppression/remove")
@@ -338,20 +384,23 @@ def _suppression(app: Flask, deployment: Deployment, calls: Calls) -> None:
         asked = address()
 
         def change(why: str) -> str:
-            calls.unsuppress(deployment, asked, why=why)
-            return "The address is off SES's suppression list. What was sent meanwhile is not sent again."
+            calls.remove(deployment, asked, why=why)
+            return "The address is off the list."
 
-        question = Question(
-            "Take this address off SES's suppression list?",
-            [
-                asked,
-                "SES sends to it again, for the whole account.",
-                "If it bounces or complains again, that counts against the account, and SES puts it back.",
-            ],
-            "Take it off",
-            url_for("suppression"),
-        )
-        return _confirmed(question, change)
+        def ask() -> Question:
+            entries = calls.look_up(deployment, asked).entries
+            return Question(
+                "Take this address off the suppression list?",
+                [
+                    asked,
+                    *(WARNING[why] for why in sorted({entry.reason for entry in entries})),
+                    "SES sends to it again, for the whole account.",
+                    "Mails that were kept back meanwhile are not sent again.",
+                ],
+                "Take it off the list",
+            )
+
+        return _confirmed(ask, change, "suppression")
 
 
 def _letters(count: int) -> str:
