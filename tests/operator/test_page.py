@@ -156,7 +156,7 @@ def test_another_page_s_requests_are_refused(
 
 @pytest.mark.parametrize("path", [*GETS, "/nothing", "/static/page.css"])
 def test_every_answer_tells_the_browser_to_be_careful(browser: FlaskClient, path: str) -> None:
-    headers = browser.get(path, base_url=URL).headers
+    headers = browser.get(path, base_url=URL, buffered=True).headers
     policy = headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self';")
     assert "frame-ancestors 'none'" in policy
