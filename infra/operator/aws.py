@@ -65,6 +65,11 @@ class Deployment:
         """Return a client of the region, made once."""
         return _client(service, self.region)
 
+    def ready(self, *services: str) -> None:
+        """Make the clients of services before threads ask for them: boto3's session is not for several."""
+        for service in services:
+            self.client(service)
+
     def name(self, base: str) -> str:
         """Return a resource's name: `base`-`env`."""
         return f"{base}-{self.env}"

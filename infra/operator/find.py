@@ -87,6 +87,7 @@ class Finding:
 def find(deployment: Deployment, term: str) -> Finding:
     """Find an order by its id, a message id, a notification id, an execution's name or ARN."""
     now = datetime.now(UTC)
+    deployment.ready("dynamodb", "logs", "sesv2", "sqs")
     with ThreadPoolExecutor(trail.AT_ONCE) as pool:
         state = pool.submit(sending, deployment)
         which = _identify(deployment, term.strip())

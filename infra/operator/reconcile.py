@@ -94,6 +94,7 @@ def reconcile(
     Raises:
         ClientError: the table refused.
     """
+    deployment.ready("dynamodb", "logs", "sqs")
     with ThreadPoolExecutor(records.AT_ONCE) as pool:
         asking = {pool.submit(records.of_order, deployment, order): order for order in orders}
         found: dict[str, list[Record]] = {}

@@ -25,9 +25,8 @@ SECONDS = 10
 
 
 @pytest.fixture
-def support(stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[OrderMail]:
+def support(stack: RunningStack) -> Iterator[OrderMail]:
     """The support desk's command line."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", stack.plan.ses_url)
     with order_mail(stack, "support") as support:
         yield support
 
@@ -166,9 +165,8 @@ def test_without_an_action_it_says_which(action: str, stack: RunningStack) -> No
     "action", ["logs:FilterLogEvents", "sqs:ReceiveMessage", "sqs:GetQueueAttributes"]
 )
 def test_what_cannot_be_asked_is_told_and_nothing_found_is_no_answer(
-    action: str, stack: RunningStack, monkeypatch: pytest.MonkeyPatch
+    action: str, stack: RunningStack
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", stack.plan.ses_url)
     with order_mail(stack, "support", action) as support:
         refused = support("find", "NEVER-PUBLISHED")
     assert refused.exit == 3
