@@ -80,9 +80,12 @@ def stack(
 
 @pytest.fixture
 def impatient_events(stack: RunningStack) -> Iterator[None]:
-    """Let an event of SES's that could not be folded in come again after a second."""
+    """Let an event of SES's that could not be folded in come again after three seconds.
+
+    An invocation that takes longer has its events come again meanwhile: then one may make two letters.
+    """
     url, name = stack.queue_url("email-ses-events-queue"), "VisibilityTimeout"
     before = stack.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
-    stack.sqs.set_queue_attributes(QueueUrl=url, Attributes={name: "1"})
+    stack.sqs.set_queue_attributes(QueueUrl=url, Attributes={name: "3"})
     yield
     stack.sqs.set_queue_attributes(QueueUrl=url, Attributes=before)

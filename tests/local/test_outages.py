@@ -116,6 +116,7 @@ def tries(stack: RunningStack) -> int:
 @pytest.mark.usefixtures("impatient_events")
 def test_no_event_of_ses_s_is_lost_while_the_table_does_not_answer(stack: RunningStack) -> None:
     orders = [f"OUTAGE-{secrets.token_hex(3)}" for _ in range(3)]
+    stack.sqs.purge_queue(QueueUrl=stack.queue_url("email-internal-dlq"))
     with without_table(stack):
         before = tries(stack)
         for order in orders:

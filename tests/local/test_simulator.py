@@ -131,7 +131,7 @@ def test_what_is_no_event_of_ses_ends_in_the_dead_letters_with_its_reason(
         configuration_set=stack.name("email-notifications"),
     )
     ses.close()
-    (letter,) = until(
+    letter, *_ = until(
         lambda: [
             letter
             for letter in stack.dead_letters("email-internal-dlq")
