@@ -12,6 +12,7 @@ from steps.aws import sources
 from steps.aws.ledger_table import LedgerTable
 from steps.aws.sources import MetricSum, ReportsTable
 from steps.contract import limits
+from steps.contract.canary import is_named
 from steps.contract.errors import LedgerUnavailable, SourceUnavailable
 from steps.contract.handler import lambda_handler, logger
 from steps.contract.metrics import Metric
@@ -19,6 +20,7 @@ from steps.contract.order_id import shown
 from steps.contract.report_tasks import Previous, ReconciliationSource, Task
 from steps.contract.settings import FunctionSettings
 from steps.ledger import unfinished
+from steps.ledger.rules import iso
 from steps.reports import reconciliation
 from steps.reports.tasks import ReportTasks
 
@@ -81,8 +83,11 @@ def scan(
     if began > moment + limits.SCAN_DEADLINE:
         raise SourceUnavailable(f"not read to its end within {limits.SCAN_DEADLINE // 3600} hours")
     first, end = reconciliation.day_before(now)
-    search = unfinished.search(moment, grace=grace, canaries=(first.timestamp(), end.timestamp()))
-    read = functools.partial(_read, before=_before(state["previous"]), grace=grace)
+    day = first.timestamp(), end.timestamp()
+    search = unfinished.search(moment, grace=grace, canaries=day)
+    read = functools.partial(
+        _read, now=moment, day=day, before=_before(state["previous"]), grace=grace
+    )
     so_far = state.get("scan", Scan(found=reconciliation.nothing()))
     found, start = so_far["found"], so_far.get("start")
     pages = 0
@@ -112,10 +117,14 @@ def _before(previous: Previous | Gap) -> float | None:
     return datetime.fromisoformat(moment).timestamp() if moment else None
 
 
-def _read(record: Record, *, before: float | None, grace: int) -> Found:
-    kind = unfinished.kind(record)
+def _read(
+    record: Record, *, now: float, day: tuple[float, float], before: float | None, grace: int
+) -> Found:
+    kind = unfinished.kind(record, now, grace=grace)
     if kind is None:
-        return reconciliation.nothing() | {"canaries": 1}
+        first, end = map(iso, day)
+        is_counted = is_named(record["orderId"]) and first <= record["timestamp"] < end
+        return reconciliation.nothing() | {"canaries": int(is_counted)}
     return reconciliation.found(
         kind,
         {

@@ -9,15 +9,6 @@ from steps.contract.text import identifier
 
 HASH_DIGITS = 16
 
-CANARY_PREFIX = "CANARY-"
-"""What the order ids of canaries begin with: orders of our own, to SES's mailbox simulator."""
-
-
-def is_canary(order_id: str) -> bool:
-    """Whether an order is a canary."""
-    return order_id.startswith(CANARY_PREFIX)
-
-
 UNKNOWN_ORDER = "UNKNOWN"
 """The order id under which an event is kept that names none, so that `OrderIdIndex` finds it."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steps.contract import limits
-from steps.contract.order_id import CANARY_PREFIX, is_canary
+from steps.contract.canary import ORDER_PREFIX, is_named
 from steps.contract.report_tasks import Unfinished
 from steps.ledger.rules import iso
 from steps.ledger.status import Status
@@ -53,8 +53,8 @@ def search(
 ) -> Search:
     """Return the search for what is unfinished at `now`, and for the canaries sent between two moments."""
     condition = (
-        "((#status IN (:claimed, :sending) AND #timestamp <= :unsettled)"
-        " OR (#status = :sent AND #timestamp <= :silent)) AND NOT begins_with(#orderId, :canary)"
+        "(#status IN (:claimed, :sending) AND #timestamp <= :unsettled)"
+        " OR (#status = :sent AND #timestamp <= :silent)"
     )
     values: dict[str, Any] = {
         "claimed": Status.CLAIMED,
@@ -62,18 +62,22 @@ def search(
         "sent": Status.SENT,
         "unsettled": before(Unfinished.UNSETTLED, now, grace=grace),
         "silent": before(Unfinished.SILENT, now, grace=grace),
-        "canary": CANARY_PREFIX,
         "expired": iso(now - limits.RECORD_TTL),
     }
     if canaries:
         of_the_day = "begins_with(#orderId, :canary) AND #timestamp >= :from AND #timestamp < :to"
         condition = f"({condition}) OR ({of_the_day})"
-        values |= {"from": iso(canaries[0]), "to": iso(canaries[1])}
+        values |= {"canary": ORDER_PREFIX, "from": iso(canaries[0]), "to": iso(canaries[1])}
     return Search(condition=f"#timestamp > :expired AND ({condition})", values=values)
 
 
-def kind(record: Record) -> Unfinished | None:
-    """Return which kind a record is that the search found; None for a canary's."""
-    if is_canary(record["orderId"]):
+def kind(record: Record, now: float, *, grace: int = limits.IN_DOUBT_GRACE) -> Unfinished | None:
+    """Return which kind a record is that the search found at `now`; None for one that is no such record.
+
+    The search knows a canary by what its order id begins with, and so may a shop's own order's.
+    """
+    if is_named(record["orderId"]):
         return None
-    return Unfinished.SILENT if record["status"] == Status.SENT else Unfinished.UNSETTLED
+    found = Unfinished.SILENT if record["status"] == Status.SENT else Unfinished.UNSETTLED
+    may_be = record["status"] in (Status.CLAIMED, Status.SENDING, Status.SENT)
+    return found if may_be and record["timestamp"] <= before(found, now, grace=grace) else None

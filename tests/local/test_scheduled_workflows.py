@@ -272,7 +272,7 @@ def test_what_is_stuck_is_found_and_nothing_else(stack: StackWithAlerts) -> None
         plant(stack, f"LOST-{n}", "SENT", 48 + n)
     plant(stack, "STUCK", "CLAIMED", 2)
     plant(stack, "jo@example.com", "SENDING", 99)
-    plant(stack, "CANARY-1", "SENT", 48)
+    plant(stack, "CANARY-20261130T031500Z", "SENT", 48)
     plant(stack, "FINE", "DELIVERED", 48)
     plant(stack, "YOUNG", "SENT", 19)
     plant(stack, "EXPIRED", "SENT", 90 * 24)

@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 MOMENT = datetime.fromtimestamp(NOW, UTC)
 HOUR = 60 * 60
 NIGHT_BEFORE: Previous = {"report": {"until": iso(NOW - 24 * HOUR)}}
+CANARY = "CANARY-20261130T"
+"""A number and a Z make it a canary's id."""
 RECORDS = st.tuples(
     st.sampled_from(("CLAIMED", "SENDING", "SENT", "DELIVERED", "FAILED")),
     st.integers(0, 80),
-    st.sampled_from(("ORDER", "CANARY-", "jo@example.com ")),
+    st.sampled_from(("ORDER", CANARY, "CANARY-CAGE", "jo@example.com ")),
     st.booleans(),
 )
 
@@ -103,10 +105,10 @@ def test_any_split_into_segments_pages_and_calls_finds_the_same(
     expected = []
     for n, (status, hours, prefix, expired) in enumerate(made):
         kept = limits.RECORD_TTL // HOUR if expired else 0
-        one = record(status, kept + hours, f"{prefix}{n}")
+        one = record(status, kept + hours, f"{prefix}{n:06}" + "Z" * (prefix == CANARY))
         items[one["notificationId"]] = one
         patience = {"CLAIMED": 1, "SENDING": 1, "SENT": 20}.get(status)
-        if patience is not None and hours >= patience and not expired and prefix != "CANARY-":
+        if patience is not None and hours >= patience and not expired and prefix != CANARY:
             expected.append((status, hours - patience < 24))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "SCAN_BUDGET", pages)
@@ -197,7 +199,7 @@ def test_where_the_last_report_is_not_known_all_is_new() -> None:
 def test_the_day_s_canaries_are_counted_and_no_other_s() -> None:
     to_midnight = (MOMENT - MOMENT.replace(hour=0, minute=0, second=0)) / timedelta(hours=1)
     hours = [to_midnight + h for h in (-0.3, -0.2, 1, 24.2, 24.3)]
-    items = {str(n): record("DELIVERED", h, "CANARY-1") for n, h in enumerate(hours)}
+    items = {str(n): record("DELIVERED", h, "CANARY-20261130T031500Z") for n, h in enumerate(hours)}
     assert read_on(SEGMENT, SlowTable("tracking", items))["found"] == {
         "stuck": {},
         "new": {},

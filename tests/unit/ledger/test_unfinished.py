@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steps.contract import limits
+from steps.contract.canary import is_named
 from steps.contract.report_tasks import Unfinished
 from steps.ledger import rules, unfinished
 from steps.ledger.rules import iso
@@ -19,13 +20,20 @@ STUCK = {Status.CLAIMED: HOUR, Status.SENDING: HOUR, Status.SENT: 20 * HOUR}
 """After how many seconds a status is stuck; the others never are."""
 
 
-def found(*records: rules.Record, **options: object) -> list[str]:
-    """Return the orders that the search finds."""
+CANARY = "CANARY-20261130T031500Z"
+
+
+def found(*records: rules.Record, grace: int = 300, **options: object) -> list[str]:
+    """Return the orders that the search finds, and that are of a kind or canaries."""
     table = TableInMemory("tracking")
     for n, record in enumerate(records):
         table.put(record | {"notificationId": str(n)})
-    search = unfinished.search(NOW, **options)  # type: ignore[arg-type]
-    return [r["orderId"] for r in table.scan_segment(search, 0, 1).records]
+    search = unfinished.search(NOW, grace=grace, **options)  # type: ignore[arg-type]
+    return [
+        r["orderId"]
+        for r in table.scan_segment(search, 0, 1).records
+        if unfinished.kind(r, NOW, grace=grace) or (options and is_named(r["orderId"]))
+    ]
 
 
 def record(status: str, age: float, **changes: object) -> rules.Record:
@@ -45,8 +53,9 @@ def test_what_is_expired_or_a_canary_s_or_no_record_is_left_out() -> None:
     stuck = record("SENT", LONG_AGO)
     assert found(record("SENT", limits.RECORD_TTL - 1)) == ["ORDER1"]
     assert found(record("SENT", limits.RECORD_TTL)) == []
-    assert found(stuck | {"orderId": "CANARY-1"}) == []
-    assert found(record("SENDING", LONG_AGO) | {"orderId": "CANARY-1"}) == []
+    assert found(stuck | {"orderId": CANARY}) == []
+    assert found(record("SENDING", LONG_AGO) | {"orderId": CANARY}) == []
+    assert found(stuck | {"orderId": "CANARY-CAGE"}) == ["CANARY-CAGE"], "a shop's own order"
     assert found({"freeFrom": 1, "rate": 14}, {"executions": {"x"}, "ttl": int(NOW) + 1}) == []
 
 
@@ -59,20 +68,24 @@ def test_what_waits_by_a_setting_is_not_stuck() -> None:
 
 
 def test_the_canaries_between_two_moments_are_found_whatever_became_of_them() -> None:
-    canaries = [record("DELIVERED", age) | {"orderId": f"CANARY-{age}"} for age in (101, 100, 1, 0)]
+    canaries = [
+        record("DELIVERED", age) | {"orderId": f"CANARY-20261130T000{age:03}Z"}
+        for age in (101, 100, 1, 0)
+    ]
     others = [record("DELIVERED", 50), record("SENT", LONG_AGO)]
+    others += [record("DELIVERED", 50) | {"orderId": "CANARY-CAGE"}]
     assert found(*canaries, *others, canaries=(NOW - 100, NOW)) == [
-        "CANARY-100",
-        "CANARY-1",
+        "CANARY-20261130T000100Z",
+        "CANARY-20261130T000001Z",
         "ORDER1",
     ]
 
 
 def test_each_kind_is_told_by_its_record() -> None:
-    assert unfinished.kind(record("CLAIMED", HOUR)) is Unfinished.UNSETTLED
-    assert unfinished.kind(record("SENDING", HOUR)) is Unfinished.UNSETTLED
-    assert unfinished.kind(record("SENT", LONG_AGO)) is Unfinished.SILENT
-    assert unfinished.kind(record("SENT", LONG_AGO) | {"orderId": "CANARY-1"}) is None
+    assert unfinished.kind(record("CLAIMED", HOUR), NOW) is Unfinished.UNSETTLED
+    assert unfinished.kind(record("SENDING", HOUR), NOW) is Unfinished.UNSETTLED
+    assert unfinished.kind(record("SENT", LONG_AGO), NOW) is Unfinished.SILENT
+    assert unfinished.kind(record("SENT", LONG_AGO) | {"orderId": CANARY}, NOW) is None
 
 
 def test_no_address_and_no_order_is_read() -> None:
