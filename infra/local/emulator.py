@@ -11,7 +11,7 @@ the caller's own signature whether it may.
 
 Roles: to MiniStack `aws:PrincipalArn` is the session of a role; to AWS it is the role (IAM User Guide, "AWS
 global condition context keys"). And MiniStack asks for `sns:PublishBatch`, which is no action: AWS asks for
-`sns:Publish` (Service Authorization Reference, "Actions defined by Amazon SNS").
+`sns:Publish` (Service Authorization Reference, "Actions defined by Amazon SNS"). So it is with SQS's batches.
 
 Topics: MiniStack takes whoever calls its SNS for a principal of the account. Here a call that names the source
 it is made for (`x-amz-source-arn`, as AWS's services do among themselves) is one of SES's.
@@ -71,6 +71,8 @@ CHECKS = {
     "SES of all clients": "tests/local/test_emulator.py"
     "::test_a_client_of_the_emulator_alone_reaches_the_laptops_ses",
     "roles": "tests/local/test_outcomes.py::test_a_mail_that_arrives_and_one_that_bounces",
+    "batches": "tests/local/test_operator_dead.py"
+    "::test_the_fresh_is_mailed_and_the_stale_is_recorded",
     "topics": "tests/local/test_emulator.py::test_a_topic_s_policy_knows_ses_by_its_source",
     "alarms": "tests/local/test_emulator.py::test_an_alarm_minds_its_dimensions",
     "alarms' functions": "tests/local/test_emulator.py"
@@ -214,9 +216,18 @@ def _with_ses(inner: Callable[..., Any]) -> Callable[..., Any]:
 _extract_iam_action = iam_actions.extract_iam_action
 
 
+_ACTIONS = {
+    "sns:PublishBatch": "sns:Publish",
+    **{
+        f"sqs:{action}Batch": f"sqs:{action}"
+        for action in ("ChangeMessageVisibility", "DeleteMessage", "SendMessage")
+    },
+}
+
+
 def _extract_action(*request: Any) -> str | None:
     action = _extract_iam_action(*request)
-    return "sns:Publish" if action == "sns:PublishBatch" else action
+    return _ACTIONS.get(action, action) if action else None
 
 
 _resolve_condition_key = iam_evaluator._resolve_condition_key

@@ -30,6 +30,7 @@ class Answer:
     @property
     def json(self) -> Any:
         """What `--json` printed."""
+        assert self.out, self.notes
         return json.loads(self.out)
 
 
