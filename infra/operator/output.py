@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +22,15 @@ HIDDEN = "(hidden: --show-address)"
 
 
 def show(answer: Any, render: Callable[[Any], object], *, as_json: bool) -> None:
-    """Print an answer, a dataclass or a list of them: as JSON, or as `render` makes it for rich."""
+    """Print an answer, a dataclass or a list of them: as JSON, or as `render` makes it for rich.
+
+    Text is not broken at the terminal's width: people copy the commands that are in it.
+    """
     if as_json:
         answers.print_json(json.dumps(answer, default=_plain))
     else:
-        answers.print(render(answer))
+        shown = render(answer)
+        answers.print(shown, soft_wrap=isinstance(shown, str | Text))
 
 
 def _plain(value: Any) -> Any:

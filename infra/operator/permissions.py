@@ -118,10 +118,10 @@ DOCTOR = (
             "sns:email-ses-events-{env}",
         ),
     ),
-    Need(("cloudwatch:DescribeAlarms",), ("cloudwatch:alarm:*",)),
     Need(
         (
             "ce:ListCostAllocationTags",
+            "cloudwatch:DescribeAlarms",  # of all alarms, which policies call * (CloudWatch API Reference)
             "lambda:GetAccountSettings",
             "lambda:ListEventSourceMappings",
             "ses:GetAccount",

@@ -326,6 +326,14 @@ def test_a_hard_bounce_suppresses_until_it_is_lifted(stack: Stack) -> None:
     assert gone[0] == "NotFoundException"
 
 
+def test_an_entry_is_found_as_it_is_spelt_and_heeded_however_it_is(stack: Stack) -> None:
+    ask = stack.sesv2.get_suppressed_destination
+    stack.sesv2.put_suppressed_destination(EmailAddress="Jo@example.com", Reason="BOUNCE")
+    assert refused(lambda: ask(EmailAddress="jo@example.com"))[0] == "NotFoundException"
+    assert ask(EmailAddress="Jo@example.com")["SuppressedDestination"]["Reason"] == "BOUNCE"
+    assert stack.published(stack.send("jo@example.com"), 2) == ["Bounce", "Send"]
+
+
 def test_a_transient_bounce_and_an_account_that_wants_none_suppress_nothing(stack: Stack) -> None:
     detail = {"bounceType": "Transient", "bounceSubType": "MailboxFull"}
     event = {"messageId": stack.send(), "eventType": "Bounce"}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
 from infra.operator.cli.base import cli, command
@@ -21,31 +19,27 @@ if TYPE_CHECKING:
     from infra.operator.doctor.checks import Finding
 
 _COLOUR = {State.OK: "green", State.MEND: "red", State.UNKNOWN: "yellow", State.SKIPPED: "dim"}
+_INDENT = " " * 11
 
 
-def _line(finding: Finding) -> Group:
-    line = Text.assemble(
-        (f"{finding.state:>9}", _COLOUR[finding.state]),
-        "  ",
-        (finding.check, "bold"),
-        ": ",
-        finding.sentence,
-    )
-    if finding.state is not State.MEND:
-        return Group(line)
-    asks = Text(f"Asked for by {finding.rule}.", "dim")
-    return Group(
-        line, Padding(asks, (0, 0, 0, 11)), Padding(Text(finding.command, "cyan"), (0, 0, 0, 11))
-    )
+def _line(finding: Finding) -> Text:
+    state = (f"{finding.state:>9}", _COLOUR[finding.state])
+    line = Text.assemble(state, "  ", (finding.check, "bold"), f": {finding.sentence}")
+    if finding.state is State.MEND:
+        line.append(f"\n{_INDENT}Asked for by {finding.rule}.", "dim")
+        line.append(f"\n{_INDENT}{finding.command}", "cyan")
+    return line
 
 
-def _of_examination(examination: Examination) -> Group:
-    counts = ", ".join(f"{count} {state}" for state in State if (count := examination.count(state)))
-    return Group(
-        *map(_line, examination.findings),
-        Text(f"\n{counts}.", "bold"),
-        Text("\nTo be looked at by hand:"),
-        *(Padding(Text(f"· {sentence}"), (0, 0, 0, 2)) for sentence in examination.by_hand),
+def _of_examination(examination: Examination) -> Text:
+    counts = (f"{count} {state}" for state in State if (count := examination.count(state)))
+    by_hand = ("To be looked at by hand:", *(f"  {sentence}" for sentence in examination.by_hand))
+    return Text("\n").join(
+        [
+            *map(_line, examination.findings),
+            Text(f"\n{', '.join(counts)}.\n", "bold"),
+            *map(Text, by_hand),
+        ]
     )
 
 
