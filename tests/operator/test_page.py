@@ -269,7 +269,8 @@ def test_the_switch_leads_nowhere_else(browser: FlaskClient, back: str) -> None:
 def test_an_address_is_in_no_url(browser: FlaskClient) -> None:
     assert post(browser, "/find", term=" ORDER1 ").location == "/find?term=ORDER1"
     assert post(browser, "/find", term=ADDRESS).status_code == 200
-    assert post(browser, "/suppression", address=ADDRESS).status_code == 200
+    answer = post(browser, "/suppression", address=ADDRESS)
+    assert "2026-11-30 09:14:07</time> UTC" in answer.text
 
 
 # --- how it says no -------------------------------------------------------------------------------
@@ -332,3 +333,9 @@ def test_it_listens_on_loopback_and_says_when_its_port_is_taken() -> None:
 
 def test_the_page_calls_what_the_commands_call() -> None:
     assert all(f.default.__module__.startswith("infra.operator.") for f in fields(Calls))
+
+
+def test_a_status_that_nobody_knows_is_shown_all_the_same() -> None:
+    story = replace(DELIVERED, status="NEW")
+    answer = entered(find=lambda _, __: finding(story)).get("/find?term=x", base_url=URL)
+    assert '<span class="badge bad">NEW</span>' in answer.text

@@ -27,7 +27,7 @@ from infra.operator.page.guard import HOST, guard
 from steps.ledger.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from flask.typing import ResponseReturnValue
     from werkzeug.serving import BaseWSGIServer
@@ -41,7 +41,7 @@ _SHOWN = "addresses"
 _STATUSES = {Denied: 403, NotFound: 404, Refused: 409}
 """HTTP's, of our errors; of all others it is 502."""
 
-_TONES = {
+_TONES: Mapping[str, str] = {
     Status.CLAIMED: "wait",
     Status.SENDING: "wait",
     Status.DELAYED: "wait",
@@ -144,13 +144,13 @@ def _templates(app: Flask, deployment: Deployment) -> None:
     @app.template_filter()
     def moment(at: str) -> Markup:
         """Return a point in time (ISO 8601 UTC) as people read it."""
-        shown = at.partition(".")[0].removesuffix("Z").replace("T", " ")
+        shown = at.partition(".")[0].removesuffix("Z").removesuffix("+00:00").replace("T", " ")
         return Markup('<time datetime="{}">{}</time>').format(at, shown)
 
     @app.template_filter()
     def tone(status: str) -> str:
         """Return the colour of a record's status."""
-        return _TONES.get(Status(status), "bad")
+        return _TONES.get(status, "bad")
 
     @app.context_processor
     def known() -> dict[str, Any]:
