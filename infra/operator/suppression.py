@@ -17,12 +17,14 @@ from botocore.exceptions import ClientError
 
 from infra.operator.audit import audited
 from infra.operator.aws import ABSENT
-from infra.operator.errors import NotFound
+from infra.operator.errors import NotFound, Refused
 from steps.aws.sdk import error_code
 from steps.contract.order_id import shown
+from steps.ledger.ses_events import SUPPRESSED
 
 if TYPE_CHECKING:
     from infra.operator.aws import Deployment
+    from steps.ledger.rules import Record
 
 REASONS = frozenset({"BOUNCE", "COMPLAINT"})
 """For which SES puts an address on the list."""
@@ -136,6 +138,25 @@ def remove(deployment: Deployment, address: str, *, why: str) -> int:
         if not removed:
             raise NotFound("the address is not on the account's list")
     return removed
+
+
+def allow_retry(record: Record, found: Suppression) -> None:
+    """Let a mail be sent again that SES kept back, once nothing keeps it back any more.
+
+    Args:
+        record: of that mail.
+        found: what is known of the address that it would go to now.
+
+    Raises:
+        Refused: it was not kept back, or would be again.
+    """
+    if str(record.get("reason", "")).rpartition("/")[2] not in SUPPRESSED:
+        raise Refused(
+            f"SES did not keep this mail back: it is {record['status']}. To send it again all the same: "
+            "order-mail resend"
+        )
+    if found.heeded:
+        raise Refused("the address is still on the list: order-mail suppression remove")
 
 
 def _spellings(address: str) -> dict[str, str]:

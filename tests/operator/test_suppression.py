@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from infra.operator.suppression import Entry, judged
+from infra.operator.errors import Refused
+from infra.operator.suppression import Entry, allow_retry, judged
 
 ENTRY = Entry(
     spelling="as given", reason="BOUNCE", since="2026-11-30T03:00:00+00:00", message_id="1"
@@ -46,3 +47,23 @@ def test_an_address_that_is_on_no_list_may_be_on_that_of_all_accounts(
     assert not found.heeded
     assert "Permanent/Suppressed" in found.note
     assert advice in found.note
+
+
+@pytest.mark.parametrize("reason", ["Permanent/OnAccountSuppressionList", "Permanent/Suppressed"])
+def test_a_mail_that_was_kept_back_may_go_once_its_address_is_off_the_list(reason: str) -> None:
+    record = {"status": "BOUNCED", "reason": reason}
+    allow_retry(record, judged("0123456789abcdef", [], BOTH, None))
+    with pytest.raises(Refused, match="still on the list"):
+        allow_retry(record, judged("0123456789abcdef", [ENTRY], BOTH, None))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"status": "BOUNCED", "reason": "Permanent/General"},
+        {"status": "DELIVERED"},
+    ],
+)
+def test_no_other_mail_may(record: dict[str, str]) -> None:
+    with pytest.raises(Refused, match="did not keep this mail back"):
+        allow_retry(record, judged("0123456789abcdef", [], BOTH, None))

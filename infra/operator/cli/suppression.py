@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from infra.operator import suppression
 from infra.operator.cli.base import cli, command, confirm, reason, yes
 from infra.operator.errors import Exit
 from infra.operator.output import notes, show
+from infra.operator.resend import prepare, publish, read_event
 
 if TYPE_CHECKING:
     from infra.operator.cli.base import Asked
@@ -82,4 +84,35 @@ def remove(asked: Asked, *, address: str, reason: str, yes: bool) -> Exit:
     confirm("Take the address off the suppression list of the whole account?", yes=yes)
     removed = suppression.remove(asked.deployment, address, why=reason)
     show({"removed": removed}, lambda _: "It is off the list.", as_json=asked.as_json)
+    return Exit.OK
+
+
+@command(group, "retry")
+@click.argument("order", metavar="ORDER")
+@click.option(
+    "--event",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="A file with the order event, as the shop published it, or mended.",
+)
+@reason
+@yes
+def retry(asked: Asked, *, order: str, file: Path, reason: str, yes: bool) -> Exit:
+    """Send a mail again that SES kept back, once its address is off the list."""
+    event = read_event(file)
+    mail = prepare(asked.deployment, order, event, of="", why=reason)
+    record = asked.deployment.ledger.whole(mail.of)
+    found = suppression.look_up(asked.deployment, str(event["customerEmail"]).strip())
+    suppression.allow_retry(record, found)
+    if mail.status:
+        show(
+            mail,
+            lambda _: f"It was sent again before, and is {mail.status}.",
+            as_json=asked.as_json,
+        )
+        return Exit.NO
+    confirm(f"Send {mail.event_type} of order {mail.order_id} again?", yes=yes)
+    publish(asked.deployment, mail, why=reason)
+    show(mail, lambda _: "Published: the mail is sent again.", as_json=asked.as_json)
     return Exit.OK
