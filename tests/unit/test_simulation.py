@@ -125,7 +125,7 @@ def no_grace(patch: pytest.MonkeyPatch) -> None:
 
 
 def last_writer_wins(patch: pytest.MonkeyPatch) -> None:
-    always(patch, "fate", "bounce-after-delivery")
+    often(patch, "fate", "bounce-after-delivery")
 
     def word(record: rules.Record, event: Any) -> tuple[Status, str | None]:
         return event.status or Status(record["status"]), None
@@ -158,14 +158,16 @@ def counted_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(record, "count", lambda metric: count(metric, 2))
 
 
-def always(patch: pytest.MonkeyPatch, site: str, kind: str) -> None:
-    """Let a fault strike every life, so that what it brings out need not be waited for."""
-    patch.setitem(FAULTS, site, ((kind, 1.0),))
-    patch.setitem(TOTALS, site, 1.0)
+def often(patch: pytest.MonkeyPatch, site: str, kind: str, share: float = 1.0) -> None:
+    """Let a fault strike every life, or many, so that what it brings out need not be waited for."""
+    patch.setitem(FAULTS, site, ((kind, share),))
+    patch.setitem(TOTALS, site, share)
 
 
 def forgetful_events(patch: pytest.MonkeyPatch) -> None:
-    always(patch, "fate", "bounce-after-delivery")
+    """Let two batches have a mail's events at once: the first takes so long that the next is gathered."""
+    often(patch, "fate", "bounce-after-delivery")
+    often(patch, "ledger", "slow", 0.05)
     original = rules.learn
 
     def learn(*arguments: Any, **named: Any) -> rules.Update | None:
@@ -195,25 +197,25 @@ def uncounted_writes(patch: pytest.MonkeyPatch) -> None:
 
 
 def sequence_from_zero(patch: pytest.MonkeyPatch) -> None:
-    always(patch, "again", "months-later")
+    often(patch, "again", "months-later")
     patch.setattr(rules, "first_sequence", lambda _: 0)
 
 
 def untold_reasons(patch: pytest.MonkeyPatch) -> None:
     """Tell of a change of the status alone."""
-    always(patch, "fate", "delayed-for-ever")
+    often(patch, "fate", "delayed-for-ever")
     patch.setattr(outcomes, "_said", lambda record: record.get("status"))
 
 
 def untold_delays(patch: pytest.MonkeyPatch) -> None:
-    always(patch, "fate", "delayed-then-delivered")
+    often(patch, "fate", "delayed-then-delivered")
     told = tuple(status for status in outcomes.TOLD if status is not Status.DELAYED)
     patch.setattr(outcomes, "TOLD", told)
 
 
 def coarse_ids(patch: pytest.MonkeyPatch) -> None:
     """Let the writes about a delay keep the sequence."""
-    always(patch, "fate", "delayed-then-delivered")
+    often(patch, "fate", "delayed-then-delivered")
     counted = rules.Update.counted.fget  # type: ignore[attr-defined]
 
     def some(update: rules.Update) -> tuple[str, ...]:
