@@ -33,6 +33,7 @@ from infra.operator.story import (
     message_of,
     tell,
 )
+from infra.operator.suppression import entries_of
 from infra.operator.trail import read_name
 from steps.contract import limits
 from steps.contract.order_id import UNKNOWN_ORDER, in_name, shown
@@ -227,9 +228,7 @@ class _Search:
             for base in QUEUES
         ]
         listed = {
-            address: self._ask(
-                "The suppression list", partial(suppressed, self.deployment, address)
-            )
+            address: self._ask("The suppression list", partial(_listed, self.deployment, address))
             for address in {r["customerEmail"] for r in which.found if _may_be_listed(r)}
         }
         pauses = self._ask("When sending was paused", lambda: _pauses(self.deployment))
@@ -323,21 +322,10 @@ def _may_be_listed(record: Record) -> bool:
     return record["status"] in _BAD_ENDS and bool(record["customerEmail"])
 
 
-def suppressed(deployment: Deployment, address: str) -> Suppressed | str:
-    """Ask whether an address is on the account's suppression list.
-
-    The list keeps addresses as they were written, and finds them only so ("Managing tenant suppression list
-    entries", SES Developer Guide); sending takes no notice of case. So the lower-case form is asked for, too.
-    """
-    ses = deployment.client("sesv2")
-    for written in dict.fromkeys((address, address.lower())):
-        try:
-            entry = ses.get_suppressed_destination(EmailAddress=written)["SuppressedDestination"]
-        except ses.exceptions.NotFoundException:
-            continue
-        since = entry["LastUpdateTime"].astimezone(UTC).isoformat(timespec="seconds")
-        return Suppressed(since, entry["Reason"].lower())
-    return NOT_LISTED
+def _listed(deployment: Deployment, address: str) -> Suppressed | str:
+    """Ask whether an address is on the account's suppression list."""
+    entries = entries_of(deployment, address)
+    return Suppressed(entries[0].since, entries[0].reason.lower()) if entries else NOT_LISTED
 
 
 def _pauses(deployment: Deployment) -> list[Pause]:

@@ -99,7 +99,7 @@ SUPPRESSION = (
     Need(("ses:GetConfigurationSet",), (CONFIGURATION_SET,)),
     Need(("ses:DeleteSuppressedDestination", "ses:GetAccount", "ses:GetSuppressedDestination")),
 )
-"""`suppression show` and `suppression remove`."""
+"""`suppression show` and `suppression remove`; `suppression retry` is a `resend`, too."""
 
 DOCTOR = (
     Need(
@@ -141,7 +141,7 @@ CANARY = (
 
 RECONCILE = (
     *DEAD_LOOK,
-    Need(("dynamodb:Query",), (f"{TRACKING}/index/OrderIdIndex",)),
+    Need(("dynamodb:Query", "dynamodb:Scan"), (f"{TRACKING}/index/OrderIdIndex",)),
     Need(("logs:FilterLogEvents",), ORDER_LOGS),
 )
 
@@ -163,7 +163,7 @@ ERASE = (
 
 PAGE = (
     *SENDING,
-    Need(("cloudwatch:DescribeAlarms",), ("cloudwatch:alarm:*",)),
+    Need(("cloudwatch:DescribeAlarms",)),
     Need(("sqs:GetQueueAttributes", "sqs:GetQueueUrl"), DEAD_LETTERS),
 )
 """The first screen of `page`; the rest of it needs what the commands need."""
@@ -173,7 +173,7 @@ SUPPORT: Commands = {
     "find": FIND,
     "reconcile": RECONCILE,
     "resend": RESEND,
-    "suppression": SUPPRESSION,
+    "suppression": (*SUPPRESSION, *RESEND),
     "dead list": DEAD_LOOK,
     "dead show": DEAD_LOOK,
     "page": PAGE,

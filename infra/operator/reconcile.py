@@ -1,4 +1,4 @@
-"""`reconcile`: which of a shop's orders have no outcome, and where each was last seen.
+"""`reconcile`: which of a shop's orders have no outcome, and where each was last seen; which mails are stuck.
 
 An outcome is a status that is final for now: SES has the mail, or it was rejected or given up. An order whose
 records are all CLAIMED or SENDING has none, nor has one without a record.
@@ -19,8 +19,11 @@ from infra.operator.errors import OperatorError
 from infra.operator.find import LOGS_DAYS
 from infra.operator.letters import ORDERS, peek
 from infra.operator.story import iso, waits
+from steps.aws.ledger_table import scanner
+from steps.contract import limits
 from steps.contract.order_id import shown
 from steps.contract.text import identifier
+from steps.ledger import unfinished
 from steps.ledger.status import Status
 
 if TYPE_CHECKING:
@@ -145,6 +148,60 @@ def nowhere(order: str, found: Sequence[Record]) -> Missing:
 def hidden(found: Reconciliation) -> Reconciliation:
     """Return it with order ids as logs show them: one may be somebody's address."""
     return replace(found, missing=[replace(m, order_id=shown(m.order_id)) for m in found.missing])
+
+
+# --- what is stuck --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stuck:
+    """A record that says no end when it should: which kind, its status, and since when (ISO 8601 UTC).
+
+    kind: `unsettled` (nobody knows whether SES has the mail) or `silent` (SES told nothing of it since).
+    """
+
+    order_id: str
+    kind: str
+    status: str
+    since: str
+
+
+def stuck(deployment: Deployment, *, read: Callable[[int], object] = lambda _: None) -> list[Stuck]:
+    """Search all records for those that are stuck, as the nightly reconciliation does; the oldest first.
+
+    `read` is told how many segments of the table are done.
+
+    Raises:
+        LedgerUnavailable: the table did not answer.
+    """
+    now = datetime.now(UTC).timestamp()
+    scanner()  # Before threads ask for it: boto3's session is not for several.
+    search = unfinished.search(now)
+
+    def segment(number: int) -> list[Stuck]:
+        found: list[Stuck] = []
+        page = deployment.ledger.scan_segment(search, number, limits.SCAN_SEGMENTS)
+        while True:
+            found += [
+                Stuck(
+                    order_id=record["orderId"],
+                    kind=kind.value,
+                    status=record["status"],
+                    since=record["timestamp"],
+                )
+                for record in page.records
+                if (kind := unfinished.kind(record, now))
+            ]
+            if page.start is None:
+                return found
+            page = deployment.ledger.scan_segment(search, number, limits.SCAN_SEGMENTS, page.start)
+
+    with ThreadPoolExecutor(limits.SCAN_SEGMENTS) as pool:
+        all_: list[Stuck] = []
+        for done, found in enumerate(pool.map(segment, range(limits.SCAN_SEGMENTS)), start=1):
+            all_ += found
+            read(done)
+    return sorted(all_, key=lambda one: one.since)
 
 
 # --- where it was last seen -----------------------------------------------------------------------

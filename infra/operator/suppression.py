@@ -11,6 +11,7 @@ overrides it: SES tries to deliver.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -76,22 +77,28 @@ class Suppression:
 def look_up(deployment: Deployment, address: str) -> Suppression:
     """Return whether SES keeps mails to an address back, and since which mail."""
     ses = deployment.client("sesv2")
-    found = {spelling: _entry(ses, text) for spelling, text in _spellings(address).items()}
-    entries = [
-        Entry(
-            spelling=spelling,
-            reason=entry["Reason"],
-            since=entry["LastUpdateTime"].isoformat(timespec="seconds"),
-            message_id=entry.get("Attributes", {}).get("MessageId", ""),
-        )
-        for spelling, entry in found.items()
-        if entry
-    ]
+    entries = entries_of(deployment, address)
     options = ses.get_configuration_set(
         ConfigurationSetName=deployment.name("email-notifications")
     ).get("SuppressionOptions", {})
     account = ses.get_account().get("SuppressionAttributes", {}).get("SuppressedReasons", [])
     return judged(shown(address), entries, account, options.get("SuppressedReasons"))
+
+
+def entries_of(deployment: Deployment, address: str) -> list[Entry]:
+    """Return an address's entries of the account's list."""
+    ses = deployment.client("sesv2")
+    found = {spelling: _entry(ses, text) for spelling, text in _spellings(address).items()}
+    return [
+        Entry(
+            spelling=spelling,
+            reason=entry["Reason"],
+            since=entry["LastUpdateTime"].astimezone(UTC).isoformat(timespec="seconds"),
+            message_id=entry.get("Attributes", {}).get("MessageId", ""),
+        )
+        for spelling, entry in found.items()
+        if entry
+    ]
 
 
 def judged(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from infra.operator.audit import LOG_GROUP
 from infra.operator.trail import FUNCTION_LOGS, WORKFLOW_LOG
@@ -27,11 +28,15 @@ MESSAGE = "1a2b3c4d-0000-4000-8000-000000000000"
 
 
 class SesInMemory:
-    """SES as the operator's tool asks it; moto has no GetAccount. `listed`: the suppression list."""
+    """SES as the operator's tool asks it; moto has no GetAccount.
+
+    sends: the configuration set's switch. listed: the suppression list. denied: an action that is refused.
+    """
 
     def __init__(self) -> None:
         self.enabled = True
         self.sends = True
+        self.denied = ""
         self.listed: dict[str, dict[str, Any]] = {}
         self.exceptions = boto3.client("sesv2", region_name="us-east-1").exceptions
 
@@ -41,6 +46,19 @@ class SesInMemory:
     def get_configuration_set(self, *, ConfigurationSetName: str) -> dict[str, Any]:  # noqa: N803
         assert ConfigurationSetName == "email-notifications-test"
         return {"SendingOptions": {"SendingEnabled": self.sends}}
+
+    def put_configuration_set_sending_options(
+        self,
+        *,
+        ConfigurationSetName: str,  # noqa: N803
+        SendingEnabled: bool,  # noqa: N803
+    ) -> None:
+        if self.denied:
+            said = f"User: arn:x is not authorized to perform: {self.denied} on resource: y"
+            error: Any = {"Error": {"Code": "AccessDeniedException", "Message": said}}
+            raise ClientError(error, "PutConfigurationSetSendingOptions")
+        assert ConfigurationSetName == "email-notifications-test"
+        self.sends = SendingEnabled
 
     def get_suppressed_destination(self, *, EmailAddress: str) -> dict[str, Any]:  # noqa: N803
         if entry := self.listed.get(EmailAddress):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.operator.reconcile import Missing, hidden, order_ids, outcome, reconcile
+from infra.operator.reconcile import Missing, Stuck, hidden, order_ids, outcome, reconcile, stuck
+from steps.contract import limits
 from steps.contract.order_id import shown
 from steps.ledger.rules import iso
 from steps.ledger.status import Status
@@ -96,3 +97,35 @@ def test_each_order_without_an_outcome_is_told_with_its_place(environment: Envir
 def test_an_order_id_that_is_an_address_is_hidden(environment: Environment) -> None:
     (missing,) = hidden(reconcile(environment.deployment, ["jo@example.com"])).missing
     assert missing.order_id == shown("jo@example.com")
+
+
+def test_without_a_list_every_mail_that_is_stuck_is_told_the_oldest_first(
+    environment: Environment,
+) -> None:
+    hours = {
+        "UNSURE": (Status.SENDING, 2),
+        "TAKEN": (Status.CLAIMED, 3),
+        "SILENT": (Status.SENT, 21),
+        "BUSY": (Status.SENDING, 0),
+        "SENT": (Status.SENT, 19),
+        "ARRIVED": (Status.DELIVERED, 48),
+        "GIVEN-UP": (Status.FAILED, 48),
+        "CANARY-20261130T031500Z": (Status.SENT, 48),
+        "CANARY-CAGE": (Status.SENT, 49),
+    }
+    since = {
+        name: iso(datetime.now(UTC).timestamp() - age * 3600) for name, (_, age) in hours.items()
+    }
+    for name, (status, _) in hours.items():
+        environment.keep(a_record(name, status) | {"timestamp": since[name]})
+    read: list[int] = []
+    assert stuck(environment.deployment, read=read.append) == [
+        Stuck(order_id=name, kind=kind, status=hours[name][0], since=since[name])
+        for name, kind in (
+            ("CANARY-CAGE", "silent"),
+            ("SILENT", "silent"),
+            ("TAKEN", "unsettled"),
+            ("UNSURE", "unsettled"),
+        )
+    ]
+    assert read == list(range(1, limits.SCAN_SEGMENTS + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,18 @@ from rich.table import Table
 from infra.operator.cli.base import cli, command
 from infra.operator.errors import Exit
 from infra.operator.output import notes, show
-from infra.operator.reconcile import Reconciliation, hidden, order_ids, reconcile
+from infra.operator.reconcile import (
+    FIND,
+    Reconciliation,
+    Stuck,
+    hidden,
+    order_ids,
+    reconcile,
+    stuck,
+)
+from steps.contract import limits
+from steps.contract.order_id import shown
+from steps.contract.report_tasks import Unfinished
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -42,13 +54,43 @@ def _of_reconciliation(found: Reconciliation) -> RenderableType:
 
 
 @command(cli, "reconcile")
-@click.argument("file", type=click.File(encoding="utf-8-sig"))
-def reconcile_(asked: Asked, *, file: TextIO) -> Exit:
+@click.argument("file", type=click.File(encoding="utf-8-sig"), required=False)
+def reconcile_(asked: Asked, *, file: TextIO | None) -> Exit:
     """Say which orders of a shop's list have no outcome, and where each was last seen.
 
     FILE has one order id a line, or is CSV whose header names their column (orderId, order_id, else the first);
-    - is stdin.
+    - is stdin. Without FILE: all mails that are stuck, as the nightly reconciliation counts them.
     """
+    return _of_all(asked) if file is None else _of_file(asked, file)
+
+
+def _of_all(asked: Asked) -> Exit:
+    with Progress(console=notes, transient=True) as progress:
+        task = progress.add_task("reading all records", total=limits.SCAN_SEGMENTS)
+        found = stuck(asked.deployment, read=lambda done: progress.update(task, completed=done))
+    if not asked.show_address:
+        found = [replace(one, order_id=shown(one.order_id)) for one in found]
+    show(found, _of_stuck, as_json=asked.as_json)
+    return Exit.NO if found else Exit.OK
+
+
+_MEANING = {
+    Unfinished.UNSETTLED: "nobody knows whether SES has the mail",
+    Unfinished.SILENT: "SES took the mail and has told nothing since",
+}
+
+
+def _of_stuck(found: list[Stuck]) -> RenderableType:
+    if not found:
+        return "[bold green]No mail is stuck.[/]"
+    table = Table("order", "status", "since", "what that means", box=None, header_style="dim")
+    for one in found:
+        meaning = _MEANING[Unfinished(one.kind)]
+        table.add_row(*map(escape, (one.order_id, one.status, one.since, meaning)))
+    return Group(f"[bold red]{len(found)} mails are stuck.[/] {FIND}", "", table)
+
+
+def _of_file(asked: Asked, file: TextIO) -> Exit:
     orders = order_ids(file.read())
     with Progress(console=notes, transient=True) as progress:
         task = progress.add_task("asking", total=len(orders))
