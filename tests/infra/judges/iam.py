@@ -49,6 +49,8 @@ class Request:
 class Asked:
     """A request of a principal: a role's ARN, or a service such as `sns.amazonaws.com`.
 
+    A role that is called like a managed policy has that policy.
+
     `granted` is a statement that a role has beside its policies of the templates, if any.
     """
 
@@ -81,7 +83,8 @@ def answers(policies: Policies, asked: Sequence[Asked]) -> list[str]:
 def _simulation(policies: Policies, asked: Asked) -> dict[str, Any]:
     request, role = asked.request, name_in(asked.principal)
     is_role = asked.principal.startswith("arn:")
-    identity = [_document(policy) for policy in of(policies, "AWS::IAM::Policy", role)]
+    types = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+    identity = [_document(policy) for type_ in types for policy in of(policies, type_, role)]
     if asked.granted:
         identity.append(_allow(request))
     context: dict[str, str | list[str]] = {
