@@ -68,6 +68,11 @@ class Operators(Construct):
                 for statement in statements
                 for resource in statement.resources
                 if "*" in resource
+            }
+            | {
+                "parliament-RESOURCE_STAR": (
+                    "With a narrower scope DescribeAlarms leaves alarms out (CloudWatch API Reference)."
+                )
             },
         )
 

@@ -370,7 +370,6 @@ def test_what_is_no_order_and_fails_for_good_is_in_one_queue(templates: Template
         "email-overdue-prod",
         "email-rejections-prod",
         "email-canary-prod",
-        "lambda",
         "email-ses-events-queue-prod",
     } | {"cost-analysis-prod", "bounce-rate-check-prod", "reconciliation-prod"}
     for name, arn in arns.items():

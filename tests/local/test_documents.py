@@ -66,7 +66,7 @@ def is_listed(command: str) -> bool:
 
 def commands(document: Path) -> list[str]:
     """Return the commands in a document's prose and tables that are in no document's block."""
-    command = r"(?:[A-Z_]+=\S+ )*(?:make|python|aws|curl|cdk|pre-commit) .+"
+    command = r"(?:[A-Z_]+=\S+ )*(?:make|python|aws|order-mail|curl|cdk|pre-commit) .+"
     typed = {line for d in DOCUMENTS for block in blocks(d, "sh") for line in block.splitlines()}
     return [c for c in code(prose(document)) if re.fullmatch(command, c) and c not in typed]
 
@@ -127,7 +127,7 @@ class Shell:
         for written, meant in {
             "http://127.0.0.1:4566": settings.aws_url,
             "http://127.0.0.1:5000": self.stack.plan.ses_url,
-            "env=prod": f"env={env}",
+            "ENVIRONMENT_SUFFIX=prod": f"ENVIRONMENT_SUFFIX={env}",
             "email-order-events-dev": f"email-order-events-{env}",
             "email-delivery-tracking-dev": f"email-delivery-tracking-{env}",
         }.items():
@@ -140,8 +140,9 @@ def bash(script: str) -> tuple[str, ...]:
 
 
 def test_the_readme_from_the_demo_to_the_answer(shell: Shell) -> None:
-    demo, _test, _export = blocks(Path("README.md"), "sh")
-    publish, ask = blocks(Path("README.md"), "python")
+    demo, _test, _export, find = blocks(Path("README.md"), "sh")
+    (publish,) = blocks(Path("README.md"), "python")
+    (ask,) = [block for block in blocks(Path("steps/README.md"), "python") if "query" in block]
     printed = shell.run(*bash(demo))
     assert "8 of 8 orders ended as they should" in printed
     # SES's own event may be quicker than the record step; then it is the first that is told.
@@ -150,6 +151,7 @@ def test_the_readme_from_the_demo_to_the_answer(shell: Shell) -> None:
     assert "  told    REJECTED (InvalidEvent: customerEmail, customerName, orderItems[0]" in printed
     shell.run(sys.executable, "-c", publish)
     shell.stack.wait_for_status("ORDER123456", "SENT", "DELIVERED", seconds=30)
+    assert "order ORDER123456" in shell.run(*bash(find))
     answer = shell.run(sys.executable, "-c", ask).split()
     assert answer[0] in ("SENT", "DELIVERED")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer[1])

@@ -299,7 +299,7 @@ def test_what_is_stuck_is_alerted_every_night_and_is_new_once(reports: ReportsIn
     plant("STUCK-SENT", "SENT", 48)
     plant("FRESH", "SENT", 1)
     plant("FINE", "DELIVERED", 500)
-    plant("CANARY-1", "SENT", 48)
+    plant("CANARY-20261130T031500Z", "SENT", 48)
     tracking_table().put_item(Item={"notificationId": "pace", "freeFrom": 1})
 
     first = reports.run("reconciliation")
