@@ -216,7 +216,7 @@ def _with_ses(inner: Callable[..., Any]) -> Callable[..., Any]:
 _extract_iam_action = iam_actions.extract_iam_action
 
 
-_ACTIONS = {
+_BATCHES = {
     "sns:PublishBatch": "sns:Publish",
     **{
         f"sqs:{action}Batch": f"sqs:{action}"
@@ -227,7 +227,7 @@ _ACTIONS = {
 
 def _extract_action(*request: Any) -> str | None:
     action = _extract_iam_action(*request)
-    return _ACTIONS.get(action, action) if action else None
+    return _BATCHES.get(action, action) if action else None
 
 
 _resolve_condition_key = iam_evaluator._resolve_condition_key
