@@ -61,7 +61,7 @@ def opened(browser: Browser, scheme: str = "light", **planted: Any) -> Iterator[
 def _find(page: Page) -> None:
     page.get_by_role("textbox").fill("ORDER123456")
     page.get_by_role("button", name="Find").click()
-    page.get_by_text("The mail has arrived").wait_for()
+    page.get_by_text("The recipient's server took the mail.").first.wait_for()
     page.get_by_text("All that is known").first.click()
 
 

@@ -17,8 +17,11 @@ from infra.operator.letters import INTERNAL, ORDERS, Kind, Letter
 from infra.operator.page.app import server
 from infra.operator.page.calls import Calls
 from infra.operator.page.overview import Alarm
+from infra.operator.reasons import why
 from infra.operator.sending import Sending
 from infra.operator.suppression import Entry, Suppression
+from infra.operator.words import STATUSES
+from steps.ledger.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,23 +39,25 @@ DELIVERED = Story(
     part={},
     recipient=ADDRESS,
     status="DELIVERED",
-    words="The mail has arrived",
-    reason="The mailbox's server took it. A mail that the customer does not see is in the spam folder.",
-    next_step="Ask the customer to look into the spam folder.",
+    announced="Confirmation of the order",
+    words=STATUSES[Status.DELIVERED].name,
+    reason=STATUSES[Status.DELIVERED].sentence,
+    next_step=STATUSES[Status.DELIVERED].next_step,
     timeline=[
-        Moment(at="2026-11-30T09:14:03Z", what="The order came", detail="message 7c1f0a52"),
+        Moment(at="2026-11-30T09:14:03Z", what="Taken up: the notification was claimed"),
         Moment(
             at="2026-11-30T09:14:04Z",
-            what="The workflow began",
+            what="Attempt: sent",
             detail="ORDER123456-7c1f0a52-1",
             link=CONSOLE,
         ),
-        Moment(at="2026-11-30T09:14:05Z", what="SES accepted the mail"),
-        Moment(at="2026-11-30T09:14:07Z", what="The mailbox's server took it", detail="250 OK"),
+        Moment(at="2026-11-30T09:14:04Z", what="Handed to SES"),
+        Moment(at="2026-11-30T09:14:05Z", what="Sent: SES accepted the mail"),
+        Moment(at="2026-11-30T09:14:07Z", what="SES: delivered"),
     ],
     details={
-        "SES message id": "0100019ad3f2c4e1-5d9a7b60-000000",
-        "execution": "ORDER123456-7c1f0a52-1",
+        "message id": "0100019ad3f2c4e1-5d9a7b60-000000",
+        "last claimed by": "ORDER123456-7c1f0a52-1",
     },
 )
 BOUNCED = replace(
@@ -61,12 +66,12 @@ BOUNCED = replace(
     event_type="order.shipped",
     part={"shipmentId": "S-2"},
     status="BOUNCED",
-    words="The mail came back",
-    reason="The mailbox does not exist.",
-    next_step="Ask the customer for another address; publish the event again with it.",
+    words=STATUSES[Status.BOUNCED].name,
+    reason=why("Permanent/General").sentence,
+    next_step=why("Permanent/General").next_step,
     timeline=[
-        *DELIVERED.timeline[:3],
-        Moment(at="2026-11-30T09:14:07Z", what="It bounced", detail="Permanent/General: 550 5.1.1"),
+        *DELIVERED.timeline[:4],
+        Moment(at="2026-11-30T09:14:07Z", what="SES: came back", detail="Permanent/General"),
     ],
 )
 GOES_OUT = Sending(paused=False, stopped=False)
