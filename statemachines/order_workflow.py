@@ -202,7 +202,7 @@ def _give_up(
         result_path="$.recorded",
     )
     _retry(give_up)
-    # An end that is not recorded is none: the dispatcher counts it, where the message cannot come back.
+    # An end that is not recorded is none: the dispatcher decides, where the message cannot come back.
     give_up.add_catch(failed, errors=[UnexpectedError.__name__], result_path="$.error")
     give_up.add_catch(deferred, errors=["States.ALL"], result_path="$.error")
     settled = sfn.Condition.boolean_equals("$.recorded.settled", True)  # noqa: FBT003 - CDK's signature

@@ -2,7 +2,8 @@
 
 SQS delivers at least once and a synchronous Express execution runs at most once; together each
 message is tried until its outcome is known. What waits goes back to the queue with a growing delay;
-what cannot succeed goes to the dead letters with its reason. A message leaves the queue only then.
+what cannot succeed goes to the dead letters with its reason, and is counted. A message leaves the queue
+only then.
 """
 
 from __future__ import annotations
@@ -90,14 +91,10 @@ class Later:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """The message cannot succeed; `reason` is an error's name, `execution` where to look, if any.
-
-    `counted`: the order workflow counted and recorded the failure itself.
-    """
+    """The message cannot succeed; `reason` is an error's name, `execution` where to look, if any."""
 
     reason: str
     execution: str = ""
-    counted: bool = False
 
 
 Disposition = Done | Later | DeadLetter
@@ -130,7 +127,7 @@ def dispose(execution: OrderExecution, *, receives: int, attempt: int) -> Dispos
             return Later(min(claim["retryAfter"], limits.retry_delay(receives)), IN_PROGRESS)
         return Done()
     if execution.end is FailureEnd.GAVE_UP:
-        return DeadLetter(execution.error, execution.arn, counted=True)
+        return DeadLetter(execution.error, execution.arn)
     bug = execution.broke or execution.end is FailureEnd.FAILED
     if is_last(receives) or (bug and attempt >= limits.UNEXPECTED_MAX_ATTEMPTS):
         return DeadLetter(execution.error, execution.arn)
@@ -164,8 +161,8 @@ class Dispatcher:
         """Run a batch; return the ids of the messages that stay on the queue."""
         dispositions = self._dispositions(records)
         settled = self.each(self._settle, records, dispositions)
-        for record, disposition in zip(records, dispositions, strict=True):
-            _count(record, disposition)
+        for record, disposition, leaves in zip(records, dispositions, settled, strict=True):
+            _count(record, disposition, leaves=bool(leaves))
         return [r["messageId"] for r, leaves in zip(records, settled, strict=True) if not leaves]
 
     def _dispositions(self, records: list[SqsRecord]) -> list[Disposition]:
@@ -290,10 +287,10 @@ class Dispatcher:
         return True
 
 
-def _count(record: SqsRecord, disposition: Disposition) -> None:
-    """Count what the order workflow has not; of a mail to SES's mailbox simulator nothing is counted."""
+def _count(record: SqsRecord, disposition: Disposition, *, leaves: bool) -> None:
+    """Count a dead letter that is put for certain; of a mail to SES's mailbox simulator nothing is counted."""
     waits = isinstance(disposition, Later) and disposition.reason != IN_PROGRESS
-    fails = isinstance(disposition, DeadLetter) and not disposition.counted
+    fails = isinstance(disposition, DeadLetter) and leaves
     if not (waits or fails) or is_simulated(field(record["body"], "customerEmail")):
         return
     # A period with orders and no mail has the value 0 then; one without orders has none.

@@ -27,10 +27,6 @@ RECEIPT = "receipt"
 """Who learned that SES accepted the mail, where that was this step."""
 
 
-IN_PROGRESS = frozenset({Status.CLAIMED, Status.SENDING})
-"""The statuses of a record that another execution is at, if it is not ours."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class RecordSettings(FunctionSettings):
     """Where records are kept."""
@@ -118,16 +114,26 @@ def record_rejected(state: State, owner: str, *, table: LedgerTable, now: float)
             reason=state["error"]["Error"],
             now=now,
         )
-    return _written(table.write(request), owner, Status.REJECTED, Metric.REJECTED)
+    if not (
+        in_the_way := table.write(request)
+    ):  # There may be no record, which the end does not need.
+        count(Metric.REJECTED)
+        return {"status": Status.REJECTED, "settled": False}
+    if in_the_way.get("owner") == owner and not rules.is_settled(in_the_way):
+        count(Metric.REJECTED)  # Written before; or it has ended already, by word of another copy.
+    return _recorded(in_the_way)
 
 
 def record_failed(state: State, owner: str, *, table: LedgerTable, now: float) -> Recorded:
-    """Record that we gave up, unless SES has the mail. Without a record the dead letter tells of it."""
+    """Record that we gave up, unless SES has the mail. Without a record the dead letter tells of it.
+
+    Nothing is counted: whether there is a dead letter is the dispatcher's to know.
+    """
     if "receipt" in state:
         return record_sent(state, owner, table=table, now=now)
     if "notificationId" not in state:
-        return _written({}, owner, Status.FAILED, Metric.FAILED)
-    record = table.write(
+        return {"status": Status.FAILED, "settled": False}
+    in_the_way = table.write(
         rules.given_up(
             notification_id=state["notificationId"],
             owner=owner,
@@ -135,10 +141,7 @@ def record_failed(state: State, owner: str, *, table: LedgerTable, now: float) -
             now=now,
         )
     )
-    if record and not rules.is_settled(record) and record["status"] not in IN_PROGRESS:
-        count(Metric.FAILED)  # It has ended before: by us, or by what became of another copy.
-        return _recorded(record)
-    return _written(record, owner, Status.FAILED, Metric.FAILED)
+    return _recorded(in_the_way or {"status": Status.FAILED})
 
 
 def release(state: State, owner: str, *, table: LedgerTable, now: float) -> Recorded:
@@ -147,16 +150,6 @@ def release(state: State, owner: str, *, table: LedgerTable, now: float) -> Reco
         rules.released(notification_id=state["notificationId"], owner=owner, now=now)
     )
     return _recorded(record or {"status": Status.CLAIMED})
-
-
-def _written(in_the_way: Record | None, owner: str, end: Status, metric: Metric) -> Recorded:
-    """Count an end where it is one; say what the record is after our write."""
-    if not in_the_way:  # Written; or there is no record, which the end does not need.
-        count(metric)
-        return {"status": end, "settled": False}
-    if in_the_way.get("owner") == owner and not rules.is_settled(in_the_way):
-        count(metric)  # Written before; or it has ended already, by word of another copy.
-    return _recorded(in_the_way)
 
 
 def _recorded(record: Record) -> Recorded:

@@ -329,6 +329,12 @@ def test_less_is_counted_only_where_record_was_killed() -> None:
     assert not judge(replace(with_count(Metric.DELIVERED, 1), record_deaths=1)).good
 
 
+def test_letters_are_uncounted_only_where_a_dispatcher_was_killed() -> None:
+    uncounted = replace(with_count(Metric.FAILED, 0), deaths=9, record_deaths=9)
+    assert not judge(uncounted).good
+    assert judge(replace(uncounted, dispatcher_deaths=1)).good
+
+
 def test_an_event_among_the_feedback_dead_letters_may_be_missing() -> None:
     mails = [mail(1, "Send", "Delivery", "Complaint", box="complaint")]
     assert true_statuses(mails, frozenset()) == {"COMPLAINED"}

@@ -347,8 +347,9 @@ class Sdk:
         body: str = call["MessageBody"]
         _utf8(life, body)
         reason = call["MessageAttributes"].get("reason", {}).get("StringValue", "")
-        running().invocation.dead_letters.append(life)
         self._sqs(lambda: self.world.queue.dead_letter(life, body, reason))
+        life.dead_letters[-1].told = True
+        running().invocation.dead_letters.append(life)
 
     def _sqs(self, effect: Callable[[], None]) -> None:
         world = self.world

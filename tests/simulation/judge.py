@@ -235,9 +235,7 @@ def _counted(life: Life) -> Iterator[tuple[str, str]]:
     untold += sum(event.kind == "Reject" for mail in life.mails for event in mail.arrived)
     for metric, true in _true_counts(life).items():
         counted = life.metrics[metric]
-        # A copy that is given up is no order that is, where another copy is at it, or SES has the mail.
-        others = len(life.copies) > 1 or bool(life.mails)
-        if counted + killed < true and not (metric == "EmailFailed" and others):
+        if counted + killed < true:
             yield "outcomes are counted", f"{metric} {counted} times, true {true} times"
         # A copy's rejection ended the record while the mail was with SES, whose refusal is one more.
         more = life.refused_later if metric == "EmailRejected" else 0
@@ -257,6 +255,6 @@ def _true_counts(life: Life) -> dict[str, int]:
     return counts | {
         "EmailSent": life.turns["EmailSent"],
         "EmailInDoubt": life.turns["EmailInDoubt"],
-        "EmailFailed": sum(bool(letter.reason) for letter in life.dead_letters),
+        "EmailFailed": sum(letter.told for letter in life.dead_letters),
         "EmailRejected": life.turns["EmailRejected"],
     }

@@ -56,11 +56,15 @@ class Copy:
 
 @dataclass
 class DeadLetter:
-    """A message among the dead letters; one without a reason was moved there by SQS."""
+    """A message among the dead letters; one without a reason was moved there by SQS.
+
+    told: the dispatcher knows that it is there.
+    """
 
     body: str
     reason: str
     disturbed: bool
+    told: bool = False
     redriven: bool = False
 
 

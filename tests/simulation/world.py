@@ -207,17 +207,10 @@ class World:
 
     def flush(self, invocation: Invocation, life: Life | None) -> None:
         """Publish what an invocation counted that came to its end."""
+        dead = iter(invocation.dead_letters)
         for name, value in invocation.counts:
-            counter = self.metrics if life is None else life.metrics
-            if life is None and name == "EmailFailed":
-                # The workflow has counted the others of the batch itself.
-                uncounted = (
-                    dead
-                    for dead in invocation.dead_letters
-                    if dead.metrics[name] < len(dead.dead_letters)
-                )
-                counter = next((dead.metrics for dead in uncounted), self.metrics)
-            counter[name] += int(value)
+            counted = next(dead) if name == "EmailFailed" else life
+            (counted.metrics if counted else self.metrics)[name] += int(value)
         invocation.counts.clear()
 
     # --- SES's events -----------------------------------------------------------------------------

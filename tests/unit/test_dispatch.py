@@ -87,9 +87,9 @@ def later(receives: int, reason: str) -> Later:
         (
             failed("GaveUp", "UnexpectedError"),
             5,
-            DeadLetter("UnexpectedError", "arn", counted=True),
+            DeadLetter("UnexpectedError", "arn"),
         ),
-        (failed("GaveUp", "SendingPaused"), LAST, DeadLetter("SendingPaused", "arn", counted=True)),
+        (failed("GaveUp", "SendingPaused"), LAST, DeadLetter("SendingPaused", "arn")),
         # The workflow could not record that it gave up.
         (failed("Deferred", "LedgerUnavailable"), LAST, DeadLetter("LedgerUnavailable", "arn")),
         (TIMED_OUT, LAST_OF_A_BUG, later(LAST_OF_A_BUG, "States.Timeout")),
@@ -259,18 +259,20 @@ def test_a_message_that_waits_stays_on_the_queue_and_the_others_leave() -> None:
     assert queue.dead_letters == [("{}", "SendThrottled", "arn")]
 
 
+@pytest.mark.parametrize("sqs_answers", [True, False])
 @pytest.mark.parametrize(
-    ("execution", "counts"),
-    [(failed("GaveUp", "UnexpectedError"), 0), (failed("States.Runtime"), 1), (TIMED_OUT, 1)],
+    "answer", [failed("GaveUp", "UnexpectedError"), failed("States.Runtime"), TIMED_OUT]
 )
-def test_a_failure_is_counted_where_the_workflow_did_not(
-    execution: OrderExecution, counts: int, capsys: pytest.CaptureFixture[str]
+def test_an_order_is_counted_as_given_up_once_its_dead_letter_is_put(
+    answer: OrderExecution, capsys: pytest.CaptureFixture[str], *, sqs_answers: bool
 ) -> None:
-    failing, _, _ = dispatcher(execution)
-    assert failing.run_batch([sqs_record(receives=LAST)]) == []
+    failing, _, _ = dispatcher(answer, sqs_answers=sqs_answers)
+    given_up = [sqs_record(message_id=each, receives=LAST) for each in "ab"]
+    assert failing.run_batch(given_up) == ([] if sqs_answers else ["a", "b"])
     if metrics.metric_set:
         metrics.flush_metrics()
-    assert capsys.readouterr().out.count('"EmailFailed":[1.0]') == counts
+    counts = '"EmailFailed":[1.0,1.0]' in capsys.readouterr().out
+    assert counts is sqs_answers, "without its letter it comes back, and is counted then"
 
 
 def test_a_message_that_is_just_small_enough_reaches_the_first_task() -> None:

@@ -58,8 +58,6 @@ class Protocol(RuleBasedStateMachine):
         assert world.counted[Metric.DELIVERED] >= sum("Delivery" in e for e in reported)
         assert world.counted[Metric.BOUNCED] >= sum("Bounce" in e for e in reported)
         assert world.counted[Metric.IN_DOUBT] >= resends(record)
-        if record.get("status") == Status.FAILED:
-            assert world.counted[Metric.FAILED] >= 1
 
     def _refused(self, record: rules.Record) -> bool:
         """Whether the order has its end without a mail: nothing of it is left to do."""

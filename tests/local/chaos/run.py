@@ -211,6 +211,7 @@ class Run:
             counted=facts.metrics(self.stack),
             deaths=self.deaths - self.killer.killed["outcomes"],
             record_deaths=self.killer.killed["record"],
+            dispatcher_deaths=self.killer.killed["processor"],
             lost_answers=self.lost_answers or faults.lost_answers(self.plan),
             broken_batches=facts.broken_batches(self.stack),
         )

@@ -9,8 +9,9 @@ or DELAYED: that is true.
 Metrics. Each has a least and a most value. More than the most is wrong beyond the number of deaths (killed
 workers) and of lost answers (the fault proxy's: connections closed before the answer, or requests held back
 longer than a client waits). Each may make a step count again what it had counted. Less than the least is
-wrong, but for what Record counts where its workers were killed: one that died between its write and its count,
-and whose repetitions fell into a bad deployment, leaves nobody who counts.
+wrong, but for what Record and the dispatcher count where their workers were killed. A Record that died between
+its write and its count, and whose repetitions fell into a bad deployment, leaves nobody who counts. Of a batch
+whose dispatcher died no letter is counted; its messages come back, and each may become another letter.
 
     EmailSent       least: records of which SES took a mail and that know it; most: mails that SES took
     EmailDelivered  least: distinct Delivery events published; most: mails in the inbox
@@ -31,6 +32,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from steps.contract import limits
 from steps.contract.metrics import Metric
 from steps.ledger.rules import resends
 from tests.local.chaos import outcomes
@@ -44,8 +46,6 @@ Record = dict[str, Any]
 SENT = "SENT"
 OPEN = ("CLAIMED", "SENDING", "FAILED")
 """Statuses of a mail of which nobody knows yet that SES took it, or that an operator has to redrive."""
-
-COUNTED_BY_RECORD = {Metric.SENT, Metric.REJECTED}
 
 FINALITY = ("SENT", "DELAYED", "UNDELIVERED", "DELIVERED", "REJECTED", "BOUNCED", "COMPLAINED")
 """Statuses of a mail that SES took, from least to most final."""
@@ -91,8 +91,8 @@ class Facts:
     mails, records: by notification id. inbox: message ids. left: dead letters of the order queue that nobody
     redrove; letters: all that there ever were. unread: events (message id and type) among the dead
     letters. told: what a shop was told, in the order of arrival; changes: all that happened to records.
-    deaths: of those that count. record_deaths: of these, Record's. broken_batches: what a dispatcher failed
-    on with a whole batch.
+    deaths: of those that count. record_deaths, dispatcher_deaths: of these, theirs. broken_batches: what a
+    dispatcher failed on with a whole batch.
     """
 
     orders: list[Order]
@@ -108,6 +108,7 @@ class Facts:
     counted: Mapping[Metric, float]
     deaths: int = 0
     record_deaths: int = 0
+    dispatcher_deaths: int = 0
     lost_answers: int = 0
     broken_batches: list[str] = field(default_factory=list)
 
@@ -179,14 +180,15 @@ def judge(facts: Facts) -> Verdict:
     ]
     metrics = counts(facts)
     spare = facts.deaths + facts.lost_answers
-
-    def missing(metric: Metric) -> int:
-        return facts.record_deaths if metric in COUNTED_BY_RECORD else 0
-
+    missing = {
+        Metric.SENT: facts.record_deaths,
+        Metric.REJECTED: facts.record_deaths,
+        Metric.FAILED: facts.dispatcher_deaths * limits.DISPATCHER_BATCH,
+    }
     wrong["wrongly counted"] = [
         f"{metric} {count}, {facts.deaths} deaths and {facts.lost_answers} answers lost"
         for metric, count in metrics.items()
-        if not count.least - missing(metric) <= count.counted <= count.most + spare
+        if not count.least - missing.get(metric, 0) <= count.counted <= count.most + spare
     ]
     tellings = outcomes.Tellings.of(facts.told)
     return Verdict(wrong=wrong, metrics=metrics, tellings=tellings, **_figures(valid, facts))
