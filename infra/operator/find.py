@@ -35,6 +35,7 @@ from infra.operator.story import (
 )
 from infra.operator.suppression import entries_of
 from infra.operator.trail import read_name
+from infra.operator.words import announced
 from steps.contract import limits
 from steps.contract.order_id import UNKNOWN_ORDER, in_name, shown
 from steps.contract.text import identifier
@@ -347,7 +348,7 @@ def _pauses(deployment: Deployment) -> list[Pause]:
 
 
 def hidden(finding: Finding) -> Finding:
-    """Return a finding without anybody's address."""
+    """Return a finding without anybody's address; ids, which may be one or a name, as logs show them."""
     addresses = sorted({s.recipient for s in finding.stories if s.recipient}, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, addresses)) or r"(?!)", re.IGNORECASE)
 
@@ -360,11 +361,13 @@ def hidden(finding: Finding) -> Finding:
             return {name: hide(one) for name, one in value.items()}
         if is_dataclass(value) and not isinstance(value, type):
             changed = {f.name: hide(getattr(value, f.name)) for f in fields(value)}
-            for name in {"term", "order_id"} & changed.keys():
-                if changed[name] != getattr(value, name):
-                    changed[name] = shown(getattr(value, name))
-            if isinstance(value, Story) and value.recipient:
-                changed["recipient"] = HIDDEN
+            if isinstance(value, Finding) and changed["term"] != value.term:
+                changed["term"] = shown(value.term)
+            if isinstance(value, Story):
+                changed["order_id"] = shown(value.order_id)
+                changed["part"] = {name: shown(id_) for name, id_ in value.part.items()}
+                changed["announced"] = announced(value.event_type, changed["part"])
+                changed["recipient"] = HIDDEN if value.recipient else ""
             return replace(value, **changed)
         return value
 

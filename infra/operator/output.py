@@ -9,13 +9,44 @@ import json
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, RenderHook
+from rich.segment import Segment
 from rich.text import Text
+
+from steps.contract.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-answers, notes = Console(highlight=False), Console(stderr=True, highlight=False)
+    from rich.console import ConsoleOptions, ConsoleRenderable, RenderResult
+
+
+class _Harmless(RenderHook):
+    """Takes what a terminal would obey out of every text, wherever it comes from; styles are rich's own."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Cleaned(renderable) for renderable in renderables]
+
+
+class _Cleaned:
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._renderable, options):
+            if segment.control:
+                yield segment  # rich's own: a cursor that moves
+            else:
+                yield Segment(harmless(segment.text), segment.style)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False, emoji=False)
+    console.push_render_hook(_Harmless())
+    return console
+
+
+answers, notes = _console(), _console(stderr=True)
 
 HIDDEN = "(hidden: --show-address)"
 """Stands for a customer's address that nobody asked for."""
@@ -27,7 +58,7 @@ def show(answer: Any, render: Callable[[Any], object], *, as_json: bool) -> None
     Text is not broken at the terminal's width: people copy the commands that are in it.
     """
     if as_json:
-        answers.print_json(json.dumps(answer, default=_plain))
+        answers.print_json(json.dumps(answer, default=_plain), ensure_ascii=True)
     else:
         shown = render(answer)
         answers.print(shown, soft_wrap=isinstance(shown, str | Text))

@@ -11,6 +11,7 @@ NOTIFICATION_ID = re.compile("[0-9a-f]{40}")
 """What a notification is called: see `steps.ledger.rules.notification_id`."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_TERMINAL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _BIDI_CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
 _BIDI_MARK = re.compile("[\u200e\u200f\u061c]")
 
@@ -21,6 +22,11 @@ def one_line(text: str) -> str:
     Marks stay: Arabic and Hebrew shops write them, and they do no more than a letter of their direction.
     """
     return " ".join(_CONTROL.sub(" ", _BIDI_CONTROL.sub("", text)).split())
+
+
+def harmless(text: str) -> str:
+    """Return a text with its lines, but without what a terminal obeys or what reorders it."""
+    return _TERMINAL.sub("", _BIDI_CONTROL.sub("", text))
 
 
 def identifier(text: str) -> str:

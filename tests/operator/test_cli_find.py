@@ -10,8 +10,9 @@ import pytest
 
 from infra.operator import __main__, output, trail
 from infra.operator.errors import OperatorError
+from steps.contract.order_id import shown
 from steps.ledger.status import Status
-from tests.operator.test_find import JO, sent
+from tests.operator.test_find import JO, a_record, moment, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,3 +114,32 @@ def test_a_list_is_reconciled_from_a_file(
     assert code == 1
     assert printed.startswith("1 of 2 orders have no outcome.")
     assert "ORDER2  no record  nowhere" in printed
+
+
+def test_an_operators_own_words_are_no_markup(
+    run: Callable[..., tuple[int, str]], environment: Environment
+) -> None:
+    environment.keep(a_record(Status.CLAIMED))
+    report = {"date": moment(60), "paused": True, "by": "jo", "why": "see [/ticket] [bold]5"}
+    environment.deployment.reports.keep("pause", report, 2**31)
+    assert "by jo: see [/ticket] [bold]5" in run("find", "ORDER1")[1]
+
+
+def test_an_order_id_that_may_be_a_name_is_shown_as_logs_show_it(
+    run: Callable[..., tuple[int, str]], environment: Environment
+) -> None:
+    name = "Jo Doe 5"
+    part = {"shipmentId": "Jo's parcel"}
+    environment.keep(
+        sent(Status.DELIVERED, "Delivery", orderId=name, part=part, messageId="0100-n")
+    )
+    for as_json in ((), ("--json",)):
+        printed = run("find", "0100-n", *as_json)[1]
+        assert shown(name) in printed
+        assert "Jo" not in printed
+    assert name in run("find", "0100-n", "--show-address")[1]
+
+
+@pytest.mark.parametrize("term", ["", " ", "\u202e"])
+def test_nothing_is_no_term(run: Callable[..., tuple[int, str]], term: str) -> None:
+    assert run("find", term) == (2, "")

@@ -16,6 +16,7 @@ from infra.operator.cli.sending import of_sending
 from infra.operator.errors import Exit
 from infra.operator.find import Finding, find, hidden
 from infra.operator.output import show
+from steps.contract.text import identifier
 from steps.ledger.status import Status
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _timeline(moments: Iterable[Moment]) -> Table:
         what = Text(moment.what)
         if moment.link:
             what.stylize(f"link {moment.link}")
-        table.add_row(moment.at, what, moment.detail)
+        table.add_row(moment.at, what, Text(moment.detail))
     return table
 
 
@@ -110,6 +111,8 @@ def find_(asked: Asked, *, term: str) -> Exit:
 
     TERM is an order id, SES's message id, a notification id, or an execution's name or ARN.
     """
+    if not identifier(term):
+        raise click.UsageError("what is to be found? TERM is empty")
     finding = find(asked.deployment, term)
     if not asked.show_address:
         finding = hidden(finding)
