@@ -28,7 +28,10 @@ def main() -> None:
     """Run `order-mail`."""
     try:
         cli.main(prog_name="order-mail", standalone_mode=False)
-    except click.Abort:
+    except click.Abort as aborted:
+        if isinstance(aborted.__cause__, KeyboardInterrupt):  # Not at the question: while at work.
+            notes.print("Interrupted: what was done by then is done. The same again does no harm.")
+            sys.exit(Exit.AWS)
         notes.print("Nothing was changed.")
         sys.exit(Exit.NO)
     except click.ClickException as error:

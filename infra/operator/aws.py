@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from infra.operator.errors import Denied, NotFound, OperatorError
 from steps.aws.ledger_table import LedgerTable
@@ -53,10 +53,13 @@ class Deployment:
         """Choose the environment, for this process: the functions' doors, which are used here, follow.
 
         Raises:
-            OperatorError: no region is known.
+            OperatorError: no region is known, or there is no such profile.
         """
-        boto3.setup_default_session(region_name=region)
-        chosen = boto3.Session(region_name=region).region_name
+        try:
+            boto3.setup_default_session(region_name=region)
+            chosen = boto3.Session(region_name=region).region_name
+        except BotoCoreError as error:
+            raise OperatorError(f"AWS cannot be asked: {error}") from error
         if not chosen:
             raise OperatorError("which region? Say --region, or set AWS_REGION")
         return cls(env, chosen)
@@ -140,16 +143,20 @@ def explained(deployment: Deployment) -> Iterator[None]:
     except (
         OrderMailError
     ) as error:  # The functions' own doors, which are used here, have translated it.
-        if not isinstance(error.__cause__, ClientError):
-            raise OperatorError(f"AWS does not answer: {error}") from error
-        raise _explained(error.__cause__, place) from error
-    except NoCredentialsError as error:
-        raise OperatorError(
+        if isinstance(error.__cause__, ClientError):
+            raise _explained(error.__cause__, place) from error
+        raise _unanswered(error.__cause__ or error) from error
+    except BotoCoreError as error:
+        raise _unanswered(error) from error
+
+
+def _unanswered(error: BaseException) -> OperatorError:
+    if isinstance(error, NoCredentialsError):
+        return OperatorError(
             "no AWS credentials: set AWS_PROFILE, or log in (aws sso login). For the local stack, see "
             "README.md, 'Publish an order event'"
-        ) from error
-    except (NoRegionError, BotoCoreError) as error:
-        raise OperatorError(f"AWS does not answer: {error}") from error
+        )
+    return OperatorError(f"AWS does not answer: {error}")
 
 
 def _explained(error: ClientError, place: str) -> OperatorError:

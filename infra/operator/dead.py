@@ -126,11 +126,11 @@ class Dropped:
     orders: list[str]
 
 
-def choose(deployment: Deployment, choice: Choice) -> list[Letter]:
+def choose(deployment: Deployment, choice: Choice, *, everything: bool = False) -> list[Letter]:
     """Look for the letters that are meant.
 
     Raises:
-        NotFound: there are none, and not simply all are meant.
+        NotFound: there are none, and not simply `everything` is meant.
     """
     chosen = [
         letter
@@ -138,7 +138,7 @@ def choose(deployment: Deployment, choice: Choice) -> list[Letter]:
         for letter in peek(deployment, queue)
         if choice.takes(letter)
     ]
-    if not chosen and (choice.order or choice.error or choice.letter):
+    if not chosen and not everything:
         raise NotFound("there is no such dead letter: order-mail dead list shows all")
     return chosen
 
@@ -188,7 +188,8 @@ def show_letter(deployment: Deployment, message_id: str, *, address: bool) -> Sh
 def rehearse(deployment: Deployment, choice: Choice, *, fresh_only: bool) -> Redriven:
     """Say what `redrive` would do; raises as `choose`."""
     would = Redriven()
-    for letter in choose(deployment, choice):
+    everything = not (choice.order or choice.error)
+    for letter in choose(deployment, choice, everything=everything):
         if why := unmovable(letter):
             would.leave(letter, why)
         elif fresh_only and _stale(letter):

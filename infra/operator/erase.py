@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from infra.operator.audit import audited
 from infra.operator.aws import ABSENT
+from infra.operator.errors import Refused
 from infra.operator.letters import QUEUES, taken
 from steps.aws.ledger_table import deserialize
 from steps.aws.sdk import error_code
@@ -45,6 +46,15 @@ class Subject:
     order: str | None = None
     address: str | None = None
     suppression: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address: a domain or a word would name the records of everybody who has it.
+
+        Raises:
+            Refused: it has nothing before or after an @.
+        """
+        if self.address is not None and not all(self.address.strip().rpartition("@")[::2]):
+            raise Refused("that is no address: all of somebody@example.com is needed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,3 +143,15 @@ def test_an_order_id_that_may_be_a_name_is_shown_as_logs_show_it(
 @pytest.mark.parametrize("term", ["", " ", "\u202e"])
 def test_nothing_is_no_term(run: Callable[..., tuple[int, str]], term: str) -> None:
     assert run("find", term) == (2, "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"orderId\n", "orderId\nA\n".encode("utf-16"), b"M\xfcller\n", b'"' + b"x" * 200_000],
+)
+def test_what_is_no_list_is_a_wrong_command_line(
+    run: Callable[..., tuple[int, str]], tmp_path: Path, content: bytes
+) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_bytes(content)
+    assert run("reconcile", str(orders)) == (2, "")

@@ -390,3 +390,8 @@ def test_one_letter_is_shown_by_enough_of_its_id(deployment: Deployment) -> None
         show_letter(deployment, "", address=False)
     with pytest.raises(NotFound):
         show_letter(deployment, "nothing", address=False)
+
+
+def test_no_id_at_all_is_no_letter(deployment: Deployment) -> None:
+    with pytest.raises(NotFound):
+        show_letter(deployment, "", address=False)

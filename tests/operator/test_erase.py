@@ -14,6 +14,7 @@ from infra.operator import aws
 from infra.operator.cli import erase as cli_erase  # noqa: F401 - adds its command
 from infra.operator.cli.base import cli
 from infra.operator.erase import OUT_OF_REACH, Subject, Traces, count, erase
+from infra.operator.errors import Refused
 from infra.operator.letters import INTERNAL, ORDERS, peek
 from steps.ledger import rules
 from tests.operator.deployed import (
@@ -182,3 +183,11 @@ def test_the_command_asks_first(deployment: Deployment) -> None:
     assert done.exit_code == 0
     assert json.loads(done.stdout)["left"] == asdict(Traces())
     assert deployment.env == ENV
+
+
+@pytest.mark.parametrize("word", ["example.com", "@example.com", "jo", "jo@", "SENT", " "])
+def test_a_part_of_an_address_erases_nobody(deployment: Deployment, word: str) -> None:
+    sent("O-1")
+    with pytest.raises(Refused):
+        erase(deployment, Subject(address=word), why="x")
+    assert [record["customerEmail"] for record in records()] == [ADDRESS]

@@ -7,9 +7,13 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from infra.operator.__main__ import main
+from infra.operator.aws import explained
+from infra.operator.errors import OperatorError
 from infra.operator.sending import Sending, sending
+from steps.contract.errors import LedgerUnavailable
 from tests.operator.test_audit import lines
 
 if TYPE_CHECKING:
@@ -101,3 +105,33 @@ def test_an_environment_that_is_not_there_is_a_no(
 def test_a_wrong_command_line_has_a_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, "pause") == 2
     assert run(monkeypatch, "no-such-command") == 2
+    assert run(monkeypatch, "pause", "--yes", "--reason", " ") == 2
+
+
+def test_a_profile_that_is_not_there_is_said(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert environment
+    monkeypatch.setenv("AWS_PROFILE", "nowhere")
+    assert run(monkeypatch, "pause", "--yes", "--reason", "hm") == 3
+    assert "profile (nowhere) could not be found" in " ".join(capsys.readouterr().err.split())
+
+
+def test_missing_credentials_are_said_the_same_through_every_door(deployment: Deployment) -> None:
+    unanswered = LedgerUnavailable("no answer from DynamoDB (NoCredentialsError)")
+    unanswered.__cause__ = NoCredentialsError()
+    with pytest.raises(OperatorError, match="no AWS credentials"), explained(deployment):
+        raise unanswered
+
+
+def test_whoever_interrupts_a_change_is_not_told_that_nothing_was_changed(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment.ses, "put_configuration_set_sending_options", interrupted)
+    assert run(monkeypatch, "pause", "--yes", "--reason", "hm") == 3
+    said = capsys.readouterr().err
+    assert "Interrupted" in said
+    assert "Nothing was changed" not in said

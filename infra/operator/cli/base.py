@@ -68,9 +68,17 @@ _OPTIONS = (
     ),
 )
 
+
+def _said(_: click.Context, __: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("say why")
+    return text
+
+
 reason = click.option(
     "--reason",
     required=True,
+    callback=_said,
     metavar="TEXT",
     help="Why: it is kept, and written into the audit log.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,12 @@ def _of_stuck(found: list[Stuck]) -> RenderableType:
 
 
 def _of_file(asked: Asked, file: TextIO) -> Exit:
-    orders = order_ids(file.read())
+    try:
+        orders = order_ids(file.read())
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise click.BadParameter(f"it is no list in UTF-8: {error}", param_hint="FILE") from error
+    if not orders:
+        raise click.BadParameter("there is no order id in it", param_hint="FILE")
     with Progress(console=notes, transient=True) as progress:
         task = progress.add_task("asking", total=len(orders))
         found = reconcile(asked.deployment, orders, asked=lambda: progress.advance(task))
