@@ -217,7 +217,8 @@ def redrive(deployment: Deployment, choice: Choice, *, fresh_only: bool, why: st
         try:
             for queue in choice.queues:
                 with taken(deployment, queue) as found:
-                    for letter in filter(choice.takes, found):
+                    # All at once: one that fails again comes back while the others are sent.
+                    for letter in list(filter(choice.takes, found)):
                         orders.add(letter.order_id)
                         _redrive(deployment, letter, done, fresh_only=fresh_only)
         finally:

@@ -23,7 +23,7 @@ from infra.operator.dead import (
     show_letter,
 )
 from infra.operator.errors import NotFound
-from infra.operator.letters import INTERNAL, ORDERS, Kind, peek
+from infra.operator.letters import INTERNAL, ORDERS, Kind, Letter, peek
 from infra.operator.output import HIDDEN
 from steps.contract.handler import metrics
 from steps.ledger import rules
@@ -395,3 +395,18 @@ def test_one_letter_is_shown_by_enough_of_its_id(deployment: Deployment) -> None
 def test_no_id_at_all_is_no_letter(deployment: Deployment) -> None:
     with pytest.raises(NotFound):
         show_letter(deployment, "", address=False)
+
+
+def test_a_letter_that_comes_back_at_once_is_sent_once(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def comes_back(of: Deployment, letter: Letter) -> str:
+        if len(sent) < 10:  # enough to tell it from a loop
+            sent.append(put(of, letter.queue, letter.body))
+        return ""
+
+    sent: list[str] = []
+    put(deployment, ORDERS, an_order("O-1"))
+    monkeypatch.setattr("infra.operator.dead._send", comes_back)
+    done = redrive(deployment, Choice(), fresh_only=False, why="x")
+    assert (done.redriven, len(sent)) == (1, 1)
