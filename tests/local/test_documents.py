@@ -37,6 +37,7 @@ RUN_BY_OTHERS = {
     r"make preview.*": "tests/browser/test_preview.py",
     r"make \.local/browser\.done": "tests/browser/test_chromium.py",
     r"python -m tests\.browser\.workflow_picture": "tests/browser/test_console.py",
+    r".*order-mail doctor .*": "tests/local/test_operator_doctor.py",
     r"python -m tests\.support\.protocol_deaths": "tests/unit/test_documents.py",
     r"python -m tests\.support\.documents": "tests/unit/test_documents.py",
     r"python -m statemachines": "tests/workflow/test_asl.py",
@@ -66,7 +67,7 @@ def is_listed(command: str) -> bool:
 
 def commands(document: Path) -> list[str]:
     """Return the commands in a document's prose and tables that are in no document's block."""
-    command = r"(?:[A-Z_]+=\S+ )*(?:make|python|aws|order-mail|curl|cdk|pre-commit) .+"
+    command = r"(?:[A-Z_]+=\S+ )*(?:make|python|aws|curl|cdk|pre-commit) .+"
     typed = {line for d in DOCUMENTS for block in blocks(d, "sh") for line in block.splitlines()}
     return [c for c in code(prose(document)) if re.fullmatch(command, c) and c not in typed]
 
