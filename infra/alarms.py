@@ -90,7 +90,8 @@ def alarms(config: Config) -> list[AlarmSpec]:
                 "A call of ours that is no order failed for good: an SES event could not be folded into "
                 "the tracking table, so statuses and rates lag behind; or something scheduled did not run, "
                 "so nobody watches cost or reputation, rejected orders, delayed mails or canaries; or the shop "
-                "was not told of an outcome. First: read a letter, which tells the one from the other: "
+                "was not told of an outcome; or SES events or outcomes have waited for 15 minutes, and "
+                "nothing is lost yet. First: read a letter, which tells the one from the other: "
                 "infra/operator/README.md says how, and what to do then."
             ),
         ),

@@ -1,15 +1,17 @@
 """Feedback: fold SES's events into the ledger, each once, whatever their order.
 
-SQS delivers at least once. What cannot be folded now stays on the queue; what is at fault itself goes to the
-dead letters with its reason, and holds nothing up.
+SQS delivers at least once. What cannot be folded now stays on the queue, and the operators hear of it once it
+is late; what is at fault itself goes to the dead letters with its reason, and holds nothing up.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from steps.aws.late_notice import LateNotice
 from steps.aws.ledger_table import LedgerTable
 from steps.aws.queue import put_dead_letter
 from steps.contract import limits
@@ -26,7 +28,7 @@ from steps.contract.metrics import Metric
 from steps.contract.order_id import shown
 from steps.contract.recipient import is_simulated
 from steps.contract.settings import FunctionSettings
-from steps.contract.sqs_event import times_received
+from steps.contract.sqs_event import sent_at, times_received
 from steps.ledger import rules, ses_events
 
 if TYPE_CHECKING:
@@ -122,15 +124,17 @@ class Feedback:
     table: LedgerTable
     configuration_set: str
     dead_letter: Callable[[str, str], None]
+    late: LateNotice
     clock: Callable[[], float] = time.time
 
     def take(self, records: list[SqsRecord]) -> list[str]:
         """Fold a batch, one after the other; return the ids of the messages that stay on the queue.
 
-        Where the table does not answer, or time is short, the rest of the batch is not begun.
+        Where the table does not answer, or time is short, the rest of the batch is not begun. Of what stays
+        the oldest decides whether notice is given.
         """
         end = self.clock() + limits.FEEDBACK_BUDGET
-        staying: list[str] = []
+        staying: list[SqsRecord] = []
         done = 0
         for record in records:
             if self.clock() >= end:
@@ -144,10 +148,14 @@ class Feedback:
                 logger.remove_keys(["order_id", "message_id"])
             done += 1
             if not settled:
-                staying.append(record["messageId"])
-        if waiting := [record["messageId"] for record in records[done:]]:
+                staying.append(record)
+        if waiting := records[done:]:
             logger.warning("events wait", events=len(waiting))
-        return staying + waiting
+        staying += waiting
+        # Where a last event took that long and became a letter, too, a later batch gives the notice.
+        if staying and self.clock() <= end + limits.LAST_EVENT:
+            self.late.of(min(map(sent_at, staying)))
+        return [record["messageId"] for record in staying]
 
     def fold(self, message: str, *, by: str) -> None:
         """Fold one event in; raises what `apply_event` raises."""
@@ -186,8 +194,9 @@ class Feedback:
         return True
 
 
+@functools.cache
 def _feedback(settings: FeedbackSettings) -> Feedback:
-    """Return this environment's feedback."""
+    """Return this environment's feedback, which remembers what notice it gave."""
 
     def dead_letter(event: str, reason: str) -> None:
         put_dead_letter(settings.dead_letter_queue, event, reason=reason)
@@ -196,6 +205,10 @@ def _feedback(settings: FeedbackSettings) -> Feedback:
         table=LedgerTable(settings.tracking_table),
         configuration_set=settings.configuration_set,
         dead_letter=dead_letter,
+        late=LateNotice(
+            name="sesEventsWaitSince",
+            put=functools.partial(dead_letter, reason=LedgerUnavailable.__name__),
+        ),
     )
 
 

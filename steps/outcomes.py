@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
+from steps.aws.late_notice import LateNotice
 from steps.aws.ledger_table import deserialize
 from steps.aws.queue import put_dead_letter
 from steps.aws.topic import NotTaken, OutcomesTopic
@@ -21,7 +21,7 @@ from steps.contract.batch_response import not_done
 from steps.contract.errors import OrderMailError, TopicUnavailable, UnexpectedError
 from steps.contract.handler import lambda_handler, log_unexpected, logger
 from steps.contract.settings import FunctionSettings
-from steps.ledger import outcomes, rules
+from steps.ledger import outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -65,32 +65,6 @@ class Telling(NamedTuple):
     outcome: OutcomeEvent | None
 
 
-@dataclass(kw_only=True)
-class LateNotice:
-    """Lets the operators know that outcomes wait, long before any is given up: a letter an hour.
-
-    The dead letters have an alarm; what waits in the stream has none.
-    """
-
-    put: Callable[[str], None]
-    clock: Callable[[], float] = time.time
-    given: float = 0.0
-
-    def of(self, change: StreamRecord) -> None:
-        """Give notice where this change, which comes again, has waited for too long."""
-        since, now = change["dynamodb"]["ApproximateCreationDateTime"], self.clock()
-        if (
-            now - since < limits.OUTCOME_NOTICE_AFTER
-            or now - self.given < limits.OUTCOME_NOTICE_EVERY
-        ):
-            return
-        try:
-            self.put(json.dumps({"outcomesWaitSince": rules.iso(since)}))
-            self.given = now
-        except OrderMailError as error:
-            logger.warning("no notice given", reason=str(error))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Teller:
     """Tells what changes of records say."""
@@ -116,8 +90,9 @@ class Teller:
                     # Not before: what follows something that comes again comes again with it.
                     self.set_aside(telling.change, UnexpectedError.__name__)
             if again:
-                self.late.of(some[done].change)
-                return str(some[done].change["dynamodb"]["SequenceNumber"])
+                first = some[done].change["dynamodb"]
+                self.late.of(first["ApproximateCreationDateTime"])
+                return str(first["SequenceNumber"])
         return None
 
     def _publish(self, tellings: list[Telling]) -> NotTaken:
@@ -175,7 +150,10 @@ def _teller(settings: OutcomesSettings) -> Teller:
         topic=OutcomesTopic(settings.outcomes_topic),
         read=functools.partial(read, source=settings.outcomes_topic, release=settings.release),
         set_aside=set_aside,
-        late=LateNotice(put=functools.partial(letter, reason=TopicUnavailable.__name__)),
+        late=LateNotice(
+            name="outcomesWaitSince",
+            put=functools.partial(letter, reason=TopicUnavailable.__name__),
+        ),
     )
 
 

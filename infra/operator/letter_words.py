@@ -11,13 +11,13 @@ from steps.contract.order_id import shown
 from steps.dispatch import MESSAGE_TOO_LARGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _WORDS = {
     Kind.ORDER: "an order that was given up: no mail went out",
     Kind.SES_EVENT: "an event of SES's that could not be added to its record",
     Kind.OUTCOME: "an outcome that the shop was not told of",
-    Kind.LATE_NOTICE: "a notice: the shop waits for outcomes, and nothing is lost yet",
+    Kind.LATE_NOTICE: "a notice: {what}, and nothing is lost yet",
     Kind.STREAM_BATCH: "outcomes that waited for 23 hours and were given up",
     Kind.SCHEDULE: "EventBridge Scheduler could not start something",
     Kind.INVOCATION: "a run of a function that failed three times",
@@ -34,8 +34,8 @@ _NEXT_STEPS = {
         " told twice has the same id"
     ),
     Kind.LATE_NOTICE: (
-        "The log of email-outcomes has the reason in its warnings 'outcomes not published'. Mend it, then:"
-        " order-mail dead drop. There is one every hour"
+        "The log of {function} has the reason in its warnings '{warning}'. Mend it, then: order-mail dead drop."
+        " There is one every hour"
     ),
     Kind.STREAM_BATCH: (
         "Nothing can be told anew: have the shop read the records of that time. Then: order-mail dead drop"
@@ -51,6 +51,20 @@ _NEXT_STEPS = {
     Kind.UNKNOWN: "Find out who put it here, then: order-mail dead drop",
 }
 
+_LATE = {
+    "outcomesWaitSince": {
+        "what": "the shop waits for outcomes",
+        "function": "email-outcomes",
+        "warning": "outcomes not published",
+    },
+    "sesEventsWaitSince": {
+        "what": "SES's events wait to be added to their records",
+        "function": "email-feedback",
+        "warning": "event not folded in",
+    },
+}
+"""What a notice is about, by the field that it has."""
+
 _LOST = {
     Kind.ORDER: "the order event: the customer gets no mail unless the shop publishes it again",
     Kind.SES_EVENT: "what SES said of a mail: its record stays as it is",
@@ -60,32 +74,41 @@ _LOST = {
 
 def words(letter: Letter) -> str:
     """Say what a letter is, and why it is here."""
+    what = _of(_WORDS, letter)
     if letter.reason == MESSAGE_TOO_LARGE:
-        return f"{_WORDS[letter.kind]}: the event is larger than the workflow takes"
+        return f"{what}: the event is larger than the workflow takes"
     if letter.detail:
-        return f"{_WORDS[letter.kind]}: {letter.reason}: {letter.detail}"
+        return f"{what}: {letter.reason}: {letter.detail}"
     if letter.reason:
-        return f"{_WORDS[letter.kind]}: {letter.reason}"
+        return f"{what}: {letter.reason}"
     if letter.kind is Kind.ORDER:
-        return f"{_WORDS[letter.kind]}: SQS itself moved it, since the dispatcher died each time, or SNS did"
-    return _WORDS[letter.kind]
+        return f"{what}: SQS itself moved it, since the dispatcher died each time, or SNS did"
+    return what
 
 
 def next_step(letter: Letter) -> str:
     """Say what to do with a letter."""
-    return unmovable(letter) or _NEXT_STEPS[letter.kind]
+    return unmovable(letter) or _of(_NEXT_STEPS, letter)
 
 
 def unmovable(letter: Letter) -> str:
     """Say what to do with a letter that cannot be sent through again; nothing where it can."""
     if letter.kind not in {Kind.ORDER, Kind.SES_EVENT, Kind.OUTCOME}:
-        return _NEXT_STEPS[letter.kind]
+        return _of(_NEXT_STEPS, letter)
     if letter.reason == MESSAGE_TOO_LARGE:
         return (
             "It would be too large again: have the shop publish a smaller event (fewer items, shorter texts),"
             " then: order-mail dead drop"
         )
     return ""
+
+
+def _of(sentences: Mapping[Kind, str], letter: Letter) -> str:
+    """Return the sentence about a letter; that about a notice says what waits."""
+    sentence = sentences[letter.kind]
+    if letter.kind is not Kind.LATE_NOTICE:
+        return sentence
+    return sentence.format(**next(_LATE[name] for name in parsed(letter.content) if name in _LATE))
 
 
 def lost(chosen: Iterable[Letter]) -> list[str]:
@@ -98,7 +121,7 @@ _PLAIN = frozenset(
         *("eventType", "eventName", "eventTimestamp", "orderTimestamp", "currency", "locale"),
         *("status", "timestamp", "sequence", "notificationId", "messageId", "sendingAccountId"),
         *("bounceType", "bounceSubType", "complaintFeedbackType", "complaintSubType", "delayType"),
-        *("outcomesWaitSince", "DDBStreamBatchInfo", "requestContext", "responseContext"),
+        *(*_LATE, "DDBStreamBatchInfo", "requestContext", "responseContext"),
         *("tags", "ApproximateCreationDateTime", "SequenceNumber"),
     }
 )

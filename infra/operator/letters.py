@@ -187,7 +187,7 @@ def _kind(body: str, attributes: Mapping[str, str]) -> tuple[Kind, str]:
             kind = Kind.SES_EVENT
         case {"eventName": _, "dynamodb": _}:
             kind = Kind.OUTCOME
-        case {"outcomesWaitSince": _}:
+        case {"outcomesWaitSince": _} | {"sesEventsWaitSince": _}:
             kind = Kind.LATE_NOTICE
         case {"DDBStreamBatchInfo": _}:
             kind = Kind.STREAM_BATCH

@@ -57,8 +57,11 @@ FOLD_ATTEMPTS = 3
 FEEDBACK_BATCH = 10
 FEEDBACK_BUDGET = 5
 """How long events of a batch are begun: ten take a third of a second where the table is well."""
-FEEDBACK_TIMEOUT = FEEDBACK_BUDGET + FOLD_ATTEMPTS * 2 * LEDGER_CALL + QUEUE_CALL + OWN_TIME
-"""The last event that is begun may be folded to no end, and become a dead letter."""
+LAST_EVENT = FOLD_ATTEMPTS * 2 * LEDGER_CALL
+"""The last event that is begun may be folded to no end."""
+FEEDBACK_TIMEOUT = FEEDBACK_BUDGET + LAST_EVENT + QUEUE_CALL + OWN_TIME
+"""Then it becomes a dead letter, or what stays gets its notice. Both at their slowest would let an event come
+again after the grace period."""
 FEEDBACK_WINDOW = 2
 """Seconds that Lambda gathers events for: a mail's first two share an invocation, and many mails' ten do."""
 
@@ -231,6 +234,12 @@ def retry_delay(receives: int) -> int:
     return int(min(RETRY_DELAY_MAX, RETRY_DELAY_MIN * 2 ** min(receives - 1, 16)))
 
 
+# --- what waits for AWS ---------------------------------------------------------------------------
+
+LATE_NOTICE_AFTER = 15 * 60
+"""When an outcome, or an event of SES's, has waited for so long that an operator is to look."""
+LATE_NOTICE_EVERY = 60 * 60
+
 # --- outcomes for the shop ------------------------------------------------------------------------
 
 OUTCOME_BATCH = 100
@@ -248,9 +257,6 @@ OUTCOMES_TIMEOUT = OUTCOME_BATCH // OUTCOMES_PER_PUBLISH * TOPIC_CALL + 2 * QUEU
 OUTCOME_MAX_AGE = 23 * 60 * 60
 """So long what SNS does not take is tried again. A stream keeps it for 24 hours, and the letter that tells of
 it leaves an hour to look."""
-OUTCOME_NOTICE_AFTER = 15 * 60
-"""When what waits is late enough for an operator to look."""
-OUTCOME_NOTICE_EVERY = 60 * 60
 OUTCOME_RETRIES = 10_000
 """Lambda's most: one every eight seconds for all of that time. Lambda does not say how long it waits."""
 

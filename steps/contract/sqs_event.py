@@ -6,7 +6,10 @@ from typing import TypedDict
 
 
 class SqsRecord(TypedDict):
-    """One SQS message as Lambda hands it over."""
+    """One SQS message as Lambda hands it over.
+
+    `attributes` has `ApproximateReceiveCount` and `SentTimestamp` (epoch milliseconds).
+    """
 
     messageId: str
     receiptHandle: str
@@ -23,3 +26,8 @@ class SqsEvent(TypedDict):
 def times_received(record: SqsRecord) -> int:
     """Return how often a message has been received, this time included."""
     return int(record["attributes"]["ApproximateReceiveCount"])
+
+
+def sent_at(record: SqsRecord) -> float:
+    """Return since when a message is on its queue, in epoch seconds."""
+    return int(record["attributes"]["SentTimestamp"]) / 1000

@@ -126,6 +126,12 @@ def test_a_look_sees_each_letter_once_and_hides_none(deployment: Deployment) -> 
         ),
         (CHANGE, {"reason": "UnexpectedError"}, Kind.OUTCOME, ("O-7", "b" * 40)),
         ('{"outcomesWaitSince": "2026-11-25T16:29:42Z"}', {}, Kind.LATE_NOTICE, NONE),
+        (
+            '{"sesEventsWaitSince": "2026-11-25T16:29:42Z"}',
+            {"reason": "LedgerUnavailable"},
+            Kind.LATE_NOTICE,
+            NONE,
+        ),
         ('{"DDBStreamBatchInfo": {"batchSize": 3}}', {}, Kind.STREAM_BATCH, NONE),
         ("{}", {"ERROR_CODE": "AccessDenied"}, Kind.SCHEDULE, NONE),
         ("{}", {"ErrorMessage": "LedgerUnavailable"}, Kind.INVOCATION, NONE),
@@ -148,6 +154,26 @@ def test_a_letter_is_told_by_its_shape(
     assert letter.reason == next(iter(attributes.values()), "")
     if kind is Kind.SES_EVENT:
         assert json.loads(letter.content) == json.loads(SES_EVENT)
+
+
+@pytest.mark.parametrize(
+    ("waits", "words", "log"),
+    [
+        ("outcomesWaitSince", "the shop waits for outcomes", "email-outcomes"),
+        ("sesEventsWaitSince", "SES's events wait to be added to their records", "email-feedback"),
+    ],
+)
+def test_a_notice_says_what_waits_and_which_log_knows_why(
+    deployment: Deployment, waits: str, words: str, log: str
+) -> None:
+    body = {waits: "2026-11-25T16:29:42Z"}
+    message_id = put(deployment, INTERNAL, json.dumps(body), reason="as asked")
+    shown = show_letter(deployment, message_id, address=False)
+    assert shown.words == f"a notice: {words}, and nothing is lost yet: as asked"
+    assert shown.next_step.startswith(f"The log of {log} has the reason in its warnings")
+    assert shown.content == body
+    (left,) = rehearse(deployment, Choice(), fresh_only=True).stayed
+    assert (left.letter.message_id, left.why) == (message_id, shown.next_step)
 
 
 def test_an_order_s_letter_has_its_reason_and_its_order_as_logs_show_it(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from steps.aws.late_notice import LateNotice
 from steps.contract import limits
 from steps.contract.errors import OrderMailError, QueueUnavailable, RecordNotFound
 from steps.feedback import MESSAGE_DIGITS, Feedback
@@ -31,6 +32,7 @@ class Message:
     event: Event
     id: str
     visible_at: float
+    sent_at: float
     letters: int = 0
     receives: int = 0
     gone: bool = False
@@ -42,14 +44,16 @@ class Events:
     def __init__(self, world: World) -> None:
         self.world = world
         self.messages: dict[str, Message] = {}
+        self.late = LateNotice(name="sesEventsWaitSince", put=lambda _: None, clock=world.clock)
         self._ready: deque[Message] = deque()
         self._polled = False
 
     def publish(self, life: Life, event: Event, delay: float, letters: int = 0) -> None:
         """Put an event on the queue in `delay` seconds."""
         id_ = f"{len(self.messages) + 1:0{MESSAGE_DIGITS}}"
-        message = self.messages[id_] = Message(life, event, id_, 0, letters)
-        self._show(message, self.world.time.now + delay)
+        sent_at = self.world.time.now + delay
+        message = self.messages[id_] = Message(life, event, id_, 0, sent_at, letters)
+        self._show(message, sent_at)
 
     def _set_aside(self, message: Message) -> None:
         """Let SQS take a letter, or not, or lose the answer."""
@@ -122,13 +126,19 @@ class Events:
             table=self.world.table,
             configuration_set=CONFIGURATION_SET,
             dead_letter=lambda *_: self._set_aside(folded[-1]),
+            late=self.late,
             clock=self.world.clock,
             events=self,
             folded=folded,
         )
         try:
             staying = feedback.take(
-                [sqs_record(m.event.text, message_id=m.id, receives=m.receives) for m in batch]
+                [
+                    sqs_record(
+                        m.event.text, message_id=m.id, receives=m.receives, sent_at=m.sent_at
+                    )
+                    for m in batch
+                ]
             )
         except Died:
             for message in batch:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,13 +32,26 @@ if TYPE_CHECKING:
     from steps.mail.brand import Brand
 
 
-def sqs_record(body: str = "{}", *, message_id: str = "0123456789", receives: int = 1) -> SqsRecord:
-    """Return a message as Lambda's event source hands it over; its id is its receipt handle, too."""
+def sqs_record(
+    body: str = "{}",
+    *,
+    message_id: str = "0123456789",
+    receives: int = 1,
+    sent_at: float | None = None,
+) -> SqsRecord:
+    """Return a message as Lambda's event source hands it over; its id is its receipt handle, too.
+
+    sent_at: in epoch seconds; by default now, by the clock of the functions' handlers.
+    """
+    moment = time.time() if sent_at is None else sent_at
     return {
         "messageId": message_id,
         "receiptHandle": message_id,
         "body": body,
-        "attributes": {"ApproximateReceiveCount": str(receives)},
+        "attributes": {
+            "ApproximateReceiveCount": str(receives),
+            "SentTimestamp": str(round(moment * 1000)),
+        },
     }
 
 
@@ -91,7 +105,12 @@ class QueueInMemory:
                     message.receives += 1
                     message.visible_at = now + self.visibility
                     batch.append(
-                        sqs_record(message.body, message_id=handle, receives=message.receives)
+                        sqs_record(
+                            message.body,
+                            message_id=handle,
+                            receives=message.receives,
+                            sent_at=message.sent_at,
+                        )
                     )
         return batch
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from steps import feedback
+from steps.aws.late_notice import LateNotice
 from steps.aws.ledger_table import LedgerTable
 from steps.contract import errors, handler, limits
 from steps.ledger import rules, ses_events
-from tests.support.clock import NOW
+from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import TABLE, claimed_record
 from tests.support.lambda_context import lambda_context
 from tests.support.order_queue import sqs_record
@@ -531,16 +532,106 @@ def test_where_the_table_is_away_all_that_is_left_of_the_batch_waits_for_it(
 
 def test_what_is_not_begun_in_time_is_left_for_another_time() -> None:
     put_record(status="SENT", messageId=MESSAGE_ID)
-    moments = iter([NOW, NOW, NOW, NOW + limits.FEEDBACK_BUDGET])
+    late = NOW + limits.FEEDBACK_BUDGET
+    moments = iter([NOW, NOW, NOW, late, late])
     hasty = feedback.Feedback(
         table=TABLE,
         configuration_set="mails",
         dead_letter=lambda *_: pytest.fail("a letter"),
+        late=LateNotice(name="", put=lambda _: pytest.fail("a notice"), clock=lambda: NOW),
         clock=lambda: next(moments),
     )
-    batch = [sqs_record(event, message_id=event) for event in (DELIVERY, BOUNCE)]
+    batch = [sqs_record(event, message_id=event, sent_at=NOW) for event in (DELIVERY, BOUNCE)]
     assert hasty.take(batch) == [BOUNCE]
     assert MEMORY.records()[0]["status"] == "DELIVERED"
+
+
+# --- what is late ---------------------------------------------------------------------------------
+
+SINCE = {"sesEventsWaitSince": "2027-01-15T08:00:00Z"}
+
+
+@pytest.fixture
+def table_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object) -> rules.Record:
+        raise errors.LedgerUnavailable("as asked")
+
+    monkeypatch.setattr(LedgerTable, "read", read)
+
+
+def take(clock: Clock, late: LateNotice, **sent_at: float) -> list[str]:
+    """Hand a batch of deliveries over, each sent so many seconds after `NOW`; return what stays."""
+    function = feedback.Feedback(
+        table=TABLE,
+        configuration_set="mails",
+        dead_letter=lambda *_: pytest.fail("a letter"),
+        late=late,
+        clock=clock,
+    )
+    return function.take(
+        [
+            sqs_record(DELIVERY, message_id=id_, sent_at=NOW + seconds)
+            for id_, seconds in sent_at.items()
+        ]
+    )
+
+
+@pytest.mark.usefixtures("table_away")
+def test_the_operators_hear_once_an_hour_that_events_wait() -> None:
+    notices: list[str] = []
+    clock = Clock()
+    late = LateNotice(name="sesEventsWaitSince", put=notices.append, clock=clock)
+    given: list[int] = []
+    for minutes in (0, 14.9, 15, 20, 74.9, 75, 100):
+        clock.now = NOW + 60 * minutes
+        assert take(clock, late, newer=0.9 * 60 * minutes, older=0) == ["newer", "older"]
+        given.append(len(notices))
+    assert given == [0, 0, 1, 1, 1, 2, 2]
+    assert [json.loads(notice) for notice in notices] == [SINCE, SINCE]
+
+
+@pytest.mark.usefixtures("table_away")
+def test_a_notice_that_sqs_refuses_is_given_later_and_harms_nothing() -> None:
+    answers = iter([errors.QueueUnavailable("as asked"), None])
+    tried: list[str] = []
+    clock = Clock(NOW + limits.LATE_NOTICE_AFTER)
+
+    def put(notice: str) -> None:
+        tried.append(notice)
+        if error := next(answers):
+            raise error
+
+    late = LateNotice(name="sesEventsWaitSince", put=put, clock=clock)
+    for _ in range(3):
+        assert take(clock, late, a=0, b=0) == ["a", "b"]
+    assert [json.loads(notice) for notice in tried] == [SINCE, SINCE]
+
+
+def test_an_event_at_fault_that_waits_for_its_third_receive_is_late_like_any() -> None:
+    notices: list[str] = []
+    clock = Clock(NOW + limits.LATE_NOTICE_AFTER)
+    late = LateNotice(name="sesEventsWaitSince", put=notices.append, clock=clock)
+    assert take(clock, late, of_no_record=0) == ["of_no_record"]
+    assert len(notices) == 1
+
+
+def test_what_is_folded_in_is_not_late() -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    clock = Clock(NOW + limits.LATE_NOTICE_AFTER)
+    late = LateNotice(name="", put=lambda _: pytest.fail("a notice"), clock=clock)
+    assert take(clock, late, folded=0) == []
+
+
+@pytest.mark.usefixtures("table_away")
+def test_the_function_remembers_its_notice_which_has_a_reason(
+    letters: list[tuple[str, str]],
+) -> None:
+    feedback._feedback.cache_clear()
+    batch: SqsEvent = {"Records": [sqs_record(DELIVERY, message_id="a", sent_at=0)]}
+    for _ in range(2):
+        answer = feedback.handler(batch, lambda_context())
+        assert answer == {"batchItemFailures": [{"itemIdentifier": "a"}]}
+    assert letters == [('{"sesEventsWaitSince": "1970-01-01T00:00:00Z"}', "LedgerUnavailable")]
 
 
 def test_a_line_of_the_log_names_its_own_mail_alone(monkeypatch: pytest.MonkeyPatch) -> None:

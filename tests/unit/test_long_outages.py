@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from steps.aws.late_notice import LateNotice
 from steps.aws.ses import SendingAccount, Ses
 from steps.contract import errors, limits
 from steps.dispatch import Dispatcher
 from steps.feedback import Feedback
+from steps.ledger import rules
 from tests.conftest import load_event
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, TABLE, claimed_record, table_items
@@ -148,8 +150,12 @@ class AwayTable(TableInMemory):
         return super().read(notification_id, attributes)
 
 
-def reported(hours: float) -> tuple[QueueInMemory, AwayTable]:
-    """Let SES report on 95 mails as the table goes away for so many hours, and let all go on to its end."""
+def reported(hours: float) -> tuple[QueueInMemory, AwayTable, list[str]]:
+    """Let SES report on 95 mails as the table goes away for so many hours, and let all go on to its end.
+
+    Return the operators' notices, too.
+    """
+    notices: list[str] = []
     clock = Clock()
     table = AwayTable(name="tracking", clock=clock, until=NOW + hours * 60 * 60)
     queue = QueueInMemory(clock, limits.SES_EVENTS_VISIBILITY, limits.SES_EVENTS_REDRIVE_RECEIVES)
@@ -161,21 +167,23 @@ def reported(hours: float) -> tuple[QueueInMemory, AwayTable]:
         table=table,
         configuration_set=SES.configuration_set,
         dead_letter=lambda *_: pytest.fail("an event that is at no fault"),
+        late=LateNotice(name="waiting", put=notices.append, clock=clock),
         clock=clock,
     )
     drain(queue, clock, feedback.take)
-    return queue, table
+    return queue, table, notices
 
 
-@pytest.mark.parametrize("hours", [3 / 60, 1, 10])
-def test_hours_without_the_table_lose_no_event_of_ses_s(hours: float) -> None:
-    queue, table = reported(hours)
+@pytest.mark.parametrize(("hours", "letters"), [(3 / 60, 0), (1, 1), (10, 10)])
+def test_hours_without_the_table_lose_no_event_of_ses_s(hours: float, letters: int) -> None:
+    queue, table, notices = reported(hours)
+    assert notices == letters * [f'{{"waiting": "{rules.iso(NOW)}"}}']
     assert (queue.dead_letters, queue.expired) == ([], [])
     assert {record["status"] for record in table.records()} == {"DELIVERED"}
     assert table.clock.now - table.until <= limits.SES_EVENTS_VISIBILITY
 
 
 def test_after_more_than_half_a_day_an_operator_hears_of_what_waits_for_the_table() -> None:
-    queue, table = reported(14)
+    queue, table, _ = reported(14)
     assert len(queue.dead_letters) == 95
     assert {record["status"] for record in table.records()} == {"SENT"}

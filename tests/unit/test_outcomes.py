@@ -13,6 +13,7 @@ import pytest
 from moto import mock_aws
 
 from steps import outcomes
+from steps.aws.late_notice import LateNotice
 from steps.aws.ledger_table import serialize
 from steps.aws.queue import sqs
 from steps.aws.topic import NotTaken, OutcomesTopic, sns
@@ -90,8 +91,8 @@ def tell(topic: FakeTopic, *changes: StreamRecord) -> tuple[str | None, list[Str
     return teller.tell(list(changes)), letters
 
 
-def notice(put: list[str], clock: Clock) -> outcomes.LateNotice:
-    return outcomes.LateNotice(put=put.append, clock=clock)
+def notice(put: list[str], clock: Clock) -> LateNotice:
+    return LateNotice(name="outcomesWaitSince", put=put.append, clock=clock)
 
 
 def test_ten_outcomes_are_published_at_once() -> None:
@@ -163,7 +164,7 @@ def test_the_operators_hear_once_an_hour_that_outcomes_wait() -> None:
 
     def fails(after: int) -> int:
         clock.now = NOW + after
-        late.of(change(1))
+        late.of(NOW)
         return len(letters)
 
     assert [fails(60 * minutes) for minutes in (0, 14, 16, 17, 75, 77, 100)] == [
@@ -187,10 +188,10 @@ def test_a_notice_that_cannot_be_given_is_given_later() -> None:
             raise QueueUnavailable("SQS answered ServiceUnavailable")
         letters.append(letter)
 
-    late = outcomes.LateNotice(put=put, clock=clock)
-    late.of(change(1))
+    late = LateNotice(name="outcomesWaitSince", put=put, clock=clock)
+    late.of(NOW)
     clock.sleep(100)
-    late.of(change(1))
+    late.of(NOW)
     assert len(letters) == 1
 
 

@@ -27,6 +27,7 @@ from steps import (
     send,
 )
 from steps.aws import ledger_table, queue, ses, sources, topic, workflow
+from steps.aws.late_notice import LateNotice
 from steps.aws.ledger_table import LedgerTable, Page
 from steps.aws.pace import Answer
 from steps.aws.queue import OrderQueue
@@ -177,8 +178,13 @@ class ChangingTable(SlowTable):
         return self.record
 
 
-def test_feedback_has_time_for_a_last_event_that_is_folded_to_no_end_and_set_aside() -> None:
-    clock = Clock()
+def slow_notice(clock: Clock) -> LateNotice:
+    """Take all the time that a call may take for a notice."""
+    return LateNotice(name="", put=lambda _: clock.sleep(limits.QUEUE_CALL), clock=clock)
+
+
+def give_feedback(clock: Clock, table: SlowTable) -> list[str]:
+    """Fold an old batch whose second event is the last that there is time to begin; return what stays."""
     beginnings: list[float] = []
 
     class Slow(feedback.Feedback):
@@ -190,18 +196,30 @@ def test_feedback_has_time_for_a_last_event_that_is_folded_to_no_end_and_set_asi
                 super().fold(message, by=by)
 
     slow = Slow(
-        table=ChangingTable(TABLE.name, clock, EXPIRED | {"sendingAt": 1}),
+        table=table,
         configuration_set=SES.configuration_set,
         dead_letter=lambda *_: clock.sleep(limits.QUEUE_CALL),
+        late=slow_notice(clock),
         clock=clock,
     )
     batch = [
-        sqs_record(BOUNCE, message_id=str(number), receives=limits.SES_EVENT_RECEIVES)
+        sqs_record(BOUNCE, message_id=str(number), receives=limits.SES_EVENT_RECEIVES, sent_at=0)
         for number in range(limits.FEEDBACK_BATCH)
     ]
-    assert slow.take(batch) == [str(number) for number in range(2, limits.FEEDBACK_BATCH)]
-    assert clock.elapsed == pytest.approx(limits.FEEDBACK_TIMEOUT - limits.OWN_TIME, abs=0.01)
+    staying = slow.take(batch)
     assert len(beginnings) == 2
+    return staying
+
+
+@pytest.mark.parametrize(("kind", "first"), [(ChangingTable, 2), (SlowTable, 1)])
+def test_feedback_has_time_for_a_last_event_that_is_folded_to_no_end_and_a_letter(
+    kind: type[SlowTable], first: int
+) -> None:
+    """The event's own letter, or the notice that the batch waits."""
+    clock = Clock()
+    staying = give_feedback(clock, kind(TABLE.name, clock, EXPIRED | {"sendingAt": 1}))
+    assert staying == [str(number) for number in range(first, limits.FEEDBACK_BATCH)]
+    assert clock.elapsed == pytest.approx(limits.FEEDBACK_TIMEOUT - limits.OWN_TIME, abs=0.01)
 
 
 def test_an_event_that_is_not_folded_comes_back_within_the_grace_of_its_mail() -> None:
@@ -282,7 +300,7 @@ def test_outcomes_have_time_for_a_batch_a_letter_and_a_notice() -> None:
         topic=SlowTopic("", clock),
         read=read,
         set_aside=lambda _, __: clock.sleep(limits.QUEUE_CALL),
-        late=outcomes.LateNotice(put=lambda _: clock.sleep(limits.QUEUE_CALL), clock=clock),
+        late=slow_notice(clock),
     )
     changes: Any = [
         {"dynamodb": {"SequenceNumber": number, "ApproximateCreationDateTime": 0}}
