@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.local.running_stack import until
 from infra.local.settings import VARIABLES
 from tests.conftest import load_event
 from tests.support.documents import DOCUMENTS, blocks, code, prose
@@ -160,9 +161,10 @@ def test_the_readme_from_the_demo_to_the_answer(shell: Shell) -> None:
 
 
 def put_letters(stack: RunningStack) -> None:
-    """Put what the operator's commands look for into the dead letters."""
+    """Publish the order that the operator's commands ask for, and put letters where they look for some."""
+    stack.publish(json.dumps(load_event("order") | {"orderId": "ORDER123456"}))
     order = json.dumps(load_event("order") | {"orderId": f"LETTER-{secrets.token_hex(3)}"})
-    event = "Successfully validated SNS topic for Amazon SES."
+    event = json.dumps(load_event("ses/delivery"))  # of a mail of somebody else's
     for queue, body in {
         "email-order-dlq": order,
         "email-internal-dlq": event,
@@ -173,6 +175,7 @@ def put_letters(stack: RunningStack) -> None:
 def test_the_operators_commands(shell: Shell) -> None:
     stack = shell.stack
     put_letters(stack)
+    until(lambda: stack.records("ORDER123456"), what="the order's record")
     script = []
     for block in blocks(Path("infra/operator/README.md"), "sh"):
         check = (
