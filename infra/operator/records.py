@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from steps.aws.ledger_table import MESSAGE_ID_INDEX, deserialize
 from steps.contract import limits
-from steps.contract.order_id import UNKNOWN_ORDER
+from steps.contract.order_id import UNKNOWN_ORDER, shown
 from steps.contract.text import identifier
 from steps.ledger.ses_events import MESSAGE_ID_MAX
 
@@ -66,10 +66,15 @@ def find(deployment: Deployment, term: str) -> list[Record]:
     order_id = identifier(term)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         mails = pool.submit(of_message, deployment, term)
-        orders = pool.submit(of_order, deployment, order_id)
+        # An erased record has what logs show in place of an order id that may be an address.
+        orders = [
+            pool.submit(of_order, deployment, id_)
+            for id_ in {order_id, shown(order_id)}
+            if order_id
+        ]
         named = by_id(deployment, term) if NOTIFICATION_ID.fullmatch(term) else {}
     known = [*([named] if named else []), *whole(deployment, mails.result())]
-    found = [*known, *orders.result()]
+    found = [*known, *(record for order in orders for record in order.result())]
     for other in {record["orderId"] for record in known} - {order_id, UNKNOWN_ORDER}:
         found += of_order(deployment, other)
     return whole(deployment, found)

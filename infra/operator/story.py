@@ -103,7 +103,7 @@ def tell(
     """
     executions = [e for e in trail.executions if alone or is_of(record, e)]
     wait = _waiting(record, trail)
-    reason = _why(record, wait, listed, now)
+    reason = _erased(record) if rules.is_erased(record) else _why(record, wait, listed, now)
     part = dict(record.get("part", {}))
     return Story(
         notification_id=record["notificationId"],
@@ -175,6 +175,13 @@ def _why(record: Record, wait: Wait | None, listed: Suppressed | str, now: datet
             sentence += " no mail of ours reaches it."
         return Why(sentence, known.next_step or status.next_step)
     return _quiet(record, plain, now)
+
+
+def _erased(record: Record) -> Why:
+    return Why(
+        f"{STATUSES[record['status']].sentence} The customer's data was erased since.",
+        "Nothing: no mail of it is sent again.",
+    )
 
 
 def _quiet(record: Record, plain: Why, now: datetime) -> Why:

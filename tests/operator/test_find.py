@@ -322,3 +322,16 @@ def test_nothing_hidden_has_an_address(environment: Environment) -> None:
     told = hidden(finding)
     assert "example.com" not in repr(told)
     assert (told.term, only(told).order_id) == (shown(JO), shown(JO))
+
+
+def test_what_was_erased_says_so_and_advises_nobody_to_send_it_again(
+    environment: Environment,
+) -> None:
+    record = sent(Status.DELIVERED, "Delivery", orderId=JO)
+    environment.keep(record)
+    environment.deployment.ledger.write(rules.erased(record, AT.timestamp()))
+    story = only(find(environment.deployment, JO))
+    assert story.reason == (
+        "The recipient's server took the mail. The customer's data was erased since."
+    )
+    assert story.next_step == "Nothing: no mail of it is sent again."
