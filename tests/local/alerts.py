@@ -28,7 +28,12 @@ class Alerts:
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         stack.sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
         topic = stack.arn("sns", "email-alerts")
-        stack.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+        subscribe = stack.sns.subscribe
+        self._subscription = subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+
+    def hear_no_more(self) -> None:
+        """End the subscription, where others use the stack after this."""
+        self._stack.sns.unsubscribe(SubscriptionArn=self._subscription["SubscriptionArn"])
 
     def matching(self, words: str) -> list[Json]:
         """Return the alerts so far with these words in their subject."""

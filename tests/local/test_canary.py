@@ -94,8 +94,10 @@ def canary(canaries: Canary) -> Iterator[Canary]:
 
 
 @pytest.fixture(scope="module")
-def alerts(stack: RunningStack) -> Alerts:
-    return Alerts(stack)
+def alerts(stack: RunningStack) -> Iterator[Alerts]:
+    alerts = Alerts(stack)
+    yield alerts
+    alerts.hear_no_more()
 
 
 def metric_lines(stack: RunningStack) -> int:
