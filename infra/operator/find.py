@@ -44,7 +44,7 @@ from steps.ledger.status import Status
 from steps.reports import pause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from infra.operator.aws import Deployment
@@ -253,7 +253,10 @@ class _Search:
             stories=stories,
             elsewhere=sightings,
             sending=state.result(),
-            notes=[*followed.notes, *_of_looking(visible)],
+            notes=[
+                *followed.notes,
+                *_of_looking(visible, found=bool(stories or sightings)),
+            ],
             unasked=[*followed.unasked, *self.unasked],
             other_attempts=self._others(found, followed),
         )
@@ -309,11 +312,18 @@ def _is_elsewhere(message: str, found: Iterable[Record], followed: Trail) -> boo
     return not told and not followed.is_over(message)
 
 
-def _of_looking(visible: Visible | None) -> list[str]:
-    if not visible or not visible.looked_at:
-        return []
-    looked = f"{visible.looked_at} of about {visible.waiting} messages on the order queue were looked at; "
-    return [f"{looked}a look counts as one of a message's {limits.QUEUE_MAX_RECEIVES} receives."]
+def _of_looking(visible: Visible | None, *, found: bool) -> Iterator[str]:
+    """Say how much of the order queue was seen; where nothing was `found`, also how much was not."""
+    if not visible:
+        return
+    if visible.looked_at:
+        looked = f"{visible.looked_at} of about {visible.waiting} messages on the order queue were looked at; "
+        yield f"{looked}a look counts as one of a message's {limits.QUEUE_MAX_RECEIVES} receives."
+    if not found and (unseen := visible.waiting - visible.looked_at) > 0:
+        yield (
+            f"About {unseen} messages on the order queue are in work or put off, and cannot be looked at. If "
+            "the order was published just now, ask again in a minute."
+        )
 
 
 _BAD_ENDS = frozenset({Status.BOUNCED, Status.COMPLAINED})

@@ -240,6 +240,20 @@ def test_a_message_that_nobody_has_taken_is_seen_on_the_queue(environment: Envir
     )
 
 
+def test_what_nobody_can_look_at_is_told_where_nothing_is_found(environment: Environment) -> None:
+    environment.send("email-order-queue", json.dumps({"orderId": "ORDER1"}))
+    deployment = environment.deployment
+    deployment.client("sqs").receive_message(
+        QueueUrl=deployment.queue_url("email-order-queue"), VisibilityTimeout=600
+    )
+    finding = find(deployment, "ORDER1")
+    assert finding.is_empty
+    (note,) = finding.notes
+    assert note.startswith("About 1 messages on the order queue are in work or put off")
+    environment.keep(a_record(Status.DELIVERED))
+    assert find(deployment, "ORDER1").notes == []
+
+
 def test_a_dead_letter_is_found_by_its_order(environment: Environment) -> None:
     body = json.dumps({"orderId": "ORDER1", "customerEmail": JO})
     environment.send("email-order-dlq", body, reason="MessageTooLarge")

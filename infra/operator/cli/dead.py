@@ -131,8 +131,15 @@ def drop_(
     show(drop(asked.deployment, choice, why=reason), _of_dropped, as_json=asked.as_json)
 
 
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # What is cut off cannot be typed.
+    return table
+
+
 def _rows(letters: list[Letter]) -> Table:
-    table = Table("id", "queue", "kind", "order", "reason", "since", "receives")
+    table = _table("id", "queue", "kind", "order", "reason", "since", "receives")
     for letter in letters:
         cells = (letter.queue, letter.kind, letter.order_id, _short(letter.reason), letter.sent_at)
         table.add_row(letter.message_id[:8], *map(escape, cells), str(letter.receives))
@@ -146,7 +153,7 @@ def _short(reason: str) -> str:
 def _of_listing(answer: Listing) -> Lines | str:
     if not answer.letters:
         return "[green]There are no dead letters.[/]"
-    groups = Table("queue", "reason", "letters", "oldest")
+    groups = _table("queue", "reason", "letters", "oldest")
     for group in answer.groups:
         cells = group.queue, _short(group.reason), str(group.count), group.oldest
         groups.add_row(*map(escape, cells))
