@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -13,8 +13,9 @@ from infra.operator.audit import audited
 from infra.operator.aws import ABSENT
 from infra.operator.errors import Refused
 from infra.operator.letters import QUEUES, taken
-from steps.aws.ledger_table import deserialize
+from steps.aws.ledger_table import as_record
 from steps.aws.sdk import error_code
+from steps.contract import limits
 from steps.contract.order_id import shown
 from steps.contract.text import NOTIFICATION_ID, identifier
 from steps.ledger import erasure, rules
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from infra.operator.aws import Deployment
     from infra.operator.letters import Letter
     from steps.ledger.rules import Record
-
-SEGMENTS = 8
-"""Parts of the table that are read at once."""
 
 OUT_OF_REACH = (
     "the table's stream has its changes for 24 hours",
@@ -156,20 +154,16 @@ def _every_record(deployment: Deployment) -> Iterator[Record]:
             .paginate(
                 TableName=deployment.name("email-delivery-tracking"),
                 Segment=number,
-                TotalSegments=SEGMENTS,
+                TotalSegments=limits.SCAN_SEGMENTS,
                 ConsistentRead=True,
                 FilterExpression="attribute_exists(orderId)",
             )
         )
-        return [_record(item) for page in pages for item in page["Items"]]
+        return [as_record(item) for page in pages for item in page["Items"]]
 
-    with ThreadPoolExecutor(SEGMENTS) as pool:
-        for records in pool.map(segment, range(SEGMENTS)):
+    with ThreadPoolExecutor(limits.SCAN_SEGMENTS) as pool:
+        for records in pool.map(segment, range(limits.SCAN_SEGMENTS)):
             yield from records
-
-
-def _record(item: dict[str, Any]) -> Record:
-    return {name: deserialize(value) for name, value in item.items()}
 
 
 def _named(

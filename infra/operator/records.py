@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from steps.aws.ledger_table import MESSAGE_ID_INDEX, deserialize
+from steps.aws.ledger_table import MESSAGE_ID_INDEX, ORDER_ID_INDEX, as_record
 from steps.contract import limits
 from steps.contract.order_id import UNKNOWN_ORDER, shown
 from steps.contract.text import identifier
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from infra.operator.aws import Deployment
     from steps.ledger.rules import Record
-
-ORDER_ID_INDEX = "OrderIdIndex"
 
 NOTIFICATION_ID = re.compile(r"(rejected-)?[0-9a-f]{40}")
 """Other keys of the table are no records: the pace, and what counts attempts."""
@@ -33,7 +31,7 @@ def by_id(deployment: Deployment, notification_id: str) -> Record:
         Key={"notificationId": {"S": notification_id}},
         ConsistentRead=True,
     )
-    return _record(answer.get("Item", {}))
+    return as_record(answer.get("Item", {}))
 
 
 def of_order(deployment: Deployment, order_id: str) -> list[Record]:
@@ -92,11 +90,7 @@ def _query(deployment: Deployment, index: str, name: str, value: str) -> Iterato
         )
     )
     for page in pages:
-        yield from map(_record, page["Items"])
-
-
-def _record(item: dict[str, Any]) -> Record:
-    return {name: deserialize(value) for name, value in item.items()}
+        yield from map(as_record, page["Items"])
 
 
 def _table(deployment: Deployment) -> str:

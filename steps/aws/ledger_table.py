@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from steps.ledger.unfinished import Search
 
-ORDER_ID_INDEX = "OrderIdIndex"
 MESSAGE_ID_INDEX = "MessageIdIndex"
 ORDER_ID_INDEX = "OrderIdIndex"
 OVERDUE_INDEX = "OverdueIndex"
@@ -115,7 +114,7 @@ class LedgerTable:
             except dynamodb().exceptions.ConditionalCheckFailedException as failed:
                 # `Item` comes with ReturnValuesOnConditionCheckFailure; the stubs do not know it.
                 response: Mapping[str, Any] = failed.response
-                return _record(response.get("Item", {}))
+                return as_record(response.get("Item", {}))
         return None
 
     def read(self, notification_id: str, attributes: Sequence[str]) -> Record:
@@ -129,7 +128,7 @@ class LedgerTable:
                 ProjectionExpression=", ".join(names),
                 ExpressionAttributeNames=names,
             )
-        return _record(answer.get("Item", {}))
+        return as_record(answer.get("Item", {}))
 
     def whole(self, notification_id: str) -> Record:
         """Read a record as it is, consistently; `{}` where there is none."""
@@ -139,7 +138,7 @@ class LedgerTable:
                 Key={"notificationId": serialize(notification_id)},
                 ConsistentRead=True,
             )
-        return _record(answer.get("Item", {}))
+        return as_record(answer.get("Item", {}))
 
     def find_of_order(self, order_id: str) -> Iterator[Record]:
         """Find the records of an order and read each whole, consistently. The index lags the table a little."""
@@ -248,10 +247,11 @@ class LedgerTable:
             )
         last = answer.get("LastEvaluatedKey")
         return Page(
-            records=[_record(item) for item in answer["Items"]],
-            start=_record(last) if last else None,
+            records=[as_record(item) for item in answer["Items"]],
+            start=as_record(last) if last else None,
         )
 
 
-def _record(item: Mapping[str, Any]) -> Record:
+def as_record(item: Mapping[str, Any]) -> Record:
+    """Return an item as the SDK has it (`{"orderId": {"S": ...}}`) as a record."""
     return {name: deserialize(value) for name, value in item.items()}
