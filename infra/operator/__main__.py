@@ -7,18 +7,6 @@ import sys
 import click
 from rich.markup import escape
 
-from infra.operator.cli import (  # noqa: F401 - each adds its commands
-    canary,
-    dead,
-    doctor,
-    erase,
-    find,
-    page,
-    reconcile,
-    resend,
-    sending,
-    suppression,
-)
 from infra.operator.cli.base import cli
 from infra.operator.errors import Exit, OperatorError
 from infra.operator.output import notes

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from infra.operator import letters
 from infra.operator.aws import Deployment
-from infra.operator.cli import dead  # noqa: F401 - adds its commands
 from infra.operator.cli.base import cli
 from infra.operator.dead import (
     Choice,

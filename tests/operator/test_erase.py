@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from infra.operator import aws
-from infra.operator.cli import erase as cli_erase  # noqa: F401 - adds its command
 from infra.operator.cli.base import cli
 from infra.operator.erase import OUT_OF_REACH, Subject, Traces, count, erase
 from infra.operator.errors import Refused

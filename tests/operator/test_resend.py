@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from infra.operator.cli import resend  # noqa: F401 - adds its command
 from infra.operator.cli.base import cli
 from infra.operator.errors import NotFound, Refused
 from infra.operator.resend import prepare, publish, read_event

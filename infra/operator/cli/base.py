@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import click
 
@@ -97,7 +98,30 @@ def confirm(question: str, *, yes: bool) -> None:
         click.confirm(question, abort=True, err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Lazy(click.Group):
+    """Commands whose modules are imported when they are named: `find` waits for no validator and no DNS."""
+
+    MODULES: ClassVar = {
+        **{name: name for name in ("canary", "dead", "doctor", "erase", "find", "page")},
+        **{name: name for name in ("reconcile", "resend", "suppression")},
+        **dict.fromkeys(("lift", "pause"), "sending"),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all commands."""
+        return sorted(self.MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module, which adds it."""
+        if module := self.MODULES.get(cmd_name):
+            importlib.import_module(f"infra.operator.cli.{module}")
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 def cli() -> None:
     """Find out what became of a mail, and mend it: for the support desk and the engineer on call.
 
