@@ -107,6 +107,16 @@ class Deployment:
         """The reports table."""
         return ReportsTable(self.name("email-reports"))
 
+    @property
+    def configuration_set(self) -> str:
+        """The name of SES's configuration set."""
+        return self.name("email-notifications")
+
+    @property
+    def orders_topic(self) -> str:
+        """The ARN of the topic to which shops publish orders."""
+        return self.arn("sns", "email-order-events")
+
     def queue_url(self, base: str) -> str:
         """Return a queue's URL."""
         return _queue_url(self.client("sqs"), self.name(base))
@@ -140,9 +150,8 @@ def explained(deployment: Deployment) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _explained(error, place) from error
-    except (
-        OrderMailError
-    ) as error:  # The functions' own doors, which are used here, have translated it.
+    except OrderMailError as error:
+        # The functions' own doors, which are used here, have translated it.
         if isinstance(error.__cause__, ClientError):
             raise _explained(error.__cause__, place) from error
         raise _unanswered(error.__cause__ or error) from error

@@ -61,7 +61,7 @@ def run(
     published_at = datetime.fromtimestamp(clock(), UTC)
     name = canary.name(published_at)
     with audited(deployment, "canary", why="asked for", order=f"{ORDER_PREFIX}{name}") as done:
-        sources.publish_event(deployment.arn("sns", "email-order-events"), message(name))
+        sources.publish_event(deployment.orders_topic, message(name))
         while True:
             now = datetime.fromtimestamp(clock(), UTC)
             seen = _look(deployment, name, published_at, now)
@@ -77,7 +77,7 @@ def _look(deployment: Deployment, name: str, published_at: datetime, now: dateti
     state = canary.state(published_at, record, now)
     place = canary.Place(
         environment=deployment.env,
-        orders_topic=deployment.arn("sns", "email-order-events"),
+        orders_topic=deployment.orders_topic,
         dashboard="",
     )
     return Canary(

@@ -11,7 +11,16 @@ from infra.operator import letters
 from infra.operator.audit import audited
 from infra.operator.errors import NotFound
 from infra.operator.letter_words import masked, next_step, unmovable, words
-from infra.operator.letters import Kind, Letter, parsed, peek, taken
+from infra.operator.letters import (
+    ORDER_QUEUE,
+    SES_EVENTS_QUEUE,
+    Kind,
+    Letter,
+    delete,
+    parsed,
+    peek,
+    taken,
+)
 from steps.contract.handler import metrics
 from steps.contract.order_id import shown
 from steps.record import record_rejected
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
     from infra.operator.aws import Deployment
     from steps.contract.state import State
 
-ORDER_QUEUE, SES_EVENTS_QUEUE = "email-order-queue", "email-ses-events-queue"
 OUTCOMES = "email-outcomes"
 
 NO_REASON = "none"
@@ -233,13 +241,13 @@ def _redrive(deployment: Deployment, letter: Letter, done: Redriven, *, fresh_on
     if fresh_only and (stale := _stale(letter)):
         record_rejected(stale, "order-mail", table=deployment.ledger, now=_now().timestamp())
         metrics.clear_metrics()  # Nobody's order is rejected now: it was given up before.
-        _delete(deployment, letter)
+        delete(deployment, letter)
         done.rejected += 1
         return
     if why := _send(deployment, letter):
         done.leave(letter, why, failed=True)
         return
-    _delete(deployment, letter)
+    delete(deployment, letter)
     done.redriven += 1
 
 
@@ -263,12 +271,6 @@ def _tell(deployment: Deployment, letter: Letter) -> str:
     if "FunctionError" in answer or told.get("batchItemFailures"):
         return f"the topic has not taken it: the log of {function} says why"
     return ""
-
-
-def _delete(deployment: Deployment, letter: Letter) -> None:
-    deployment.client("sqs").delete_message(
-        QueueUrl=deployment.queue_url(letter.queue), ReceiptHandle=letter.receipt
-    )
 
 
 def _stale(letter: Letter) -> State | None:
@@ -295,7 +297,7 @@ def drop(deployment: Deployment, choice: Choice, *, why: str) -> Dropped:
                 with taken(deployment, queue) as found:
                     for letter in filter(choice.takes, found):
                         orders.add(letter.order_id)
-                        _delete(deployment, letter)
+                        delete(deployment, letter)
                         dropped += 1
         finally:
             said.update(dropped=dropped, orders=sorted(orders - {""}))

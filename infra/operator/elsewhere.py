@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from infra.operator import records
-from infra.operator.letters import Kind, peek
+from infra.operator.letters import ORDER_QUEUE, Kind, peek
 from infra.operator.reasons import ENGINEER, why
 from infra.operator.story import iso, waits
 from steps.contract.order_id import UNKNOWN_ORDER
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from infra.operator.letters import Letter
     from infra.operator.trail import Wait
     from steps.ledger.rules import Record
-
-QUEUE = "email-order-queue"
 
 LOOKS, PAGE = 3, 10
 """Of the messages that are visible now, so many times ten are looked at: SQS shows no more at once."""
@@ -64,7 +62,7 @@ def visible(deployment: Deployment, orders: set[str]) -> Visible:
 
     They stay visible, and each look counts as one of their receives. `orders`: as logs show them.
     """
-    sqs, url = deployment.client("sqs"), deployment.queue_url(QUEUE)
+    sqs, url = deployment.client("sqs"), deployment.queue_url(ORDER_QUEUE)
     counts = sqs.get_queue_attributes(
         QueueUrl=url,
         AttributeNames=[

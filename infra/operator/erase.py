@@ -7,14 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from infra.operator.audit import audited
-from infra.operator.aws import ABSENT
 from infra.operator.errors import Refused
-from infra.operator.letters import QUEUES, taken
+from infra.operator.letters import QUEUES, delete, taken
+from infra.operator.suppression import spellings
 from steps.aws.ledger_table import as_record
-from steps.aws.sdk import error_code
 from steps.contract import limits
 from steps.contract.order_id import shown
 from steps.contract.text import NOTIFICATION_ID, identifier
@@ -101,9 +98,7 @@ def erase(deployment: Deployment, subject: Subject, *, why: str) -> Erased:
         for queue in QUEUES:
             with taken(deployment, queue) as letters:
                 for letter in _named(letters, records, subject):
-                    deployment.client("sqs").delete_message(
-                        QueueUrl=deployment.queue_url(queue), ReceiptHandle=letter.receipt
-                    )
+                    delete(deployment, letter)
                     dead_letters += 1
         for record in records:
             in_the_way: Record | None = record
@@ -179,25 +174,7 @@ def _named(
 
 
 def _listed(deployment: Deployment, subject: Subject) -> list[str]:
-    """Return how the suppression list spells the address; nothing where nobody asks.
-
-    An entry is asked for by its spelling (SES Developer Guide, "Using the Amazon SES account-level suppression
-    list").
-    """
+    """Return how the suppression list spells the address; nothing where nobody asks."""
     if not (subject.suppression and subject.address):
         return []
-    return [
-        spelling
-        for spelling in sorted({subject.address, subject.address.lower()})
-        if _is_listed(deployment, spelling)
-    ]
-
-
-def _is_listed(deployment: Deployment, spelling: str) -> bool:
-    try:
-        deployment.client("sesv2").get_suppressed_destination(EmailAddress=spelling)
-    except ClientError as error:
-        if error_code(error) in ABSENT:
-            return False
-        raise
-    return True
+    return spellings(deployment, subject.address)

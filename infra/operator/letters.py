@@ -25,6 +25,9 @@ ORDERS, INTERNAL = "email-order-dlq", "email-internal-dlq"
 QUEUES = (ORDERS, INTERNAL)
 """The dead-letter queues, by their names without the environment."""
 
+ORDER_QUEUE, SES_EVENTS_QUEUE = "email-order-queue", "email-ses-events-queue"
+"""The queues whose messages end there."""
+
 LETTERS_MAX = 2000
 """Letters that are looked at, at most: each may be as large as a message."""
 
@@ -115,6 +118,13 @@ def taken(deployment: Deployment, base: str) -> Iterator[Iterator[Letter]]:
             sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries[start : start + PAGE])
 
 
+def delete(deployment: Deployment, letter: Letter) -> None:
+    """Delete a letter that is `taken`: what is in it is lost."""
+    deployment.client("sqs").delete_message(
+        QueueUrl=deployment.queue_url(letter.queue), ReceiptHandle=letter.receipt
+    )
+
+
 def _received(sqs: Any, url: str) -> list[dict[str, Any]]:
     answer = sqs.receive_message(
         QueueUrl=url,
@@ -172,9 +182,8 @@ def parsed(text: str) -> dict[str, Any]:
 def _kind(body: str, attributes: Mapping[str, str]) -> tuple[Kind, str]:
     """Tell a letter of the internal queue by its shape; return its content, too."""
     fields = parsed(body)
-    if (
-        "requestPayload" in fields
-    ):  # A destination's envelope around what a function was called with.
+    if "requestPayload" in fields:
+        # A destination's envelope around what a function was called with.
         body = json.dumps(fields["requestPayload"])
         fields = parsed(body)
     kind = Kind.UNKNOWN

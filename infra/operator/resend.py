@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from steps.contract.state import State
     from steps.ledger.rules import Record
 
-ORDERS_TOPIC = "email-order-events"
-
 _ANY = "0" * 40
 """Stands for a notification, as long as it is not known which."""
 
@@ -164,6 +162,4 @@ def publish(deployment: Deployment, resend: Resend, *, why: str) -> None:
     """Publish the event: the mail goes the way of every other."""
     about = {"order": resend.order_id, "of": resend.of, "notification": resend.notification_id}
     with audited(deployment, "resend", why=why, **about):
-        deployment.client("sns").publish(
-            TopicArn=deployment.arn("sns", ORDERS_TOPIC), Message=resend.event
-        )
+        deployment.client("sns").publish(TopicArn=deployment.orders_topic, Message=resend.event)

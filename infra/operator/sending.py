@@ -31,7 +31,7 @@ class Sending:
 def sending(deployment: Deployment) -> Sending:
     """Return whether mails go out, and why not."""
     ses = deployment.client("sesv2")
-    options = ses.get_configuration_set(ConfigurationSetName=_configuration_set(deployment))
+    options = ses.get_configuration_set(ConfigurationSetName=deployment.configuration_set)
     paused = not options.get("SendingOptions", {}).get("SendingEnabled", True)
     stopped = not ses.get_account()["SendingEnabled"]
     if not paused:
@@ -54,10 +54,6 @@ def set_sending(deployment: Deployment, *, enabled: bool, why: str) -> Sending:
         )
         deployment.reports.keep(pause.KIND, kept.report, kept.expires)
         deployment.client("sesv2").put_configuration_set_sending_options(
-            ConfigurationSetName=_configuration_set(deployment), SendingEnabled=enabled
+            ConfigurationSetName=deployment.configuration_set, SendingEnabled=enabled
         )
     return sending(deployment)
-
-
-def _configuration_set(deployment: Deployment) -> str:
-    return deployment.name("email-notifications")

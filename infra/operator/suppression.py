@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 REASONS = frozenset({"BOUNCE", "COMPLAINT"})
 """For which SES puts an address on the list."""
 
+WARNINGS = {
+    "BOUNCE": (
+        "A mail to it bounced for good. If the next one bounces, too, that counts in your bounce rate: SES "
+        "reviews accounts from 5%. Be sure that the mailbox exists."
+    ),
+    "COMPLAINT": (
+        "Its owner called a mail spam. If they do so again, that counts in your complaint rate: SES reviews "
+        "accounts from 0.1%. Be sure that they asked for it."
+    ),
+}
+"""What to mind before an address is taken off, by its reason."""
+
 _GLOBAL = (
     "The address may still be on SES's global list, which nobody can ask. The record of a mail that it kept "
     "back has the reason Permanent/Suppressed. "
@@ -78,9 +90,9 @@ def look_up(deployment: Deployment, address: str) -> Suppression:
     """Return whether SES keeps mails to an address back, and since which mail."""
     ses = deployment.client("sesv2")
     entries = entries_of(deployment, address)
-    options = ses.get_configuration_set(
-        ConfigurationSetName=deployment.name("email-notifications")
-    ).get("SuppressionOptions", {})
+    options = ses.get_configuration_set(ConfigurationSetName=deployment.configuration_set).get(
+        "SuppressionOptions", {}
+    )
     account = ses.get_account().get("SuppressionAttributes", {}).get("SuppressedReasons", [])
     return judged(shown(address), entries, account, options.get("SuppressedReasons"))
 
@@ -99,6 +111,12 @@ def entries_of(deployment: Deployment, address: str) -> list[Entry]:
         for spelling, entry in found.items()
         if entry
     ]
+
+
+def spellings(deployment: Deployment, address: str) -> list[str]:
+    """Return how the account's list spells an address; nothing where it is not on it."""
+    ses = deployment.client("sesv2")
+    return [text for text in _spellings(address).values() if _entry(ses, text)]
 
 
 def judged(

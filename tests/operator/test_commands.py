@@ -8,6 +8,7 @@ import sys
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from infra.operator import cli as modules
 from infra.operator.cli.base import cli
@@ -40,3 +41,10 @@ sys.exit(str({NOT_FOR_FIND} & sys.modules.keys()))
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert ended.stderr == "set()\n"
+
+
+@pytest.mark.parametrize("group", [[], ["dead"], ["suppression"]], ids=" ".join)
+def test_no_command_is_told_of_in_half_a_sentence(group: list[str]) -> None:
+    told = CliRunner().invoke(cli, [*group, "--help"], terminal_width=80).output
+    _, commands = told.split("Commands:")
+    assert "..." not in commands

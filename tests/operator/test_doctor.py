@@ -381,6 +381,8 @@ class Denying:
 
             return refuse
 
+    configuration_set = PLACE.name("email-notifications")
+
     def client(self, _: str) -> Any:
         return self._Client()
 

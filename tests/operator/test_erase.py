@@ -145,9 +145,10 @@ class SuppressionList:
     def __init__(self, *listed: str) -> None:
         self.listed = set(listed)
 
-    def get_suppressed_destination(self, EmailAddress: str) -> None:  # noqa: N803 - boto3's
+    def get_suppressed_destination(self, EmailAddress: str) -> Any:  # noqa: N803 - boto3's
         if EmailAddress not in self.listed:
             raise ClientError({"Error": {"Code": "NotFoundException"}}, "GetSuppressedDestination")
+        return {"SuppressedDestination": {"EmailAddress": EmailAddress}}
 
     def delete_suppressed_destination(self, EmailAddress: str) -> None:  # noqa: N803
         self.listed.remove(EmailAddress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import click
@@ -84,6 +85,15 @@ reason = click.option(
     help="Why: it is kept, and written into the audit log.",
 )
 """For every command that changes something."""
+
+event_file = click.option(
+    "--event",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="A file with the order event, as the shop published it, or mended.",
+)
+"""For every command that sends a mail again."""
 
 yes = click.option("--yes", is_flag=True, help="Do it without asking.")
 

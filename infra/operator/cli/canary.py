@@ -43,7 +43,7 @@ def _of_canary(canary: Canary | None) -> str:
     help="How long with --now.",
 )
 def canary_(asked: Asked, *, now: bool, seconds: int) -> Exit:
-    """Say whether the last canary order arrived: it takes the whole way of an order.
+    """Say whether the last canary order arrived. It takes the whole way of an order.
 
     It exits with 1 where one has not arrived, or where there is none.
     """

@@ -42,7 +42,7 @@ REASON_MAX = 60
 
 @cli.group("dead")
 def dead() -> None:
-    """Look at dead letters, send them through again, throw them away."""
+    """Look at dead letters, send them through again, drop them."""
 
 
 queue = click.option("--queue", type=click.Choice(QUEUES), help="Of this queue alone.")
@@ -58,14 +58,14 @@ error = click.option(
 @command(dead, "list")
 @queue
 def list_(asked: Asked, *, queue: str | None) -> None:
-    """List the dead letters: why they are there, how many, since when, of which orders."""
+    """List the dead letters. It says why they are there, how many, since when, of which orders."""
     show(listing(asked.deployment, queue), _of_listing, as_json=asked.as_json)
 
 
 @command(dead, "show")
 @click.argument("letter", metavar="ID")
 def show_(asked: Asked, *, letter: str) -> None:
-    """Show one letter, by its id or the beginning of it: what it is, why it is there, what to do."""
+    """Show one letter, by its id or the beginning of it. It says what it is, why it is there, what to do."""
     answer = show_letter(asked.deployment, letter, address=asked.show_address)
     show(answer, _of_letter, as_json=asked.as_json)
 
@@ -119,7 +119,7 @@ def redrive_(
 def drop_(
     asked: Asked, *, letter: str, order: str, error: str, queue: str | None, reason: str, yes: bool
 ) -> None:
-    """Throw letters away, by id, order or reason: what is in them is lost."""
+    """Throw letters away, by id, order or reason. What is in them is lost."""
     if not (letter or order or error):
         raise click.UsageError("say which: ID, --order or --error")
     choice = Choice(order=order, error=error, letter=letter, queue=queue)

@@ -51,7 +51,7 @@ def _of_examination(examination: Examination) -> Text:
     help="Mails a day that you expect: quota and send rate are held against it.",
 )
 def doctor(asked: Asked, *, volume: int | None) -> Exit:
-    """Tell what stands between a deployment and its first customer, with the command that mends it.
+    """Tell what is to be mended before the first customer, and how.
 
     Exits with 0 where all is well, 1 where there is something to mend or something could not be asked.
     """

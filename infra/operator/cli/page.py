@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
 def page(asked: Asked, *, port: int, open_it: bool) -> None:
-    """Serve a web page for the same questions and changes, on this machine alone, until Ctrl-C.
+    """Serve a web page for the same questions and changes. It is for this machine alone, until Ctrl-C.
 
     The link that it prints is good for one use: it lets in the browser in which it is opened.
     """

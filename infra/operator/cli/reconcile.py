@@ -57,7 +57,7 @@ def _of_reconciliation(found: Reconciliation) -> RenderableType:
 @command(cli, "reconcile")
 @click.argument("file", type=click.File(encoding="utf-8-sig"), required=False)
 def reconcile_(asked: Asked, *, file: TextIO | None) -> Exit:
-    """Say which orders of a shop's list have no outcome, and where each was last seen.
+    """Say which orders of a shop's list have no outcome. It says where each was last seen.
 
     FILE has one order id a line, or is CSV whose header names their column (orderId, order_id, else the first);
     - is stdin. Without FILE: all mails that are stuck, as the nightly reconciliation counts them.

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
-from infra.operator.cli.base import cli, command, confirm, reason, yes
+from infra.operator.cli.base import cli, command, confirm, event_file, reason, yes
 from infra.operator.output import notes, show
 from infra.operator.resend import Resend, prepare, publish, read_event
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from infra.operator.cli.base import Asked
 
 
 @command(cli, "resend")
 @click.argument("order", metavar="ORDER")
-@click.option(
-    "--event",
-    "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="A file with the order event, as the shop published it, or mended.",
-)
+@event_file
 @click.option(
     "--of", metavar="NOTIFICATION", default="", help="Which mail, where several would fit."
 )
 @reason
 @yes
 def resend(asked: Asked, *, order: str, file: Path, of: str, reason: str, yes: bool) -> None:
-    """Send one of an order's mails again, to the address that the event says.
+    """Send one of an order's mails again. It goes to the address that the event says.
 
     The same call twice is one mail: another --reason makes another.
     """

@@ -41,6 +41,6 @@ def pause(asked: Asked, *, reason: str, yes: bool) -> None:
 @reason
 @yes
 def lift(asked: Asked, *, reason: str, yes: bool) -> None:
-    """Lift a pause: what waits goes out, at the rate that SES permits."""
+    """Lift a pause. What waits goes out, at the rate that SES permits."""
     confirm(f"Let the order mails of {asked.deployment.env} go out?", yes=yes)
     show(set_sending(asked.deployment, enabled=True, why=reason), of_sending, as_json=asked.as_json)

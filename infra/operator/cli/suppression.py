@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
 from infra.operator import suppression
-from infra.operator.cli.base import cli, command, confirm, reason, yes
+from infra.operator.cli.base import cli, command, confirm, event_file, reason, yes
 from infra.operator.errors import Exit
 from infra.operator.output import notes, show
 from infra.operator.resend import prepare, publish, read_event
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from infra.operator.cli.base import Asked
     from infra.operator.suppression import Suppression
-
-WARNING = {
-    "BOUNCE": (
-        "A mail to it bounced for good. If the next one bounces, too, that counts in your bounce rate: SES "
-        "reviews accounts from 5%. Be sure that the mailbox exists."
-    ),
-    "COMPLAINT": (
-        "Its owner called a mail spam. If they do so again, that counts in your complaint rate: SES reviews "
-        "accounts from 0.1%. Be sure that they asked for it."
-    ),
-}
 
 
 @cli.group("suppression")
 def group() -> None:
-    """Addresses to which SES delivers nothing, because a mail bounced or its owner complained."""
+    """Ask why SES keeps mails to an address back, and end that."""
 
 
 def _of_suppression(found: Suppression) -> str:
@@ -59,7 +49,7 @@ def _of_suppression(found: Suppression) -> str:
 @command(group, "show")
 @click.argument("address")
 def show_entry(asked: Asked, *, address: str) -> Exit:
-    """Tell whether SES keeps mails to ADDRESS back, why, since when and since which mail.
+    """Tell whether SES keeps mails to ADDRESS back. It says why, since when and since which mail.
 
     SES finds an entry only as it is spelt: give the address as the order has it. Exits with 1 where mails are
     kept back.
@@ -80,7 +70,7 @@ def remove(asked: Asked, *, address: str, reason: str, yes: bool) -> Exit:
         show(found, _of_suppression, as_json=asked.as_json)
         return Exit.NO
     for why in sorted({entry.reason for entry in found.entries}):
-        notes.print(f"[yellow]{WARNING[why]}[/]")
+        notes.print(f"[yellow]{suppression.WARNINGS[why]}[/]")
     confirm("Take the address off the suppression list of the whole account?", yes=yes)
     removed = suppression.remove(asked.deployment, address, why=reason)
     show({"removed": removed}, lambda _: "It is off the list.", as_json=asked.as_json)
@@ -89,17 +79,11 @@ def remove(asked: Asked, *, address: str, reason: str, yes: bool) -> Exit:
 
 @command(group, "retry")
 @click.argument("order", metavar="ORDER")
-@click.option(
-    "--event",
-    "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="A file with the order event, as the shop published it, or mended.",
-)
+@event_file
 @reason
 @yes
 def retry(asked: Asked, *, order: str, file: Path, reason: str, yes: bool) -> Exit:
-    """Send a mail again that SES kept back, once its address is off the list."""
+    """Send a mail again that SES kept back. Its address must be off the list by then."""
     event = read_event(file)
     mail = prepare(asked.deployment, order, event, of="", why=reason)
     record = asked.deployment.ledger.whole(mail.of)

@@ -107,7 +107,7 @@ def _on_the_laptop(client: Any) -> bool:
 def _of_ses(deployment: Deployment, resolver: Resolver) -> dict[str, Any]:
     """Ask SES one after the other: it takes one question a second."""
     ses = deployment.client("sesv2")
-    name = {"ConfigurationSetName": deployment.name("email-notifications")}
+    name = {"ConfigurationSetName": deployment.configuration_set}
     facts = {
         "account": ask(ses.get_account),
         "configuration_set": ask(lambda: ses.get_configuration_set(**name)),

@@ -16,7 +16,6 @@ from werkzeug.serving import make_server
 
 from infra.operator.audit import without_addresses
 from infra.operator.aws import explained
-from infra.operator.cli.suppression import WARNING
 from infra.operator.dead import Choice
 from infra.operator.errors import Denied, NotFound, OperatorError, Refused
 from infra.operator.find import hidden
@@ -24,6 +23,7 @@ from infra.operator.letter_words import lost
 from infra.operator.letters import QUEUES
 from infra.operator.page.calls import Calls
 from infra.operator.page.guard import HOST, guard
+from infra.operator.suppression import WARNINGS
 from steps.ledger.status import Status
 
 if TYPE_CHECKING:
@@ -399,7 +399,7 @@ def _suppression(app: Flask, deployment: Deployment, calls: Calls) -> None:
                 "Take this address off the suppression list?",
                 [
                     asked,
-                    *(WARNING[why] for why in sorted({entry.reason for entry in entries})),
+                    *(WARNINGS[why] for why in sorted({entry.reason for entry in entries})),
                     "SES sends to it again, for the whole account.",
                     "Mails that were kept back meanwhile are not sent again.",
                 ],
