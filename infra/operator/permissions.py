@@ -9,13 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from infra.operator.audit import LOG_GROUP
-from infra.operator.trail import FUNCTION_LOGS, WORKFLOW_LOG
+from infra.operator.trail import FUNCTION_LOGS, PROCESSOR_LOG, VALIDATE_LOG, WORKFLOW_LOG
+from steps.aws.ledger_table import MESSAGE_ID_INDEX, ORDER_ID_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TRACKING = "dynamodb:table/email-delivery-tracking-{env}"
 REPORTS = "dynamodb:table/email-reports-{env}"
+ORDERS_INDEX = f"{TRACKING}/index/{ORDER_ID_INDEX}"
+ORDERS_TOPIC = "sns:email-order-events-{env}"
 CONFIGURATION_SET = "ses:configuration-set/email-notifications-{env}"
 
 
@@ -29,13 +32,13 @@ class Need(NamedTuple):
 Commands: TypeAlias = "Mapping[str, tuple[Need, ...]]"
 """What commands need, by their names."""
 
-AUDIT = (
-    Need(
-        ("logs:CreateLogStream", "logs:PutLogEvents"),
-        # A call names the group (MiniStack) or what is in it (AWS).
-        (f"logs:log-group:{LOG_GROUP}-{{env}}", f"logs:log-group:{LOG_GROUP}-{{env}}:*"),
-    ),
-)
+
+def _log_groups(*bases: str) -> tuple[str, ...]:
+    """Name log groups both ways: a call names the group (MiniStack) or what is in it (AWS)."""
+    return tuple(f"logs:log-group:{base}-{{env}}{part}" for base in bases for part in ("", ":*"))
+
+
+AUDIT = (Need(("logs:CreateLogStream", "logs:PutLogEvents"), _log_groups(LOG_GROUP)),)
 """Of every command that changes something."""
 
 SENDING = (
@@ -73,20 +76,21 @@ DEAD_REDRIVE = (
     Need(("dynamodb:PutItem", "dynamodb:UpdateItem"), (TRACKING,)),
 )
 
-ORDER_LOGS = tuple(
-    f"logs:log-group:{base}-{{env}}{part}"
-    for base in (WORKFLOW_LOG, *FUNCTION_LOGS)
-    for part in ("", ":*")  # A call names the group (MiniStack) or what is in it (AWS).
+BY_ORDER = (
+    Need(("dynamodb:Query",), (ORDERS_INDEX,)),
+    Need(("dynamodb:GetItem",), (TRACKING,)),
 )
+"""Finding an order's records, and reading each whole."""
+
+PUBLISH = (Need(("sns:Publish",), (ORDERS_TOPIC,)),)
+"""An order event is published: what `resend` and `canary` do."""
 
 FIND = (
     *SENDING,
     *DEAD_LOOK,
-    Need(("dynamodb:GetItem",), (TRACKING,)),
-    Need(
-        ("dynamodb:Query",), (f"{TRACKING}/index/OrderIdIndex", f"{TRACKING}/index/MessageIdIndex")
-    ),
-    Need(("logs:FilterLogEvents",), ORDER_LOGS),
+    *BY_ORDER,
+    Need(("dynamodb:Query",), (f"{TRACKING}/index/{MESSAGE_ID_INDEX}",)),
+    Need(("logs:FilterLogEvents",), _log_groups(WORKFLOW_LOG, *FUNCTION_LOGS)),
     Need(
         ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
         ("sqs:email-order-queue-{env}",),
@@ -114,7 +118,7 @@ DOCTOR = (
         ("sns:ListSubscriptionsByTopic",),
         (
             "sns:email-alerts-{env}",
-            "sns:email-order-events-{env}",
+            ORDERS_TOPIC,
             "sns:email-ses-events-{env}",
         ),
     ),
@@ -130,10 +134,9 @@ DOCTOR = (
 )
 """`doctor`; it changes nothing."""
 
-
 CANARY = (
     *AUDIT,
-    Need(("sns:Publish",), ("sns:email-order-events-{env}",)),
+    *PUBLISH,
     Need(("dynamodb:GetItem",), (TRACKING,)),
     Need(("dynamodb:Query",), (REPORTS,)),
 )
@@ -141,17 +144,11 @@ CANARY = (
 
 RECONCILE = (
     *DEAD_LOOK,
-    Need(("dynamodb:Query", "dynamodb:Scan"), (f"{TRACKING}/index/OrderIdIndex",)),
-    Need(("logs:FilterLogEvents",), ORDER_LOGS),
+    Need(("dynamodb:Query", "dynamodb:Scan"), (ORDERS_INDEX,)),
+    Need(("logs:FilterLogEvents",), _log_groups(PROCESSOR_LOG, VALIDATE_LOG)),
 )
 
-BY_ORDER = (
-    Need(("dynamodb:Query",), (f"{TRACKING}/index/OrderIdIndex",)),
-    Need(("dynamodb:GetItem",), (TRACKING,)),
-)
-"""Finding an order's records, and reading each whole."""
-
-RESEND = (*BY_ORDER, *AUDIT, Need(("sns:Publish",), ("sns:email-order-events-{env}",)))
+RESEND = (*BY_ORDER, *AUDIT, *PUBLISH)
 
 ERASE = (
     *BY_ORDER,
