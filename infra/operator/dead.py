@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -91,6 +92,13 @@ class Shown:
     next_step: str
     content: Any
 
+    @property
+    def text(self) -> str:
+        """The content to be read: JSON is indented."""
+        if isinstance(self.content, str):
+            return self.content
+        return json.dumps(self.content, indent=2, ensure_ascii=False)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
@@ -114,6 +122,11 @@ class Redriven:
     def failed(self) -> bool:
         """Whether something was left that should have moved."""
         return any(left.failed for left in self.stayed)
+
+    @property
+    def reasons(self) -> list[Left]:
+        """One of the letters that stayed for each reason."""
+        return list({left.why: left for left in self.stayed}.values())
 
     @property
     def counts(self) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -162,16 +161,14 @@ def _of_listing(answer: Listing) -> Lines | str:
 
 
 def _of_letter(answer: Shown) -> str:
-    letter, content = answer.letter, answer.content
-    if not isinstance(content, str):
-        content = json.dumps(content, indent=2, ensure_ascii=False)
+    letter = answer.letter
     lines = [
         f"{letter.queue}, since {letter.sent_at}, received {letter.receives} times",
         f"It is {answer.words}.",
         f"{answer.next_step}.",
         *([f"Order: {letter.order_id}"] if letter.order_id else []),
         *([f"Execution: {letter.execution}"] if letter.execution else []),
-        content,
+        answer.text,
     ]
     return escape("\n".join(lines))
 
@@ -179,8 +176,7 @@ def _of_letter(answer: Shown) -> str:
 def _of_redriven(answer: Redriven, tense: str = "") -> str:
     lines = [f"{tense}sent through again: {answer.redriven}"]
     lines += [f"{tense}recorded as rejected: {answer.rejected}", f"{tense}left: {answer.left}"]
-    reasons = {left.why: left.letter for left in answer.stayed}
-    lines += [f"  {letter.kind}: {why}." for why, letter in reasons.items()]
+    lines += [f"  {left.letter.kind}: {left.why}." for left in answer.reasons]
     return escape("\n".join(lines))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import traceback
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
     from infra.operator.aws import Deployment
-    from infra.operator.dead import Left, Redriven
 
 _SHOWN = "addresses"
 """Of the session: whether addresses are shown."""
@@ -286,10 +284,7 @@ def _dead_letters(app: Flask, deployment: Deployment, calls: Calls) -> None:
     def one_letter(letter: str) -> str:
         address = session.get(_SHOWN, False)
         found = calls.show_letter(deployment, letter, address=address)
-        content = found.content
-        if not isinstance(content, str):
-            content = json.dumps(content, indent=2, ensure_ascii=False)
-        return render_template("letter.html", found=found, content=content)
+        return render_template("letter.html", found=found)
 
     def chosen() -> Choice:
         said = {name: request.form.get(name, "") for name in ("order", "error", "letter")}
@@ -310,10 +305,7 @@ def _dead_letters(app: Flask, deployment: Deployment, calls: Calls) -> None:
                     "Each goes to where it was to go, and leaves the dead letters.",
                     "What was sent before is a duplicate, and no second mail.",
                     *_when(would.rejected, "Not valid any more, recorded as rejected: {}."),
-                    *(
-                        f"{left.letter.kind}, left as it is: {left.why}."
-                        for left in _by_reason(would)
-                    ),
+                    *(f"{left.letter.kind}, left as it is: {left.why}." for left in would.reasons),
                 ],
                 "Send through again",
             )
@@ -324,7 +316,7 @@ def _dead_letters(app: Flask, deployment: Deployment, calls: Calls) -> None:
                 f"Sent through again: {done.redriven}.",
                 *_when(done.rejected, "Recorded as rejected: {}."),
                 *_when(done.left, "Left: {}."),
-                *(f"{left.letter.kind}: {left.why}." for left in _by_reason(done)),
+                *(f"{left.letter.kind}: {left.why}." for left in done.reasons),
             ]
             return " ".join(lines)
 
@@ -363,11 +355,6 @@ _NAMED = 10
 def _when(value: object, sentence: str) -> list[str]:
     """Return a sentence about a value, where there is one."""
     return [sentence.format(value)] if value else []
-
-
-def _by_reason(redriven: Redriven) -> list[Left]:
-    """Return one of the letters that stayed for each reason."""
-    return list({left.why: left for left in redriven.stayed}.values())
 
 
 def _suppression(app: Flask, deployment: Deployment, calls: Calls) -> None:
