@@ -10,7 +10,7 @@ import csv
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from infra.operator import records, trail
 from infra.operator.aws import explained
@@ -145,9 +145,9 @@ def nowhere(order: str, found: Sequence[Record]) -> Missing:
     return Missing(order_id=order, seen="nowhere", next_step="Have the shop publish it.")
 
 
-def hidden(found: Reconciliation) -> Reconciliation:
-    """Return it with order ids as logs show them: one may be somebody's address."""
-    return replace(found, missing=[replace(m, order_id=shown(m.order_id)) for m in found.missing])
+def hidden(orders: Iterable[OfOrder]) -> list[OfOrder]:
+    """Return them with order ids as logs show them: one may be somebody's address."""
+    return [replace(one, order_id=shown(one.order_id)) for one in orders]
 
 
 # --- what is stuck --------------------------------------------------------------------------------
@@ -164,6 +164,9 @@ class Stuck:
     kind: str
     status: str
     since: str
+
+
+OfOrder = TypeVar("OfOrder", Missing, Stuck)
 
 
 def stuck(deployment: Deployment, *, read: Callable[[int], object] = lambda _: None) -> list[Stuck]:

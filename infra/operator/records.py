@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from steps.aws.ledger_table import MESSAGE_ID_INDEX, ORDER_ID_INDEX, as_record
 from steps.contract import limits
 from steps.contract.order_id import UNKNOWN_ORDER, shown
-from steps.contract.text import identifier
+from steps.contract.text import NOTIFICATION_ID, identifier
 from steps.ledger.ses_events import MESSAGE_ID_MAX
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infra.operator.aws import Deployment
     from steps.ledger.rules import Record
 
-NOTIFICATION_ID = re.compile(r"(rejected-)?[0-9a-f]{40}")
+RECORD_ID = re.compile(rf"(rejected-)?{NOTIFICATION_ID.pattern}")
 """Other keys of the table are no records: the pace, and what counts attempts."""
 
 AT_ONCE = 16
@@ -70,7 +70,7 @@ def find(deployment: Deployment, term: str) -> list[Record]:
             for id_ in {order_id, shown(order_id)}
             if order_id
         ]
-        named = by_id(deployment, term) if NOTIFICATION_ID.fullmatch(term) else {}
+        named = by_id(deployment, term) if RECORD_ID.fullmatch(term) else {}
     known = [*([named] if named else []), *whole(deployment, mails.result())]
     found = [*known, *(record for order in orders for record in order.result())]
     for other in {record["orderId"] for record in known} - {order_id, UNKNOWN_ORDER}:

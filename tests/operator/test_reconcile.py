@@ -95,7 +95,7 @@ def test_each_order_without_an_outcome_is_told_with_its_place(environment: Envir
 
 
 def test_an_order_id_that_is_an_address_is_hidden(environment: Environment) -> None:
-    (missing,) = hidden(reconcile(environment.deployment, ["jo@example.com"])).missing
+    (missing,) = hidden(reconcile(environment.deployment, ["jo@example.com"]).missing)
     assert missing.order_id == shown("jo@example.com")
 
 

@@ -25,7 +25,6 @@ from infra.operator.reconcile import (
     stuck,
 )
 from steps.contract import limits
-from steps.contract.order_id import shown
 from steps.contract.report_tasks import Unfinished
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _of_all(asked: Asked) -> Exit:
         task = progress.add_task("reading all records", total=limits.SCAN_SEGMENTS)
         found = stuck(asked.deployment, read=lambda done: progress.update(task, completed=done))
     if not asked.show_address:
-        found = [replace(one, order_id=shown(one.order_id)) for one in found]
+        found = hidden(found)
     show(found, _of_stuck, as_json=asked.as_json)
     return Exit.NO if found else Exit.OK
 
@@ -102,6 +101,6 @@ def _of_file(asked: Asked, file: TextIO) -> Exit:
         task = progress.add_task("asking", total=len(orders))
         found = reconcile(asked.deployment, orders, asked=lambda: progress.advance(task))
     if not asked.show_address:
-        found = hidden(found)
+        found = replace(found, missing=hidden(found.missing))
     show(found, _of_reconciliation, as_json=asked.as_json)
     return Exit.NO if found.missing else Exit.OK
