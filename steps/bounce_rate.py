@@ -70,7 +70,7 @@ def account(now: datetime, *, configuration_set: str) -> reputation.AccountState
     """Ask SES for the account's state, and CloudWatch for SES's own rates.
 
     SES puts them for the account, and for a configuration set with reputation metrics under its name ("Viewing
-    and exporting reputation metrics", SES Developer Guide).
+    and exporting reputation metrics", SES Developer Guide). They are long averages: only the last one counts.
     """
     state = sources.account_state()
     quota = state.get("SendQuota", {})
@@ -84,7 +84,7 @@ def account(now: datetime, *, configuration_set: str) -> reputation.AccountState
         ],
         now - timedelta(days=1),
         now,
-        period=60 * 60,
+        period=PERIOD,
     )
     bounce, complaint = (_latest(rates[0] or rates[1]), _latest(rates[2] or rates[3]))
     return {

@@ -264,7 +264,7 @@ def first_written(record: Record) -> datetime:
 
 def last_written(record: Record) -> datetime:
     """Return the last moment that a record tells of; now is later."""
-    return max(at for at, _ in _of_record(record))
+    return max(at for at, _ in (*_of_record(record), *_of_ses(record)))
 
 
 Happened = tuple[datetime, Moment]
@@ -275,7 +275,7 @@ def _happened(at: datetime, what: str, detail: str = "", link: str = "") -> Happ
 
 
 def _of_record(record: Record) -> Iterator[Happened]:
-    """Yield what the record itself tells."""
+    """Yield what the record itself tells of the way to SES."""
     rejected_event = record["notificationId"].startswith("rejected-")
     made = "The event was rejected" if rejected_event else "Taken up: the notification was claimed"
     yield _happened(first_written(record), made)
@@ -284,6 +284,10 @@ def _of_record(record: Record) -> Iterator[Happened]:
     if rules.is_settled(record):
         detail = f"message {record['messageId']}" if "messageId" in record else ""
         yield _happened(_moment(record["timestamp"]), "Sent: SES accepted the mail", detail)
+
+
+def _of_ses(record: Record) -> Iterator[Happened]:
+    """Yield what came after the attempts: what SES told of the mail, duplicates, the end."""
     words = [recall(folded.rpartition("#")[0] or folded) for folded in record.get("events", ())]
     for word in sorted(words, key=lambda word: (word.moment, _STAGES.index(word.status))):
         if (at := _moment(word.moment)) is not _FAR:
@@ -344,13 +348,13 @@ _SAID = {
 def attempts(
     executions: Iterable[Execution], link: Callable[[Execution], str]
 ) -> Iterator[Happened]:
-    """Yield executions, and what their functions said that an operator wants to know."""
+    """Yield executions at their ends, and what their functions said that an operator wants to know."""
     for execution in executions:
         detail = arn_name(execution)
         if execution.error and execution.end not in ("Sent", "Duplicate"):
             detail += f". {execution.error}: {why(execution.error).sentence}"
         what = _ENDS.get(execution.end, "Attempt: its end is not known")
-        yield _happened(execution.started, what, detail, link(execution))
+        yield _happened(execution.last, what, detail, link(execution))
         for line in execution.said:
             if word := _SAID.get(line.said.get("message", "")):
                 yield _happened(line.at, word, link=link(execution))
@@ -401,16 +405,17 @@ def _timeline(
     alone: bool,
 ) -> list[Moment]:
     told = [
-        *attempts(executions, link),
         *_of_pauses(pauses),
-        *_of_queue(record, trail, alone=alone),
         *_of_record(record),
+        *attempts(executions, link),
+        *_of_queue(record, trail, alone=alone),
+        *_of_ses(record),
     ]
     return in_order(told)
 
 
 def in_order(told: Iterable[Happened]) -> list[Moment]:
-    """Sort moments; those of one second stay as they were told."""
+    """Sort moments; records know no less than a second, so those of one stay as told."""
     return [moment for _, moment in sorted(told, key=lambda one: iso(one[0]))]
 
 

@@ -86,11 +86,13 @@ class Span(NamedTuple):
 class Execution:
     """An execution of the order workflow, as far as logs tell of it.
 
+    started, last: when its first and its last line was written.
     end: the state that it ended in; empty where that is not known. error: what failed.
     """
 
     arn: str
     started: datetime
+    last: datetime
     end: str = ""
     error: str = ""
     said: list[Line] = field(default_factory=list)
@@ -228,7 +230,8 @@ def read(lines: Iterable[Line], *, notes: Sequence[str] = (), unasked: Sequence[
         elif said.get("message") == "dead letter":
             dead[said["message_id"]] = line
         elif arn := said.get("execution_arn") or said.get("execution_id"):
-            of = executions.setdefault(arn, Execution(arn=arn, started=line.at))
+            of = executions.setdefault(arn, Execution(arn=arn, started=line.at, last=line.at))
+            of.last = line.at
             (_step if "execution_arn" in said else _word)(of, line)
     return Trail(
         executions=list(executions.values()),

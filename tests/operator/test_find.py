@@ -76,6 +76,7 @@ def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     arn = environment.execution("ORDER1")
     environment.keep(sent(Status.DELIVERED, "Send", "Delivery", owner=arn))
     said = {"execution_id": arn, "order_id": "ORDER1"}
+    environment.log(WORKFLOW_LOG, after(-0.5), execution_arn=arn, type="ExecutionStarted")
     environment.log(SEND, after(2), message="accepted", message_id="0100-m", **said)
     environment.log(RECORD, after(2), message="recorded", status="SENT", **said)
     finding = find(environment.deployment, "ORDER1")
@@ -86,12 +87,12 @@ def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     assert happened(story.timeline) == [
         (moment(0), "Taken up: the notification was claimed", ""),
         (moment(1), "Handed to SES", ""),
-        (moment(2), "Attempt: sent", "ORDER1-1a2b3c4d-1"),
         (moment(2), "Sent: SES accepted the mail", "message 0100-m"),
+        (moment(2), "Attempt: sent", "ORDER1-1a2b3c4d-1"),
         (moment(3), "SES: sending", ""),
         (moment(3), "SES: delivered", ""),
     ]
-    shown = f"{arn}?startDate={round(after(2).timestamp() * 1000)}"
+    shown = f"{arn}?startDate={round(after(-0.5).timestamp() * 1000)}"
     console = "https://us-east-1.console.aws.amazon.com/states/home?region=us-east-1"
     assert [m.link for m in story.timeline if m.link] == [
         f"{console}#/express-executions/details/{shown}"
@@ -141,8 +142,8 @@ def test_the_workflows_own_log_tells_the_end_of_an_execution(environment: Enviro
     attempts = [m for m in only(find(environment.deployment, "A.1")).timeline if m.link]
     throttled = "SendThrottled: There are more mails than SES lets us send in a second."
     assert happened(attempts) == [
-        (moment(1), "Attempt: put off", f"A-1-1a2b3c4d-1. {throttled}"),
-        (moment(9), "Attempt: sent", "A-1-1a2b3c4d-2"),
+        (moment(2), "Attempt: put off", f"A-1-1a2b3c4d-1. {throttled}"),
+        (moment(10), "Attempt: sent", "A-1-1a2b3c4d-2"),
     ]
 
 

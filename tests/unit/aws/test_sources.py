@@ -108,13 +108,13 @@ def test_ses_s_own_rate_is_the_configuration_set_s_or_else_the_account_s(
 ) -> None:
     monkeypatch.setattr(sources, "account_state", dict)
     sources.cloudwatch.cache_clear()
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
-    def put(name: str, value: float, **dimensions: str) -> None:
+    def put(name: str, value: float, minutes: int = 10, **dimensions: str) -> None:
         datum: MetricDatumTypeDef = {
             "MetricName": f"Reputation.{name}",
             "Value": value,
-            "Timestamp": now - timedelta(hours=2),
+            "Timestamp": now - timedelta(minutes=minutes),
             "Dimensions": [{"Name": n, "Value": v} for n, v in dimensions.items()],
         }
         boto3.client("cloudwatch").put_metric_data(Namespace="AWS/SES", MetricData=[datum])
@@ -125,6 +125,9 @@ def test_ses_s_own_rate_is_the_configuration_set_s_or_else_the_account_s(
     put("BounceRate", 0.07, **{"ses:configuration-set": "mails"})
     state = bounce_rate.account(now, configuration_set="mails")
     assert (state["bounceRate"], state["complaintRate"]) == (0.07, 0.002)
+    # What it was in the same hour before lowers nothing: it is a long average already.
+    put("BounceRate", 0.0, minutes=50, **{"ses:configuration-set": "mails"})
+    assert bounce_rate.account(now, configuration_set="mails")["bounceRate"] == 0.07
     sources.cloudwatch.cache_clear()
 
 
