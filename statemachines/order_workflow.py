@@ -76,7 +76,8 @@ TIMEOUTS: dict[str, int] = {step.name: step.metadata[_TIMEOUT] for step in field
 def order_workflow(scope: Construct, steps: Steps) -> sfn.IChainable:
     """Chain the steps.
 
-    Input: `{message: string, attempt: number, lastReceive: boolean}`; see `steps.contract.state.State`.
+    Input: `{message: string, publishedAt: number, attempt: number, lastReceive: boolean}`; see
+    `steps.contract.state.State`.
     """
     sent = sfn.Succeed(scope, "Sent", comment="SES accepted the mail.")
     failure = _failure(scope, steps, sent=sent)

@@ -60,6 +60,7 @@ def claim(
             now=now,
             grace=grace,
             content=state.get("content"),
+            published_at=state.get("publishedAt"),
         )
         match verdict:
             case rules.New(in_doubt):
@@ -103,6 +104,7 @@ def _put(state: State, owner: str, now: float) -> rules.Put:
         owner=owner,
         now=now,
         part=state.get("part"),
+        published_at=state.get("publishedAt"),
         content=state.get("content"),
         resend=state.get("resend"),
     )

@@ -36,7 +36,7 @@ from steps.contract.metrics import Metric
 from steps.contract.order_id import in_name, shown
 from steps.contract.recipient import is_simulated
 from steps.contract.settings import FunctionSettings
-from steps.contract.sqs_event import times_received
+from steps.contract.sqs_event import sent_at, times_received
 from steps.contract.state import ClaimResult, FailureEnd
 from steps.ledger import rules
 
@@ -225,6 +225,7 @@ class Dispatcher:
         attempt = self._attempts(message_id) + 1 if receives > 1 else 1
         order_event = {
             "message": record["body"],
+            "publishedAt": int(sent_at(record)),
             "attempt": attempt,
             "lastReceive": is_last(receives),
         }

@@ -105,6 +105,7 @@ def record_rejected(state: State, owner: str, *, table: LedgerTable, now: float)
             rejection=rejection,
             owner=owner,
             now=now,
+            published_at=state.get("publishedAt"),
             of_an_erased=rules.is_erased(in_the_way or {}),
         )
     else:

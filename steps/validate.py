@@ -31,12 +31,22 @@ def validate(state: State, now: datetime) -> State:
         return _rejected(state, invalid)
 
 
+def _of_message(state: State) -> State:
+    """Return what the dispatcher says of the message; only `attempt` is there while a deployment goes on."""
+    of_message: State = {
+        "attempt": state["attempt"],
+        "lastReceive": state.get("lastReceive", False),
+    }
+    if published := state.get("publishedAt"):
+        of_message["publishedAt"] = published
+    return of_message
+
+
 def _accepted(state: State, order: OrderEvent, now: datetime) -> State:
     fields = order.model_dump(mode="json", by_alias=True, exclude_none=True)
     part = kinds.part(fields)
     accepted: State = {
-        "attempt": state["attempt"],
-        "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on
+        **_of_message(state),
         "startedAt": int(now.timestamp()),
         "orderId": order.order_id,
         "eventType": order.event_type,
@@ -86,8 +96,7 @@ def _rejected(state: State, invalid: InvalidEvent) -> State:
         if identity.resent:
             rejection["resendOf"] = identity.resent[0]
     return {
-        "attempt": state["attempt"],
-        "lastReceive": state.get("lastReceive", False),  # absent while a deployment goes on
+        **_of_message(state),
         "notificationId": rules.rejected_id(printable(message)),
         "rejection": rejection,
     }
@@ -111,7 +120,7 @@ def _kept(text: str) -> str:
 
 @step_handler
 def handler(event: StepEvent, _context: LambdaContext) -> State:
-    """Take `{state: {message, attempt, lastReceive}}`, return the next state."""
+    """Take `{state: {message, publishedAt, attempt, lastReceive}}`, return the next state."""
     state = validate(event["state"], datetime.now(UTC))
     if rejection := state.get("rejection"):
         logger.warning(

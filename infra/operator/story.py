@@ -276,6 +276,10 @@ def _happened(at: datetime, what: str, detail: str = "", link: str = "") -> Happ
 
 def _of_record(record: Record) -> Iterator[Happened]:
     """Yield what the record itself tells of the way to SES."""
+    if "publishedAt" in record:
+        yield _happened(
+            _of_epoch(record["publishedAt"]), "Published: the event is on the order queue"
+        )
     rejected_event = record["notificationId"].startswith("rejected-")
     made = "The event was rejected" if rejected_event else "Taken up: the notification was claimed"
     yield _happened(first_written(record), made)

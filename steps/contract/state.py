@@ -105,6 +105,7 @@ class State(TypedDict):
 
     attempt: 1, and one more for each earlier execution that failed by a bug.
     lastReceive: the queue lets the message go after this execution.
+    publishedAt: since when the message is on the order queue (epoch seconds).
     startedAt: when its first step ran (epoch seconds).
     part: the parcel or refund that it is about, by its field; `{}` for the order as a whole.
     content: names what the mail says.
@@ -114,6 +115,7 @@ class State(TypedDict):
     attempt: int
     lastReceive: bool
     message: NotRequired[str]
+    publishedAt: NotRequired[int]
     startedAt: NotRequired[int]
     notificationId: NotRequired[str]
     rejection: NotRequired[Rejection]

@@ -8,6 +8,7 @@ Record (DynamoDB item; epoch seconds where a number is a time):
     notificationId  partition key, see `notification_id`
     orderId, eventType, customerEmail, status, timestamp (ISO 8601 UTC)
     part            the parcel or the refund that it is about, by its field: `{"shipmentId": "P1"}`
+    publishedAt     since when the message that claimed it is on the order queue
     sequence        larger after each write: orders what the record says, see `first_sequence`
     content         names what the mail says, see `OrderEvent.content`
     resendOf        the notification that this one sends again, on purpose
@@ -256,6 +257,7 @@ def claim(
     owner: str,
     now: float,
     part: Mapping[str, str] | None = None,
+    published_at: int | None = None,
     content: str | None = None,
     resend: Mapping[str, str] | None = None,
 ) -> Put:
@@ -273,7 +275,7 @@ def claim(
             "ttl": int(now) + limits.RECORD_TTL,
             "sequence": first_sequence(now),
         }
-        | _given(part=part, content=content)
+        | _given(part=part, content=content, publishedAt=published_at)
         | _resent(resend),
         condition=_ABSENT,
         values={"now": int(now)},
@@ -299,13 +301,14 @@ def judge(
     now: float,
     grace: int = limits.IN_DOUBT_GRACE,
     content: str | None = None,
+    published_at: int | None = None,
 ) -> Verdict:
     """Decide what a record that stood in the way of our claim means for `owner` at time `now`.
 
     `started`: when the execution `owner` began. What ended since is not its to begin anew.
     `grace`: seconds that a mail in doubt waits for SES's own event before it is sent again. In doubt is
     every mail that SES was called with and neither refused nor is known to have accepted.
-    `content`: names what the mail of `owner` says.
+    `content`: names what the mail of `owner` says. `published_at`: since when its message is on the queue.
     """
     status = Status(record["status"])
     if is_erased(record):
@@ -320,7 +323,8 @@ def judge(
     in_doubt = "sendingAt" in record and not is_settled(record)
     if (wait := _busy_until(record, grace) - int(now)) > 0:
         return InProgress(wait)
-    update = _take_over(record, owner, now, in_doubt=in_doubt, content=content)
+    given = _given(inDoubt=in_doubt, content=content, publishedAt=published_at)
+    update = _take_over(record, owner, now, in_doubt=in_doubt, given=given)
     return TakeOver(update, in_doubt=in_doubt)
 
 
@@ -340,9 +344,7 @@ _OF_THE_MAIL_BEFORE = (
 """What a claim that is taken over forgets: word of the mail before must not pass for word of the next."""
 
 
-def _take_over(
-    record: Record, owner: str, now: float, *, in_doubt: bool, content: str | None
-) -> Update:
+def _take_over(record: Record, owner: str, now: float, *, in_doubt: bool, given: Record) -> Update:
     given_up_on = frozenset({record["messageId"]} if "messageId" in record else ())
     return Update(
         notification_id=record["notificationId"],
@@ -355,7 +357,7 @@ def _take_over(
             "ttl": int(now) + limits.RECORD_TTL,
             "resends": resends(record) + (in_doubt or is_settled(record)),
         }
-        | _given(inDoubt=in_doubt, content=content),
+        | given,
         add={"superseded": given_up_on} if given_up_on else {},
         remove=_OF_THE_MAIL_BEFORE if in_doubt else (*_OF_THE_MAIL_BEFORE, "inDoubt"),
         # Of several that saw the same record, one gets it: the owner changes with every claim.
@@ -522,6 +524,7 @@ def rejected(
     rejection: Mapping[str, Any],
     owner: str,
     now: float,
+    published_at: int | None = None,
     of_an_erased: bool = False,
 ) -> Put:
     """Keep an invalid event with its reasons, for 14 days. The same message again changes nothing.
@@ -529,7 +532,7 @@ def rejected(
     `of_an_erased`: the record of the notification that it would be is erased, so nothing is kept of it but
     that it came.
     """
-    put = _rejected(notification_id, rejection, owner, now)
+    put = _rejected(notification_id, rejection, owner, now, published_at)
     if not of_an_erased:
         return put
     erasure = erased(put.record, now)
@@ -537,7 +540,13 @@ def rejected(
     return replace(put, record=kept | dict(erasure.set))
 
 
-def _rejected(notification_id: str, rejection: Mapping[str, Any], owner: str, now: float) -> Put:
+def _rejected(
+    notification_id: str,
+    rejection: Mapping[str, Any],
+    owner: str,
+    now: float,
+    published_at: int | None,
+) -> Put:
     return Put(
         record={
             "notificationId": notification_id,
@@ -555,6 +564,7 @@ def _rejected(notification_id: str, rejection: Mapping[str, Any], owner: str, no
             eventType=rejection.get("eventType"),
             part=rejection.get("part"),
             resendOf=rejection.get("resendOf"),
+            publishedAt=published_at,
         ),
         condition=_ABSENT,
         values={"now": int(now)},

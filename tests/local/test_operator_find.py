@@ -64,7 +64,10 @@ def test_a_delivered_order(stack: RunningStack, support: OrderMail) -> None:
         assert (found.exit, words(found)) == (0, ["Delivered/DELIVERED"])
     (story,) = found.json["stories"]
     whats = [moment["what"] for moment in story["timeline"]]
-    assert whats[0] == "Taken up: the notification was claimed"
+    assert whats[:2] == [
+        "Published: the event is on the order queue",
+        "Taken up: the notification was claimed",
+    ]
     assert {"Attempt: sent", "SES: delivered"} <= set(whats[whats.index("Handed to SES") :])
     assert found.json["unasked"] == []
     address = support("find", order_id, "--show-address")

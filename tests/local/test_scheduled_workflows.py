@@ -203,7 +203,7 @@ def test_bounces_alarm_pause_and_lift(stack: StackWithAlerts) -> None:
     )
 
     # And one before SES's own rate has risen would alert, and not pause.
-    until(lambda: stack.ses_bounce_rate() >= 0.05, seconds=120, what="SES's own rate to rise")  # noqa: PLR2004
+    until(lambda: stack.ses_bounce_rate() >= 0.05, seconds=120, what="SES's own rate to rise")
 
     def judged() -> Json | None:
         report = stack.report("bounce-rate-check")

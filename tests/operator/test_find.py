@@ -74,7 +74,8 @@ def happened(moments: list[Moment]) -> list[tuple[str, str, str]]:
 
 def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     arn = environment.execution("ORDER1")
-    environment.keep(sent(Status.DELIVERED, "Send", "Delivery", owner=arn))
+    published = round(after(-1).timestamp())
+    environment.keep(sent(Status.DELIVERED, "Send", "Delivery", owner=arn, publishedAt=published))
     said = {"execution_id": arn, "order_id": "ORDER1"}
     environment.log(WORKFLOW_LOG, after(-0.5), execution_arn=arn, type="ExecutionStarted")
     environment.log(SEND, after(2), message="accepted", message_id="0100-m", **said)
@@ -85,6 +86,7 @@ def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     assert story.announced == "Confirmation of the order"
     assert story.reason == "The recipient's server took the mail."
     assert happened(story.timeline) == [
+        (moment(-1), "Published: the event is on the order queue", ""),
         (moment(0), "Taken up: the notification was claimed", ""),
         (moment(1), "Handed to SES", ""),
         (moment(2), "Sent: SES accepted the mail", "message 0100-m"),

@@ -72,8 +72,8 @@ SAYS: Any = STATE | {"content": "this"}
 
 
 def test_a_claim_keeps_which_part_it_is_about_and_what_its_mail_says() -> None:
-    assert dedup.claim(SAYS | {"part": {"shipmentId": "P1"}}, "me", table=TABLE, now=NOW) == NEW
-    kept = {"part": {"shipmentId": "P1"}, "content": "this"}
+    kept = {"part": {"shipmentId": "P1"}, "content": "this", "publishedAt": int(NOW) - 3}
+    assert dedup.claim(SAYS | kept, "me", table=TABLE, now=NOW) == NEW
     assert MEMORY.records() == [claimed_record("me", **kept)]
 
 
@@ -104,9 +104,11 @@ def test_a_repetition_leaves_none_and_so_does_an_older_release(
 
 
 def test_a_claim_that_is_taken_over_is_of_what_the_new_event_says() -> None:
-    MEMORY.put(claimed_record("another", status="FAILED", endedAt=0, content="that"))
-    assert dedup.claim(SAYS, "me", table=TABLE, now=LATER) == NEW
-    assert MEMORY.records()[0]["content"] == "this"
+    before = {"status": "FAILED", "endedAt": 0, "content": "that", "publishedAt": int(NOW) - 3}
+    MEMORY.put(claimed_record("another", **before))
+    assert dedup.claim(SAYS | {"publishedAt": int(LATER) - 1}, "me", table=TABLE, now=LATER) == NEW
+    assert (record := MEMORY.records()[0])["content"] == "this"
+    assert record["publishedAt"] == int(LATER) - 1
 
 
 def _int(value: object) -> object:

@@ -56,6 +56,8 @@ def failed(end: str, error: str = "") -> OrderExecution:
 
 TIMED_OUT = OrderExecution(arn="arn", status="TIMED_OUT", error="States.Timeout")
 
+PUBLISHED = 1_796_000_000.5
+
 LAST = limits.QUEUE_MAX_RECEIVES
 LAST_OF_A_BUG = limits.UNEXPECTED_MAX_ATTEMPTS
 
@@ -275,14 +277,24 @@ def test_an_order_is_counted_as_given_up_once_its_dead_letter_is_put(
     assert counts is sqs_answers, "without its letter it comes back, and is counted then"
 
 
+def execution_input(message: str, *, attempt: int = 1) -> dict[str, object]:
+    """Return what the order workflow starts with."""
+    return {
+        "message": message,
+        "publishedAt": int(PUBLISHED),
+        "attempt": attempt,
+        "lastReceive": False,
+    }
+
+
 def test_a_message_that_is_just_small_enough_reaches_the_first_task() -> None:
     working, workflow, _ = dispatcher(succeeded())
-    envelope = len(json.dumps({"message": "", "attempt": 1, "lastReceive": False}))
+    envelope = len(json.dumps(execution_input("")))
     body = "x" * (limits.MESSAGE_MAX_BYTES - envelope)
     assert working.run_batch([sqs_record(body)]) == []
     assert len(workflow.started) == 1
     arn = f"arn:aws:states:ap-southeast-1:123456789012:express:{'m' * 80}:{'e' * 80}:{'u' * 73}"
-    state = {"message": body, "attempt": 1, "lastReceive": False}
+    state = execution_input(body)
     task = {"execution": arn, "state": state, "outcome": "REJECTED"}
     assert len(json.dumps(task)) <= limits.STATE_MAX_BYTES
 
@@ -393,8 +405,8 @@ def test_an_attempt_is_an_execution_that_failed_by_a_bug() -> None:
     for number in range(1, 4):
         failure = replace(failed("Failed", "UnexpectedError"), arn=f"execution-{number}")
         failing, workflow, _ = dispatcher(failure, table=table)
-        failing.run_batch([sqs_record(receives=50 + number)])
-        assert workflow.requests == [{"message": "{}", "attempt": number, "lastReceive": False}]
+        failing.run_batch([sqs_record(receives=50 + number, sent_at=PUBLISHED)])
+        assert workflow.requests == [execution_input("{}", attempt=number)]
     broken, workflow, _ = dispatcher(failed("States.Runtime"), table=table)
     broken.run_batch([sqs_record(receives=60), sqs_record(message_id="another", receives=60)])
     assert sorted(request["attempt"] for request in workflow.requests) == [1, 4]
@@ -491,24 +503,27 @@ def test_an_execution_gets_the_message_as_it_came() -> None:
             return super().run(name=name, request=request)
 
     working = replace(dispatcher(succeeded())[0], workflow=Listens(answer=succeeded()))
-    working.run_batch([sqs_record('{"orderId":"Ä"}', message_id="0123456789", receives=3)])
-    working.run_batch([sqs_record('{"orderId":"A"}', message_id="0123456789", receives=LAST)])
+    for order_id, receives in (("Ä", 3), ("A", LAST)):
+        body = f'{{"orderId":"{order_id}"}}'
+        record = sqs_record(body, message_id="0123456789", receives=receives, sent_at=PUBLISHED)
+        working.run_batch([record])
     shown = hashlib.sha256("Ä".encode()).hexdigest()[:16]
+    of_message = f'"publishedAt": {int(PUBLISHED)}, "attempt": 1'
     assert texts == [
         (
             f"{shown}-01234567-3",
-            r'{"message": "{\"orderId\":\"Ä\"}", "attempt": 1, "lastReceive": false}',
+            rf'{{"message": "{{\"orderId\":\"Ä\"}}", {of_message}, "lastReceive": false}}',
         ),
         (
             f"A-01234567-{LAST}",
-            r'{"message": "{\"orderId\":\"A\"}", "attempt": 1, "lastReceive": true}',
+            rf'{{"message": "{{\"orderId\":\"A\"}}", {of_message}, "lastReceive": true}}',
         ),
     ]
 
 
 @pytest.mark.parametrize("character", ["x", "é", "\ud800"])
 def test_a_message_is_too_large_from_the_first_byte_beyond_the_limit(character: str) -> None:
-    envelope = len(json.dumps({"message": "", "attempt": 1, "lastReceive": False}))
+    envelope = len(json.dumps(execution_input("")))
     size = len(character.encode("utf-8", "backslashreplace"))
     rest = limits.MESSAGE_MAX_BYTES - envelope - 3 * size
     for padding, started in ((rest, 1), (rest + 1, 0)):

@@ -252,8 +252,10 @@ def test_what_ses_refuses_may_be_claimed_anew_at_once(
 def test_an_invalid_event_is_kept_and_counted_once(
     kind: type[LedgerTable], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record.record_rejected(INVALID, "me", table=kind(TABLE.name), now=NOW)
+    published: State = INVALID | {"publishedAt": int(NOW) - 3}
+    record.record_rejected(published, "me", table=kind(TABLE.name), now=NOW)
     (item,) = MEMORY.records()
+    assert item["publishedAt"] == int(NOW) - 3
     assert item["reasons"] == ["eventTimestamp: is too long ago"]
     assert counted(capsys) == ["EmailRejected"]
     record.record_rejected(INVALID, "published again", table=TABLE, now=NOW)

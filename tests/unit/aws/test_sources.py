@@ -110,23 +110,25 @@ def test_ses_s_own_rate_is_the_configuration_set_s_or_else_the_account_s(
     sources.cloudwatch.cache_clear()
     now = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
-    def put(name: str, value: float, minutes: int = 10, **dimensions: str) -> None:
+    def put(name: str, value: float, configuration_set: str = "", minutes: int = 10) -> None:
         datum: MetricDatumTypeDef = {
             "MetricName": f"Reputation.{name}",
             "Value": value,
             "Timestamp": now - timedelta(minutes=minutes),
-            "Dimensions": [{"Name": n, "Value": v} for n, v in dimensions.items()],
+            "Dimensions": [{"Name": "ses:configuration-set", "Value": configuration_set}]
+            if configuration_set
+            else [],
         }
         boto3.client("cloudwatch").put_metric_data(Namespace="AWS/SES", MetricData=[datum])
 
     put("BounceRate", 0.01)
     put("ComplaintRate", 0.002)
-    put("BounceRate", 0.5, **{"ses:configuration-set": "another"})
-    put("BounceRate", 0.07, **{"ses:configuration-set": "mails"})
+    put("BounceRate", 0.5, "another")
+    put("BounceRate", 0.07, "mails")
     state = bounce_rate.account(now, configuration_set="mails")
     assert (state["bounceRate"], state["complaintRate"]) == (0.07, 0.002)
     # What it was in the same hour before lowers nothing: it is a long average already.
-    put("BounceRate", 0.0, minutes=50, **{"ses:configuration-set": "mails"})
+    put("BounceRate", 0.0, "mails", minutes=50)
     assert bounce_rate.account(now, configuration_set="mails")["bounceRate"] == 0.07
     sources.cloudwatch.cache_clear()
 
