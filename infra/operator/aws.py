@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,18 +155,23 @@ def explained(deployment: Deployment) -> Iterator[None]:
         # The functions' own doors, which are used here, have translated it.
         if isinstance(error.__cause__, ClientError):
             raise _explained(error.__cause__, place) from error
-        raise _unanswered(error.__cause__ or error) from error
+        raise _unanswered(error.__cause__ or error, deployment) from error
     except BotoCoreError as error:
-        raise _unanswered(error) from error
+        raise _unanswered(error, deployment) from error
 
 
-def _unanswered(error: BaseException) -> OperatorError:
+def _unanswered(error: BaseException, deployment: Deployment) -> OperatorError:
     if isinstance(error, NoCredentialsError):
         return OperatorError(
             "no AWS credentials: set AWS_PROFILE, or log in (aws sso login). For the local stack, see "
             "README.md, 'Publish an order event'"
         )
-    return OperatorError(f"AWS does not answer: {error}")
+    where = (
+        "AWS_ENDPOINT_URL names it: does the local stack run (make status)?"
+        if os.environ.get("AWS_ENDPOINT_URL")
+        else f"Is this machine online, and is the region right ({deployment.region})?"
+    )
+    return OperatorError(f"AWS does not answer: {error}. {where} Then run the same again")
 
 
 def _explained(error: ClientError, place: str) -> OperatorError:

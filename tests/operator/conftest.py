@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
-from moto import mock_aws
 from pytest_socket import disable_socket, enable_socket
 
-from infra.operator import aws
+from infra.operator import aws, letters
 from infra.operator.aws import Deployment
 from steps.aws import ledger_table, sources
-from tests.operator.environment import Environment, SesInMemory
-from tests.support.in_memory_aws import CREDENTIALS
+from tests.operator.environment import ENV, REGION, Environment, SesInMemory
+from tests.support.in_memory_aws import mocked_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +23,10 @@ CLIENTS = (aws._client, aws._queue_url, ledger_table.scanner, sources.dynamodb)
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
     """Tables, queues, log groups and SES of the environment `test`, all empty."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(letters, "WAIT", 0)  # moto has one server.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     disable_socket(allow_unix_socket=True)
-    with mock_aws():
+    with mocked_aws():
         for cached in CLIENTS:
             cached.cache_clear()
         ses, door = SesInMemory(), aws._client
@@ -35,7 +35,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
             "_client",
             lambda service, region: ses if service == "sesv2" else door(service, region),
         )
-        yield Environment.make(Deployment.reach("test", "us-east-1"), ses)
+        yield Environment.make(Deployment.reach(ENV, REGION), ses)
     enable_socket()
 
 

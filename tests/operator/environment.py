@@ -11,17 +11,22 @@ import boto3
 from botocore.exceptions import ClientError
 
 from infra.operator.audit import LOG_GROUP
+from infra.operator.letters import INTERNAL, ORDERS
 from infra.operator.trail import FUNCTION_LOGS, WORKFLOW_LOG
-from steps.aws.ledger_table import MESSAGE_ID_INDEX, serialize
+from steps.aws.ledger_table import MESSAGE_ID_INDEX
 from steps.contract.order_id import in_name
+from tests.conftest import load_event
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from infra.operator.aws import Deployment
-    from steps.ledger.rules import Record
 
-QUEUES = ("email-order-queue", "email-order-dlq", "email-internal-dlq")
+REGION, ENV = "us-east-1", "test"
+QUEUES = (ORDERS, INTERNAL, "email-order-queue", "email-ses-events-queue")
+TABLE = f"email-delivery-tracking-{ENV}"
+OLD = "2026-01-01T00:00:00Z"
+ADDRESS = "customer@example.com"
 
 MESSAGE = "1a2b3c4d-0000-4000-8000-000000000000"
 """The id of a message on the order queue."""
@@ -81,6 +86,7 @@ class Environment:
         made._tables()
         for base in QUEUES:
             deployment.client("sqs").create_queue(QueueName=deployment.name(base))
+        deployment.client("sns").create_topic(Name=deployment.name("email-order-events"))
         for base in (WORKFLOW_LOG, *FUNCTION_LOGS, LOG_GROUP):
             group = {"logGroupName": deployment.name(base)}
             deployment.client("logs").create_log_group(**group)
@@ -98,7 +104,7 @@ class Environment:
             }
 
         dynamodb.create_table(
-            TableName=self.deployment.name("email-delivery-tracking"),
+            TableName=TABLE,
             KeySchema=[{"AttributeName": "notificationId", "KeyType": "HASH"}],
             AttributeDefinitions=[
                 {"AttributeName": name, "AttributeType": "S"}
@@ -122,30 +128,12 @@ class Environment:
             BillingMode="PAY_PER_REQUEST",
         )
 
-    def keep(self, record: Record) -> None:
-        """Put a record into the tracking table."""
-        self.deployment.client("dynamodb").put_item(
-            TableName=self.deployment.name("email-delivery-tracking"),
-            Item={name: serialize(value) for name, value in record.items()},
-        )
-
     def log(self, base: str, at: datetime, **said: Any) -> None:
         """Write a line into a log group, given without its environment."""
         self.deployment.client("logs").put_log_events(
             logGroupName=self.deployment.name(base),
             logStreamName="one",
             logEvents=[{"timestamp": round(at.timestamp() * 1000), "message": json.dumps(said)}],
-        )
-
-    def send(self, base: str, body: str, **attributes: str) -> None:
-        """Put a message on a queue, given without its environment."""
-        self.deployment.client("sqs").send_message(
-            QueueUrl=self.deployment.queue_url(base),
-            MessageBody=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value}
-                for name, value in attributes.items()
-            },
         )
 
     def execution(self, order_id: str, receives: int = 1, message: str = MESSAGE) -> str:
@@ -155,3 +143,53 @@ class Environment:
             self.deployment.arn("states", "express:email-order-workflow")
             + f":{name}:{uuid.uuid4()}"
         )
+
+
+def put(deployment: Deployment, queue: str, body: str, **attributes: str) -> str:
+    """Put a letter into a queue; return its message id."""
+    return str(
+        deployment.client("sqs").send_message(
+            QueueUrl=deployment.queue_url(queue),
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+        )["MessageId"]
+    )
+
+
+def an_order(order_id: str, **changes: Any) -> str:
+    return json.dumps(load_event("order") | {"orderId": order_id} | changes)
+
+
+def stale(order_id: str) -> str:
+    return an_order(order_id, eventType="order.shipped", carrier="UPS", eventTimestamp=OLD)
+
+
+def waiting(deployment: Deployment, queue: str = "email-order-queue") -> list[dict[str, Any]]:
+    answer = deployment.client("sqs").receive_message(
+        QueueUrl=deployment.queue_url(queue),
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=0,
+        MessageAttributeNames=["All"],
+    )
+    return list(answer.get("Messages", []))
+
+
+def bodies(deployment: Deployment, queue: str = "email-order-queue") -> list[str]:
+    return sorted(message["Body"] for message in waiting(deployment, queue))
+
+
+def records() -> list[dict[str, Any]]:
+    return list(boto3.resource("dynamodb").Table(TABLE).scan()["Items"])
+
+
+def audit_lines() -> list[dict[str, Any]]:
+    events = boto3.client("logs").filter_log_events(logGroupName=f"{LOG_GROUP}-{ENV}")["events"]
+    return [json.loads(event["message"]) for event in events]
+
+
+def keep(record: dict[str, Any]) -> None:
+    """Put an item into the tracking table."""
+    boto3.resource("dynamodb").Table(TABLE).put_item(Item=record)

@@ -14,6 +14,7 @@ from steps.canary import record_of
 from steps.contract.recipient import SIMULATOR
 from steps.ledger import rules
 from steps.reports import canary
+from tests.operator.environment import keep
 from tests.operator.test_audit import lines
 from tests.support.clock import Clock
 
@@ -34,9 +35,9 @@ def published(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> list
     return events
 
 
-def keep(environment: Environment, event: dict[str, Any], status: str, now: float) -> None:
+def keep_canary(event: dict[str, Any], status: str, now: float) -> None:
     identity = (event["orderId"], event["eventType"], event["customerEmail"])
-    environment.keep(
+    keep(
         {
             "notificationId": rules.notification_id(*identity),
             "orderId": event["orderId"],
@@ -67,7 +68,7 @@ def test_the_last_one_is_judged_as_of_now(
     report = canary.report(canary.name(at), {}, {}, now=at, place=canary.Place("", "", ""))
     environment.deployment.reports.keep("canary", report, 2_000_000_000)
     if status:
-        keep(environment, canary.order(canary.name(at)), status, at.timestamp())
+        keep_canary(canary.order(canary.name(at)), status, at.timestamp())
     found = last(environment.deployment)
     assert found
     assert found.order_id == f"CANARY-{canary.name(at)}"
@@ -82,7 +83,7 @@ def test_one_is_followed_until_it_has_arrived(
 
     def sleep(seconds: float) -> None:
         clock.sleep(seconds)
-        keep(environment, published[0], "SENT" if len(seen) < 3 else "DELIVERED", clock())
+        keep_canary(published[0], "SENT" if len(seen) < 3 else "DELIVERED", clock())
 
     end = run(environment.deployment, seconds=60, say=seen.append, clock=clock, sleep=sleep)
     (event,) = published

@@ -7,11 +7,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from infra.operator import __main__, output, trail
+from infra.operator.aws import explained
 from infra.operator.errors import OperatorError
 from steps.contract.order_id import shown
 from steps.ledger.status import Status
+from tests.operator.environment import keep
 from tests.operator.test_find import JO, a_record, moment, sent
 
 if TYPE_CHECKING:
@@ -42,10 +45,8 @@ def run(
     return run
 
 
-def test_an_answer_reads_like_a_letter(
-    run: Callable[..., tuple[int, str]], environment: Environment
-) -> None:
-    environment.keep(sent(Status.DELIVERED, "Delivery"))
+def test_an_answer_reads_like_a_letter(run: Callable[..., tuple[int, str]]) -> None:
+    keep(sent(Status.DELIVERED, "Delivery"))
     code, printed = run("find", "ORDER1")
     assert code == 0
     head, sentence, next_step, *_ = printed.splitlines()
@@ -61,13 +62,13 @@ def test_an_answer_reads_like_a_letter(
 def test_a_pause_stands_on_top(
     run: Callable[..., tuple[int, str]], environment: Environment
 ) -> None:
-    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    keep(sent(Status.DELIVERED, "Delivery"))
     environment.ses.sends = False
     assert run("find", "ORDER1")[1].startswith("Sending is paused.")
 
 
-def test_json_is_the_finding(run: Callable[..., tuple[int, str]], environment: Environment) -> None:
-    environment.keep(sent(Status.DELIVERED, "Delivery"))
+def test_json_is_the_finding(run: Callable[..., tuple[int, str]]) -> None:
+    keep(sent(Status.DELIVERED, "Delivery"))
     code, printed = run("find", "ORDER1", "--json")
     assert code == 0
     found = json.loads(printed)
@@ -100,9 +101,9 @@ def test_nothing_found_where_not_all_was_asked_is_no_answer(
 
 
 def test_a_list_is_reconciled_from_a_file(
-    run: Callable[..., tuple[int, str]], environment: Environment, tmp_path: Path
+    run: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
-    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    keep(sent(Status.DELIVERED, "Delivery"))
     orders = tmp_path / "orders.csv"
     orders.write_text("orderId\nORDER1\n")
     assert run("reconcile", str(orders)) == (
@@ -119,20 +120,18 @@ def test_a_list_is_reconciled_from_a_file(
 def test_an_operators_own_words_are_no_markup(
     run: Callable[..., tuple[int, str]], environment: Environment
 ) -> None:
-    environment.keep(a_record(Status.CLAIMED))
+    keep(a_record(Status.CLAIMED))
     report = {"date": moment(60), "paused": True, "by": "jo", "why": "see [/ticket] [bold]5"}
     environment.deployment.reports.keep("pause", report, 2**31)
     assert "by jo: see [/ticket] [bold]5" in run("find", "ORDER1")[1]
 
 
 def test_an_order_id_that_may_be_a_name_is_shown_as_logs_show_it(
-    run: Callable[..., tuple[int, str]], environment: Environment
+    run: Callable[..., tuple[int, str]],
 ) -> None:
     name = "Jo Doe 5"
     part = {"shipmentId": "Jo's parcel"}
-    environment.keep(
-        sent(Status.DELIVERED, "Delivery", orderId=name, part=part, messageId="0100-n")
-    )
+    keep(sent(Status.DELIVERED, "Delivery", orderId=name, part=part, messageId="0100-n"))
     for as_json in ((), ("--json",)):
         printed = run("find", "0100-n", *as_json)[1]
         assert shown(name) in printed
@@ -155,3 +154,41 @@ def test_what_is_no_list_is_a_wrong_command_line(
     orders = tmp_path / "orders.csv"
     orders.write_bytes(content)
     assert run("reconcile", str(orders)) == (2, "")
+
+
+def test_a_failure_is_a_json_document_too(
+    run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OperatorError("AWS does not answer: x. Do this")
+
+    monkeypatch.setattr("infra.operator.cli.find.find", refuse)
+    code, printed = run("find", "ORDER1", "--json")
+    assert (code, json.loads(printed)) == (3, {"error": "AWS does not answer: x. Do this"})
+    assert run("find", "ORDER1") == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "next_step"),
+    [
+        (
+            "http://127.0.0.1:9",
+            "AWS_ENDPOINT_URL names it: does the local stack run (make status)?",
+        ),
+        (None, "Is this machine online, and is the region right (us-east-1)?"),
+    ],
+)
+def test_an_aws_that_does_not_answer_is_told_with_the_next_step(
+    endpoint: str | None,
+    next_step: str,
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(OperatorError) as told, explained(environment.deployment):
+        raise EndpointConnectionError(
+            endpoint_url=endpoint or "https://sqs.us-east-1.amazonaws.com"
+        )
+    assert str(told.value).startswith("AWS does not answer: Could not connect to the endpoint URL")
+    assert str(told.value).endswith(f"{next_step} Then run the same again")

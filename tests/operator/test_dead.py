@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -26,23 +26,19 @@ from infra.operator.letters import INTERNAL, ORDERS, Kind, Letter, peek
 from infra.operator.output import HIDDEN
 from steps.contract.handler import metrics
 from steps.ledger import rules
-from tests.operator.deployed import (
+from tests.operator.environment import (
     ADDRESS,
     ENV,
     REGION,
     an_order,
     audit_lines,
     bodies,
-    deployed,
     keep,
     put,
     records,
     stale,
     waiting,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SES_EVENT = json.dumps(
     {
@@ -67,12 +63,6 @@ CHANGE = json.dumps(
 
 
 OF_SES, NONE = ("", "a" * 40), ("", "")
-
-
-@pytest.fixture
-def deployment() -> Iterator[Deployment]:
-    with deployed() as environment:
-        yield environment
 
 
 class Function:

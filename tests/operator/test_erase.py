@@ -16,30 +16,21 @@ from infra.operator.erase import OUT_OF_REACH, Subject, Traces, count, erase
 from infra.operator.errors import Refused
 from infra.operator.letters import INTERNAL, ORDERS, peek
 from steps.ledger import rules
-from tests.operator.deployed import (
+from tests.operator.environment import (
     ADDRESS,
     ENV,
     REGION,
     an_order,
     audit_lines,
-    deployed,
     keep,
     put,
     records,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from infra.operator.aws import Deployment
 
 OTHER = "other@example.com"
-
-
-@pytest.fixture
-def deployment() -> Iterator[Deployment]:
-    with deployed() as environment:
-        yield environment
 
 
 def sent(order_id: str, to: str = ADDRESS) -> str:

@@ -13,7 +13,7 @@ from infra.operator.trail import WORKFLOW_LOG
 from steps.contract.order_id import UNKNOWN_ORDER, shown
 from steps.ledger import rules
 from steps.ledger.status import Status
-from tests.operator.environment import MESSAGE
+from tests.operator.environment import MESSAGE, keep, put
 
 if TYPE_CHECKING:
     from infra.operator.find import Finding
@@ -75,7 +75,7 @@ def happened(moments: list[Moment]) -> list[tuple[str, str, str]]:
 def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     arn = environment.execution("ORDER1")
     published = round(after(-1).timestamp())
-    environment.keep(sent(Status.DELIVERED, "Send", "Delivery", owner=arn, publishedAt=published))
+    keep(sent(Status.DELIVERED, "Send", "Delivery", owner=arn, publishedAt=published))
     said = {"execution_id": arn, "order_id": "ORDER1"}
     environment.log(WORKFLOW_LOG, after(-0.5), execution_arn=arn, type="ExecutionStarted")
     environment.log(SEND, after(2), message="accepted", message_id="0100-m", **said)
@@ -107,7 +107,7 @@ def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
 def test_every_name_of_an_order_finds_it(which: str, environment: Environment) -> None:
     arn = environment.execution("ORDER1")
     record = sent(Status.DELIVERED, "Delivery", owner=arn)
-    environment.keep(record)
+    keep(record)
     terms = {
         "message": "0100-m",
         "notification": record["notificationId"],
@@ -119,7 +119,7 @@ def test_every_name_of_an_order_finds_it(which: str, environment: Environment) -
 
 def test_the_mail_of_an_execution_is_found_by_what_logs_say_of_it(environment: Environment) -> None:
     arn = environment.execution(shown(JO))
-    environment.keep(sent(Status.DELIVERED, "Delivery", owner=arn, orderId=JO))
+    keep(sent(Status.DELIVERED, "Delivery", owner=arn, orderId=JO))
     said = {"execution_id": arn, "order_id": shown(JO)}
     environment.log(SEND, after(2), message="accepted", message_id="0100-m", **said)
     for term in (JO, arn, shown(JO)):
@@ -128,7 +128,7 @@ def test_the_mail_of_an_execution_is_found_by_what_logs_say_of_it(environment: E
 
 def test_the_workflows_own_log_tells_the_end_of_an_execution(environment: Environment) -> None:
     deferred, done = (environment.execution("A.1", receives) for receives in (1, 2))
-    environment.keep(sent(Status.SENT, "Send", orderId="A.1", owner=done))
+    keep(sent(Status.SENT, "Send", orderId="A.1", owner=done))
     cause = json.dumps({"Error": "SendThrottled", "Cause": "{}"})
     history = [
         (deferred, 1, "ExecutionStarted", {}),
@@ -151,7 +151,7 @@ def test_the_workflows_own_log_tells_the_end_of_an_execution(environment: Enviro
 
 def test_an_address_on_the_suppression_list(environment: Environment) -> None:
     reason = "Permanent/OnAccountSuppressionList"
-    environment.keep(sent(Status.BOUNCED, f"Bounce|{reason}", reason=reason))
+    keep(sent(Status.BOUNCED, f"Bounce|{reason}", reason=reason))
     since = datetime(2026, 11, 2, 3, 4, 5, tzinfo=UTC)
     environment.ses.listed["jo@example.com"] = {"Reason": "COMPLAINT", "LastUpdateTime": since}
     story = only(find(environment.deployment, "ORDER1"))
@@ -172,7 +172,7 @@ def test_a_rejected_event_says_which_fields_and_quotes_nothing(environment: Envi
         "customerEmail: is not an address: there is a character that is none: @",
     ]
     id_ = rules.rejected_id("message")
-    environment.keep(a_record(Status.REJECTED, notificationId=id_, reasons=reasons, event="{}"))
+    keep(a_record(Status.REJECTED, notificationId=id_, reasons=reasons, event="{}"))
     story = only(find(environment.deployment, id_))
     assert story.reason == (
         "Nothing was sent. The order event is not valid. orderItems[].price: must be an amount; "
@@ -185,7 +185,7 @@ def test_a_rejected_event_that_names_no_order_is_found_by_its_text(
     environment: Environment,
 ) -> None:
     for event in ('{"id": "ORDER7"}', '{"id": "ORDER77"}', '{"id": "XORDER7"}'):
-        environment.keep(
+        keep(
             a_record(
                 Status.REJECTED,
                 notificationId=rules.rejected_id(event),
@@ -221,7 +221,7 @@ def test_what_waits_on_the_queue_is_known_from_the_dispatchers_log(
 
 def test_a_claim_whose_message_waits_says_so_itself(environment: Environment) -> None:
     arn = environment.execution("ORDER1")
-    environment.keep(a_record(Status.CLAIMED, owner=arn))
+    keep(a_record(Status.CLAIMED, owner=arn))
     said = {"order_id": "ORDER1", "message_id": MESSAGE, "reason": "SenderNotReady"}
     environment.log(PROCESSOR, after(2), message="later", delay=5, **said)
     finding = find(environment.deployment, "ORDER1")
@@ -232,8 +232,8 @@ def test_a_claim_whose_message_waits_says_so_itself(environment: Environment) ->
 
 
 def test_a_message_that_nobody_has_taken_is_seen_on_the_queue(environment: Environment) -> None:
-    environment.send("email-order-queue", json.dumps({"orderId": "ORDER1"}))
-    environment.send("email-order-queue", json.dumps({"orderId": "ORDER2"}))
+    put(environment.deployment, "email-order-queue", json.dumps({"orderId": "ORDER1"}))
+    put(environment.deployment, "email-order-queue", json.dumps({"orderId": "ORDER2"}))
     finding = find(environment.deployment, "ORDER1")
     assert [sighting.place for sighting in finding.elsewhere] == ["order queue"]
     (note,) = finding.notes
@@ -244,7 +244,7 @@ def test_a_message_that_nobody_has_taken_is_seen_on_the_queue(environment: Envir
 
 
 def test_what_nobody_can_look_at_is_told_where_nothing_is_found(environment: Environment) -> None:
-    environment.send("email-order-queue", json.dumps({"orderId": "ORDER1"}))
+    put(environment.deployment, "email-order-queue", json.dumps({"orderId": "ORDER1"}))
     deployment = environment.deployment
     deployment.client("sqs").receive_message(
         QueueUrl=deployment.queue_url("email-order-queue"), VisibilityTimeout=600
@@ -253,15 +253,19 @@ def test_what_nobody_can_look_at_is_told_where_nothing_is_found(environment: Env
     assert finding.is_empty
     (note,) = finding.notes
     assert note.startswith("About 1 messages on the order queue are in work or put off")
-    environment.keep(a_record(Status.DELIVERED))
+    keep(a_record(Status.DELIVERED))
     assert find(deployment, "ORDER1").notes == []
 
 
 def test_a_dead_letter_is_found_by_its_order(environment: Environment) -> None:
     body = json.dumps({"orderId": "ORDER1", "customerEmail": JO})
-    environment.send("email-order-dlq", body, reason="MessageTooLarge")
-    environment.send("email-order-dlq", '{"orderId": 5, "note": "ORDER1 of Jo@example.com"}')
-    environment.send("email-order-dlq", json.dumps({"orderId": "ORDER11"}))
+    put(environment.deployment, "email-order-dlq", body, reason="MessageTooLarge")
+    put(
+        environment.deployment,
+        "email-order-dlq",
+        '{"orderId": 5, "note": "ORDER1 of Jo@example.com"}',
+    )
+    put(environment.deployment, "email-order-dlq", json.dumps({"orderId": "ORDER11"}))
     finding = hidden(find(environment.deployment, "ORDER1"))
     assert sorted(sighting.what for sighting in finding.elsewhere) == [
         "The order was given up: SQS moved it after too many tries.",
@@ -276,8 +280,8 @@ def test_executions_of_an_order_of_two_notifications_are_told_apart_by_their_mes
     messages = (MESSAGE, "2" * 36, "3" * 36)
     first, second, third = (environment.execution("ORDER1", message=m) for m in messages)
     shipped = rules.notification_id("ORDER1", "order.shipped", JO, {"shipmentId": "P1"})
-    environment.keep(sent(Status.DELIVERED, "Delivery", owner=first))
-    environment.keep(
+    keep(sent(Status.DELIVERED, "Delivery", owner=first))
+    keep(
         sent(
             Status.DELIVERED,
             *("Delivery",),
@@ -304,7 +308,7 @@ def test_executions_of_an_order_of_two_notifications_are_told_apart_by_their_mes
 
 
 def test_pauses_of_its_time_are_on_the_timeline(environment: Environment) -> None:
-    environment.keep(a_record(Status.CLAIMED))
+    keep(a_record(Status.CLAIMED))
     for seconds, paused in ((-60, True), (60, True), (90, False)):
         report = {"date": moment(seconds), "paused": paused, "by": "jo", "why": "drill"}
         environment.deployment.reports.keep("pause", report, 2**31)
@@ -316,14 +320,14 @@ def test_pauses_of_its_time_are_on_the_timeline(environment: Environment) -> Non
 
 
 def test_what_is_not_known_is_not_found(environment: Environment) -> None:
-    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    keep(sent(Status.DELIVERED, "Delivery"))
     finding = find(environment.deployment, "ORDER")
     assert finding.is_empty
     assert (finding.notes, finding.unasked) == ([], [])
 
 
 def test_a_log_that_is_missing_is_a_note(environment: Environment) -> None:
-    environment.keep(sent(Status.DELIVERED, "Delivery"))
+    keep(sent(Status.DELIVERED, "Delivery"))
     group = environment.deployment.name(SEND)
     environment.deployment.client("logs").delete_log_group(logGroupName=group)
     finding = find(environment.deployment, "ORDER1")
@@ -333,7 +337,7 @@ def test_a_log_that_is_missing_is_a_note(environment: Environment) -> None:
 
 def test_nothing_hidden_has_an_address(environment: Environment) -> None:
     record = sent(Status.DELIVERED, "Delivery", orderId=JO, owner=environment.execution("x"))
-    environment.keep(record)
+    keep(record)
     finding = find(environment.deployment, JO)
     assert only(finding).recipient == JO
     told = hidden(finding)
@@ -345,7 +349,7 @@ def test_what_was_erased_says_so_and_advises_nobody_to_send_it_again(
     environment: Environment,
 ) -> None:
     record = sent(Status.DELIVERED, "Delivery", orderId=JO)
-    environment.keep(record)
+    keep(record)
     environment.deployment.ledger.write(rules.erased(record, AT.timestamp()))
     story = only(find(environment.deployment, JO))
     assert story.reason == (

@@ -306,6 +306,8 @@ def test_an_error_is_a_page_with_the_next_step(call: Any, status: int, says: str
     assert answer.status_code == status
     assert says in answer.text
     assert "<html" in answer.text
+    assert 'role="search"' in answer.text
+    assert 'value="ORDER1"' in answer.text
 
 
 def test_what_cannot_be_asked_leaves_the_rest_of_the_first_screen() -> None:

@@ -13,7 +13,7 @@ from steps.contract import limits
 from steps.contract.order_id import shown
 from steps.ledger.rules import iso
 from steps.ledger.status import Status
-from tests.operator.environment import MESSAGE
+from tests.operator.environment import MESSAGE, keep, put
 
 if TYPE_CHECKING:
     from steps.ledger.rules import Record
@@ -69,13 +69,18 @@ def test_each_order_without_an_outcome_is_told_with_its_place(environment: Envir
         ("LOST", Status.FAILED),
         ("BUSY", Status.SENDING),
     ):
-        environment.keep(a_record(order_id, status))
+        keep(a_record(order_id, status))
     waits: dict[str, Any] = {"message_id": MESSAGE, "reason": "QuotaExceeded", "delay": 60}
     environment.log("/aws/lambda/email-processor", AT, message="later", order_id="WAITS", **waits)
     environment.log(
         "/aws/lambda/email-validate", AT, message="event rejected", order_id="VALIDATED", reasons=[]
     )
-    environment.send("email-order-dlq", json.dumps({"orderId": "DEAD"}), reason="UnexpectedError")
+    put(
+        environment.deployment,
+        "email-order-dlq",
+        json.dumps({"orderId": "DEAD"}),
+        reason="UnexpectedError",
+    )
     asked: list[None] = []
     orders = ["SENT", "BAD", "LOST", "BUSY", "WAITS", "VALIDATED", "DEAD", "GONE"]
     found = reconcile(environment.deployment, orders, asked=lambda: asked.append(None))
@@ -117,7 +122,7 @@ def test_without_a_list_every_mail_that_is_stuck_is_told_the_oldest_first(
         name: iso(datetime.now(UTC).timestamp() - age * 3600) for name, (_, age) in hours.items()
     }
     for name, (status, _) in hours.items():
-        environment.keep(a_record(name, status) | {"timestamp": since[name]})
+        keep(a_record(name, status) | {"timestamp": since[name]})
     read: list[int] = []
     assert stuck(environment.deployment, read=read.append) == [
         Stuck(order_id=name, kind=kind, status=hours[name][0], since=since[name])

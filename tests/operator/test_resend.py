@@ -13,21 +13,14 @@ from infra.operator.errors import NotFound, Refused
 from infra.operator.resend import prepare, publish, read_event
 from steps.ledger import rules
 from tests.conftest import load_event
-from tests.operator.deployed import ADDRESS, ENV, REGION, audit_lines, deployed, keep
+from tests.operator.environment import ADDRESS, ENV, REGION, audit_lines, keep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from infra.operator.aws import Deployment
 
 ORDER = "O-1"
-
-
-@pytest.fixture
-def deployment() -> Iterator[Deployment]:
-    with deployed() as environment:
-        yield environment
 
 
 def event(**changes: Any) -> dict[str, Any]:

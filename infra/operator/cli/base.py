@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import click
 
 from infra.operator.aws import Deployment, explained
-from infra.operator.errors import Exit
+from infra.operator.errors import Exit, OperatorError
+from infra.operator.output import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,8 @@ def command(
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Add a command: a function of an `Asked` and its own parameters, whose docstring is its help.
 
-    A function returns the exit code where it is not `Exit.OK`.
+    A function returns the exit code where it is not `Exit.OK`. With --json an `OperatorError` is a
+    document, too.
     """
 
     def add(run: Callable[..., Any]) -> click.Command:
@@ -38,9 +40,14 @@ def command(
         def called(
             env: str, region: str | None, *, as_json: bool, show_address: bool, **own: Any
         ) -> None:
-            asked = Asked(Deployment.reach(env, region), as_json, show_address)
-            with explained(asked.deployment):
-                sys.exit(run(asked, **own) or Exit.OK)
+            try:
+                asked = Asked(Deployment.reach(env, region), as_json, show_address)
+                with explained(asked.deployment):
+                    sys.exit(run(asked, **own) or Exit.OK)
+            except OperatorError as error:
+                if as_json:
+                    show({"error": str(error)}, str, as_json=True)
+                raise
 
         for option in _OPTIONS:
             called = option(called)
