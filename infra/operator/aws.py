@@ -118,6 +118,12 @@ class Deployment:
         """The ARN of the topic to which shops publish orders."""
         return self.arn("sns", "email-order-events")
 
+    def settings_of(self, function: str) -> dict[str, str]:
+        """Return a function's settings: its environment variables."""
+        found = self.client("lambda").get_function_configuration(FunctionName=self.name(function))
+        settings: dict[str, str] = found["Environment"]["Variables"]
+        return settings
+
     def queue_url(self, base: str) -> str:
         """Return a queue's URL."""
         return _queue_url(self.client("sqs"), self.name(base))

@@ -146,6 +146,8 @@ RECONCILE = (
     *DEAD_LOOK,
     Need(("dynamodb:Query", "dynamodb:Scan"), (ORDERS_INDEX,)),
     Need(("logs:FilterLogEvents",), _log_groups(PROCESSOR_LOG, VALIDATE_LOG)),
+    # Its settings say for how long a mail may be in doubt.
+    Need(("lambda:GetFunctionConfiguration",), ("lambda:function:email-reconciliation-{env}",)),
 )
 
 RESEND = (*BY_ORDER, *AUDIT, *PUBLISH)

@@ -25,6 +25,7 @@ from steps.contract.order_id import shown
 from steps.contract.text import identifier
 from steps.ledger import unfinished
 from steps.ledger.status import Status
+from steps.reconciliation import ReconciliationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,6 +47,9 @@ FIND = "order-mail find says more."
 
 COLUMNS = ("orderid", "order_id")
 """What the column of order ids is called, in any case; else it is the first."""
+
+SEPARATORS = ",;\t"
+"""Of columns; the first where a header has one column."""
 
 SEARCHED_MAX = 20
 """Orders without an outcome that are searched for in the logs one by one; of more, the logs are too slow."""
@@ -78,8 +82,13 @@ class Reconciliation:
 
 
 def order_ids(text: str) -> list[str]:
-    """Read order ids, each once: one a line, or CSV with a header that names their column. Pure."""
-    rows = [row for row in csv.reader(text.removeprefix("\ufeff").splitlines()) if any(row)]
+    """Read order ids, each once: one a line, or CSV with a header that names their column. Pure.
+
+    The header says what separates columns: spreadsheets write `;` where `,` is for decimals.
+    """
+    lines = text.removeprefix("\ufeff").strip().splitlines()
+    separator = max(SEPARATORS, key=lines[0].count) if lines else SEPARATORS[0]
+    rows = [row for row in csv.reader(lines, delimiter=separator) if any(row)]
     if not rows:
         return []
     names = [name.strip().lower() for name in rows[0]]
@@ -175,11 +184,14 @@ def stuck(deployment: Deployment, *, read: Callable[[int], object] = lambda _: N
     `read` is told how many segments of the table are done.
 
     Raises:
+        ClientError: Lambda refused to say the settings of the nightly reconciliation.
         LedgerUnavailable: the table did not answer.
     """
     now = datetime.now(UTC).timestamp()
     scanner()  # Before threads ask for it: boto3's session is not for several.
-    search = unfinished.search(now)
+    settings = ReconciliationSettings.from_env(deployment.settings_of("email-reconciliation"))
+    grace = settings.in_doubt_grace_seconds
+    search = unfinished.search(now, grace=grace)
 
     def segment(number: int) -> list[Stuck]:
         found: list[Stuck] = []
@@ -193,7 +205,7 @@ def stuck(deployment: Deployment, *, read: Callable[[int], object] = lambda _: N
                     since=record["timestamp"],
                 )
                 for record in page.records
-                if (kind := unfinished.kind(record, now))
+                if (kind := unfinished.kind(record, now, grace=grace))
             ]
             if page.start is None:
                 return found

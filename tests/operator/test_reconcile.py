@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.operator.aws import Deployment
 from infra.operator.reconcile import Missing, Stuck, hidden, order_ids, outcome, reconcile, stuck
 from steps.contract import limits
 from steps.contract.order_id import shown
 from steps.ledger.rules import iso
 from steps.ledger.status import Status
-from tests.operator.environment import MESSAGE, keep, put
+from steps.reconciliation import ReconciliationSettings
+from tests.operator.environment import ENV, MESSAGE, keep, put
 
 if TYPE_CHECKING:
     from steps.ledger.rules import Record
@@ -31,7 +33,10 @@ SINCE = iso(AT.timestamp())
         ("\ufeffplaced,Order_ID\n2026,A\n2026,\n", ["A"]),
         ("order,placed\nA,2026\nB\n", ["A", "B"]),
         ('"orderId","total"\n"A,1","3"\n', ["A,1"]),
+        ("datum;orderId;summe\n2026;A;3,50\n2026;B,2;4,00\n", ["A", "B,2"]),
+        ("orderId\tname\nA\tx;y\n", ["A"]),
         ("", []),
+        ("\n", []),
     ],
 )
 def test_a_list_is_read_as_shops_write_it(text: str, ids: list[str]) -> None:
@@ -105,11 +110,26 @@ def test_an_order_id_that_is_an_address_is_hidden(environment: Environment) -> N
 
 
 def test_without_a_list_every_mail_that_is_stuck_is_told_the_oldest_first(
-    environment: Environment,
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waits_for = timedelta(hours=4)  # in doubt, by the deployment's setting
+    settings = ReconciliationSettings(
+        tracking_table="t",
+        reports_table="r",
+        metrics_namespace="m",
+        in_doubt_grace_seconds=int(waits_for.total_seconds()),
+        environment_suffix=ENV,
+    )
+
+    def settings_of(_: Deployment, function: str) -> dict[str, str]:
+        assert function == "email-reconciliation"
+        return settings.to_env()
+
+    monkeypatch.setattr(Deployment, "settings_of", settings_of)
     hours = {
-        "UNSURE": (Status.SENDING, 2),
-        "TAKEN": (Status.CLAIMED, 3),
+        "UNSURE": (Status.SENDING, 5),
+        "TAKEN": (Status.CLAIMED, 6),
+        "WAITING": (Status.SENDING, 3),
         "SILENT": (Status.SENT, 21),
         "BUSY": (Status.SENDING, 0),
         "SENT": (Status.SENT, 19),

@@ -131,11 +131,7 @@ def _of_ses(deployment: Deployment, resolver: Resolver) -> dict[str, Any]:
 
 def _sender(deployment: Deployment) -> str:
     """Return who sends, by the settings of the function that does."""
-    settings = deployment.client("lambda").get_function_configuration(
-        FunctionName=deployment.name("email-send")
-    )
-    sender: str = settings["Environment"]["Variables"]["SENDER"]
-    return sender
+    return deployment.settings_of("email-send")["SENDER"]
 
 
 def _identities(ses: Any, sender: str) -> list[dict[str, Any]]:
