@@ -76,11 +76,11 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """All letters, in groups, and each. `more`: queues with more letters than were looked at."""
+    """All letters, in groups, and each. notes: of those that could not be looked at."""
 
     groups: list[Group]
     letters: list[Letter]
-    more: list[str]
+    notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +111,16 @@ class Left:
 
 @dataclass(kw_only=True)
 class Redriven:
-    """How many letters were sent through again, recorded as rejected, left; and those that were left."""
+    """How many letters were sent through again, recorded as rejected, left; and those that were left.
+
+    notes: of letters that could not be looked at.
+    """
 
     redriven: int = 0
     rejected: int = 0
     left: int = 0
     stayed: list[Left] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
@@ -156,7 +160,7 @@ def choose(deployment: Deployment, choice: Choice, *, everything: bool = False) 
     chosen = [
         letter
         for queue in choice.queues
-        for letter in peek(deployment, queue)
+        for letter in peek(deployment, queue).letters
         if choice.takes(letter)
     ]
     if not chosen and not everything:
@@ -167,7 +171,7 @@ def choose(deployment: Deployment, choice: Choice, *, everything: bool = False) 
 def listing(deployment: Deployment, queue: str | None = None) -> Listing:
     """List the letters of one queue, or of all."""
     found = {base: peek(deployment, base) for base in Choice(queue=queue).queues}
-    every = [letter for of_one in found.values() for letter in of_one]
+    every = [letter for look in found.values() for letter in look.letters]
     counts = Counter((letter.queue, letter.reason) for letter in every)
     groups = [
         Group(
@@ -178,8 +182,8 @@ def listing(deployment: Deployment, queue: str | None = None) -> Listing:
         )
         for (base, reason), count in counts.most_common()
     ]
-    more = [base for base, of_one in found.items() if len(of_one) >= letters.LETTERS_MAX]
-    return Listing(groups=groups, letters=every, more=more)
+    notes = [letters.unseen(base, look.unseen) for base, look in found.items() if look.unseen]
+    return Listing(groups=groups, letters=every, notes=notes)
 
 
 def show_letter(deployment: Deployment, message_id: str, *, address: bool) -> Shown:
@@ -242,6 +246,8 @@ def redrive(deployment: Deployment, choice: Choice, *, fresh_only: bool, why: st
                     for letter in list(filter(choice.takes, found)):
                         orders.add(letter.order_id)
                         _redrive(deployment, letter, done, fresh_only=fresh_only)
+                    if found.unseen:
+                        done.notes.append(letters.unseen(queue, found.unseen))
         finally:
             said.update(done.counts, orders=sorted(orders - {""}))
     return done

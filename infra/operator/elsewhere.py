@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from infra.operator import records
-from infra.operator.letters import ORDER_QUEUE, Kind, peek
+from infra.operator.letters import ORDER_QUEUE, Kind, peek, unseen
 from infra.operator.reasons import ENGINEER, why
 from infra.operator.story import iso, waits
 from steps.contract.order_id import UNKNOWN_ORDER
@@ -107,19 +107,21 @@ def letters(
     orders: Collection[str],
     notifications: Collection[str],
     texts: Collection[str],
-) -> list[Sighting]:
-    """Look for an order in a dead-letter queue.
+) -> tuple[list[Sighting], list[str]]:
+    """Look for an order in a dead-letter queue; say how much of it could not be looked at.
 
     orders: as logs show them. notifications: ids of its records. texts: what a letter that names no order may
     have of it.
     """
-    return [
+    look = peek(deployment, base)
+    found = [
         dead(letter)
-        for letter in peek(deployment, base)
+        for letter in look.letters
         if letter.order_id in orders
         or letter.notification_id in notifications
         or (not letter.order_id and any(says(letter.body, text) for text in texts))
     ]
+    return found, [unseen(base, look.unseen)] if look.unseen else []
 
 
 _LETTERS = {

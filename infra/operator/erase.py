@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from infra.operator.audit import audited
 from infra.operator.errors import Refused
-from infra.operator.letters import QUEUES, delete, taken
+from infra.operator.letters import QUEUES, delete, peek, taken
 from infra.operator.suppression import spellings
 from steps.aws.ledger_table import as_record
 from steps.contract import limits
@@ -54,12 +54,13 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """How many things name the subject, by the place where they are."""
+    """How many things name the subject, by the place where they are; and how many could not be looked at."""
 
     records: int = 0
     rejected_events: int = 0
     dead_letters: int = 0
     suppression_entries: int = 0
+    letters_not_looked_at: int = 0
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -78,11 +79,12 @@ class Erased:
 def count(deployment: Deployment, subject: Subject) -> Traces:
     """Count what names the subject; nothing is changed."""
     records = list(_records(deployment, subject))
-    dead_letters = 0
-    for queue in QUEUES:
-        with taken(deployment, queue) as found:
-            dead_letters += sum(1 for _ in _named(found, records, subject))
-    return _traces(records, dead_letters, len(_listed(deployment, subject)))
+    looks = [peek(deployment, queue) for queue in QUEUES]
+    dead_letters = sum(1 for look in looks for _ in _named(look.letters, records, subject))
+    return replace(
+        _traces(records, dead_letters, len(_listed(deployment, subject))),
+        letters_not_looked_at=sum(look.unseen for look in looks),
+    )
 
 
 def erase(deployment: Deployment, subject: Subject, *, why: str) -> Erased:

@@ -233,6 +233,7 @@ class _Search:
             for address in {r["customerEmail"] for r in which.found if _may_be_listed(r)}
         }
         pauses = self._ask("When sending was paused", lambda: _pauses(self.deployment))
+        in_letters = [queue.result() or ([], []) for queue in letters]
         known = {r["notificationId"]: r for r in [*which.found, *(events.result() or [])]}
         found = list(known.values())
         visible = seen.result()
@@ -246,7 +247,7 @@ class _Search:
                 if _is_elsewhere(wait.message, found, followed)
             ),
             *(visible.sightings if visible else []),
-            *(sighting for queue in letters for sighting in queue.result() or []),
+            *(sighting for found_there, _ in in_letters for sighting in found_there),
         ]
         return Finding(
             term=which.term,
@@ -255,6 +256,7 @@ class _Search:
             sending=state.result(),
             notes=[
                 *followed.notes,
+                *(note for _, notes in in_letters for note in notes),
                 *_of_looking(visible, found=bool(stories or sightings)),
             ],
             unasked=[*followed.unasked, *self.unasked],

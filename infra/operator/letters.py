@@ -9,7 +9,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infra.operator.audit import without_addresses
 from steps.contract.order_id import shown
@@ -82,40 +82,81 @@ class Letter:
     content: str = field(repr=False)
 
 
-def peek(deployment: Deployment, base: str) -> list[Letter]:
-    """Look at a dead-letter queue, the oldest letter first; each is back in it when this returns.
+class Look(NamedTuple):
+    """The letters of a queue, the oldest first; and about how many are there that could not be looked at."""
 
-    It counts as a receive, which matters to no dead-letter queue. There may be more than `LETTERS_MAX`.
+    letters: list[Letter]
+    unseen: int
+
+
+def peek(deployment: Deployment, base: str) -> Look:
+    """Look at a dead-letter queue; each letter is back in it when this returns.
+
+    It counts as a receive, which matters to no dead-letter queue.
     """
-    with taken(deployment, base) as letters:
-        return sorted(letters, key=lambda letter: (letter.sent_at, letter.message_id))
+    with taken(deployment, base) as found:
+        letters = sorted(found, key=lambda letter: (letter.sent_at, letter.message_id))
+        return Look(letters, found.unseen)
+
+
+class Taken:
+    """Letters as they are received one by one, each once."""
+
+    def __init__(self, deployment: Deployment, base: str) -> None:
+        """Ask how many letters there are; none is received yet."""
+        self._sqs, self._url = deployment.client("sqs"), deployment.queue_url(base)
+        self._base = base
+        self._there = waiting(deployment, base)
+        self.receipts: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[Letter]:
+        """Receive, until there are no more or `LETTERS_MAX` are reached."""
+        while len(self.receipts) < LETTERS_MAX and (messages := _received(self._sqs, self._url)):
+            seen = self.receipts.keys() & {message["MessageId"] for message in messages}
+            self.receipts.update((m["MessageId"], m["ReceiptHandle"]) for m in messages)
+            yield from (read(self._base, m) for m in messages if m["MessageId"] not in seen)
+
+    @property
+    def unseen(self) -> int:
+        """About how many letters were not received: another command has them, or they are too many."""
+        return max(0, self._there - len(self.receipts))
 
 
 @contextmanager
-def taken(deployment: Deployment, base: str) -> Iterator[Iterator[Letter]]:
-    """Receive letters one by one, each once; at the end those that were not deleted are put back.
+def taken(deployment: Deployment, base: str) -> Iterator[Taken]:
+    """Receive letters; at the end those that were not deleted are put back.
 
     For `HIDDEN_FOR` seconds nobody else gets one of them.
     """
+    found = Taken(deployment, base)
     sqs, url = deployment.client("sqs"), deployment.queue_url(base)
-    receipts: dict[str, str] = {}
-
-    def letters() -> Iterator[Letter]:
-        while len(receipts) < LETTERS_MAX and (messages := _received(sqs, url)):
-            seen = receipts.keys() & {message["MessageId"] for message in messages}
-            receipts.update((m["MessageId"], m["ReceiptHandle"]) for m in messages)
-            yield from (read(base, m) for m in messages if m["MessageId"] not in seen)
-
     try:
-        yield letters()
+        yield found
     finally:
         entries = [
             {"Id": str(place), "ReceiptHandle": receipt, "VisibilityTimeout": 0}
-            for place, receipt in enumerate(receipts.values())
+            for place, receipt in enumerate(found.receipts.values())
         ]
         for start in range(0, len(entries), PAGE):
             # One that was deleted meanwhile is among `Failed`, which is as it should be.
             sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries[start : start + PAGE])
+
+
+def waiting(deployment: Deployment, base: str) -> int:
+    """Return how many letters are in a dead-letter queue, about, with those that are hidden: SQS counts so."""
+    answer = deployment.client("sqs").get_queue_attributes(
+        QueueUrl=deployment.queue_url(base),
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )
+    return sum(map(int, answer["Attributes"].values()))
+
+
+def unseen(base: str, number: int) -> str:
+    """Say that letters of a queue could not be looked at, and what to do."""
+    return (
+        f"About {number} letters of {base} could not be looked at: another command has them, for "
+        f"{HIDDEN_FOR // 60} minutes at most, or they are more than {LETTERS_MAX:,}. Ask again then."
+    )
 
 
 def delete(deployment: Deployment, letter: Letter) -> None:

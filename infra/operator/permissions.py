@@ -59,7 +59,13 @@ PAUSE = (
 DEAD_LETTERS = ("sqs:email-order-dlq-{env}", "sqs:email-internal-dlq-{env}")
 
 DEAD_LOOK = (
-    Need(("sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"), DEAD_LETTERS),
+    Need(
+        (
+            *("sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
+            *("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
+        ),
+        DEAD_LETTERS,
+    ),
 )
 """`dead list` and `dead show`; and `find`, which looks into the dead letters."""
 

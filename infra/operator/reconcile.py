@@ -17,7 +17,7 @@ from infra.operator.aws import explained
 from infra.operator.elsewhere import dead
 from infra.operator.errors import OperatorError
 from infra.operator.find import LOGS_DAYS
-from infra.operator.letters import ORDERS, peek
+from infra.operator.letters import ORDERS, Look, peek, unseen
 from infra.operator.story import iso, waits
 from steps.aws.ledger_table import scanner
 from steps.contract import limits
@@ -86,8 +86,9 @@ def order_ids(text: str) -> list[str]:
 
     The header says what separates columns: spreadsheets write `;` where `,` is for decimals.
     """
-    lines = text.removeprefix("\ufeff").strip().splitlines()
-    separator = max(SEPARATORS, key=lines[0].count) if lines else SEPARATORS[0]
+    lines = text.removeprefix("\ufeff").splitlines()
+    header = next(filter(str.strip, lines), "")
+    separator = max(SEPARATORS, key=header.count)
     rows = [row for row in csv.reader(lines, delimiter=separator) if any(row)]
     if not rows:
         return []
@@ -230,11 +231,13 @@ def last_seen(
     seen: dict[str, Missing] = {}
     try:
         with explained(deployment):
-            letters = peek(deployment, ORDERS)
+            look = peek(deployment, ORDERS)
     except OperatorError as error:
         notes.append(f"The dead letters were not looked at: {error}")
-        letters = []
-    for letter in letters:
+        look = Look([], 0)
+    if look.unseen:
+        notes.append(unseen(ORDERS, look.unseen))
+    for letter in look.letters:
         if order := by_shown.get(letter.order_id):
             seen[order] = _sighted(order, dead(letter))
     wanted = {name: order for name, order in by_shown.items() if order not in seen}

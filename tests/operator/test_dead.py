@@ -21,9 +21,12 @@ from infra.operator.dead import (
     rehearse,
     show_letter,
 )
+from infra.operator.erase import Subject, count
 from infra.operator.errors import NotFound
-from infra.operator.letters import INTERNAL, ORDERS, Kind, Letter, peek
+from infra.operator.find import find
+from infra.operator.letters import INTERNAL, ORDERS, Kind, Letter, peek, taken
 from infra.operator.output import HIDDEN
+from infra.operator.reconcile import reconcile
 from steps.contract.handler import metrics
 from steps.ledger import rules
 from tests.operator.environment import (
@@ -84,7 +87,7 @@ class Function:
 def test_a_look_sees_each_letter_once_and_hides_none(deployment: Deployment) -> None:
     put_there = {put(deployment, ORDERS, an_order(f"O-{n}")) for n in range(23)}
     for look in (1, 2):
-        seen = peek(deployment, ORDERS)
+        seen = peek(deployment, ORDERS).letters
         assert len(seen) == 23
         assert {letter.message_id for letter in seen} == put_there
         assert {letter.receives for letter in seen} == {look}
@@ -137,7 +140,7 @@ def test_a_letter_is_told_by_its_shape(
     names: tuple[str, str],
 ) -> None:
     put(deployment, INTERNAL, body, **attributes)
-    (letter,) = peek(deployment, INTERNAL)
+    (letter,) = peek(deployment, INTERNAL).letters
     assert letter.kind == kind
     assert (letter.order_id, letter.notification_id) == names
     assert letter.reason == next(iter(attributes.values()), "")
@@ -171,7 +174,7 @@ def test_an_order_s_letter_has_its_reason_and_its_order_as_logs_show_it(
     put(deployment, ORDERS, an_order("jo@example.com"), reason="SendRejected", execution="arn:x")
     put(deployment, ORDERS, f'\ufeff{{"orderId": "O-1", "n": {"9" * 5000}}}')
     put(deployment, ORDERS, "no JSON")
-    found = {letter.order_id: letter for letter in peek(deployment, ORDERS)}
+    found = {letter.order_id: letter for letter in peek(deployment, ORDERS).letters}
     assert set(found) == {"", "O-1", "f4e19df2e6c609fb"}
     letter = found["f4e19df2e6c609fb"]
     assert (letter.kind, letter.reason, letter.execution) == (Kind.ORDER, "SendRejected", "arn:x")
@@ -187,7 +190,7 @@ def test_what_is_printed_holds_no_customer(deployment: Deployment) -> None:
         assert answer.exit_code == 0
         for secret in ("@", "John Doe", "Product Name", "59.98"):
             assert secret not in answer.output, (words, answer.output)
-    for letter in peek(deployment, INTERNAL):
+    for letter in peek(deployment, INTERNAL).letters:
         shown = show_letter(deployment, letter.message_id, address=False)
         assert "@" not in json.dumps(shown.content)
     open_ = run.invoke(
@@ -212,18 +215,35 @@ def test_letters_are_listed_in_groups_the_largest_first(deployment: Deployment) 
         (INTERNAL, "", 1),
     ]
     assert [len(listing(deployment, queue).letters) for queue in (ORDERS, INTERNAL)] == [4, 1]
-    assert found.more == []
+    assert found.notes == []
 
 
 def test_there_may_be_more_than_is_looked_at(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(letters, "LETTERS_MAX", 10)
-    for n in range(11):
+    for n in range(13):
         put(deployment, ORDERS, an_order(f"O-{n}"))
     found = listing(deployment)
     assert len(found.letters) == 10
-    assert found.more == [ORDERS]
+    assert found.notes == [letters.unseen(ORDERS, 3)]
+
+
+def test_letters_that_another_command_has_are_told_by_whoever_looks(deployment: Deployment) -> None:
+    mine, other = put(deployment, ORDERS, an_order("O-1")), put(deployment, INTERNAL, CHANGE)
+    with taken(deployment, ORDERS) as held:
+        assert [letter.message_id for letter in held] == [mine]
+        said = letters.unseen(ORDERS, 1)
+        found = listing(deployment)
+        assert ([letter.message_id for letter in found.letters], found.notes) == ([other], [said])
+        assert said in find(deployment, "O-1").notes
+        assert said in reconcile(deployment, ["O-1"]).notes
+        everything = Choice(queue=ORDERS)
+        assert redrive(deployment, everything, fresh_only=False, why="x").notes == [said]
+        left = count(deployment, Subject(order="O-1"))
+        assert (left.dead_letters, left.letters_not_looked_at) == (0, 1)
+        assert left
+    assert listing(deployment).notes == []
 
 
 # --- sending through again ------------------------------------------------------------------------
@@ -250,7 +270,7 @@ def test_what_is_fresh_is_sent_and_what_is_stale_is_recorded(deployment: Deploym
     assert record["reasons"] == [
         "eventTimestamp: is too long ago: order.shipped is sent for 14 days after the event"
     ]
-    assert peek(deployment, ORDERS) == []
+    assert peek(deployment, ORDERS).letters == []
     assert metrics.metric_set == {}
     begun, ended = audit_lines()
     assert (begun["what"], begun["why"]) == ("dead redrive", "mended for (address)")
@@ -299,11 +319,11 @@ def test_a_crash_between_sending_and_deleting_repeats_and_never_loses(
     put(deployment, ORDERS, an_order("O-1"))
     with pytest.raises(ClientError):
         redrive(deployment, Choice(), fresh_only=True, why="x")
-    assert [letter.order_id for letter in peek(deployment, ORDERS)] == ["O-1"]
+    assert [letter.order_id for letter in peek(deployment, ORDERS).letters] == ["O-1"]
     assert audit_lines()[-1]["state"] == "failed"
     redrive(deployment, Choice(), fresh_only=True, why="x")
     assert bodies(deployment) == [an_order("O-1")] * 2  # The second is a duplicate to the workflow.
-    assert peek(deployment, ORDERS) == []
+    assert peek(deployment, ORDERS).letters == []
 
 
 def test_an_order_or_a_reason_chooses(deployment: Deployment) -> None:
@@ -316,7 +336,7 @@ def test_an_order_or_a_reason_chooses(deployment: Deployment) -> None:
         Choice(error="none"),
     ):
         assert redrive(deployment, choice, fresh_only=False, why="x").counts["redriven"] == 1
-    assert peek(deployment, ORDERS) == []
+    assert peek(deployment, ORDERS).letters == []
     with pytest.raises(NotFound):
         rehearse(deployment, Choice(order="O-1"), fresh_only=False)
     assert rehearse(deployment, Choice(), fresh_only=False).counts["redriven"] == 0
@@ -327,7 +347,7 @@ def test_ses_s_events_go_to_their_queue_without_their_envelopes(deployment: Depl
     put(deployment, INTERNAL, SES_EVENT, reason="LedgerUnavailable")
     assert redrive(deployment, Choice(), fresh_only=True, why="x").counts["redriven"] == 2
     assert bodies(deployment, "email-ses-events-queue") == [SES_EVENT] * 2
-    assert peek(deployment, INTERNAL) == []
+    assert peek(deployment, INTERNAL).letters == []
 
 
 @pytest.mark.parametrize(
@@ -349,7 +369,7 @@ def test_an_outcome_is_gone_only_once_it_is_told(
     assert function.payloads == [{"Records": [json.loads(CHANGE)]}]
     assert done.counts == {"redriven": int(moved), "rejected": 0, "left": int(not moved)}
     assert done.failed is not moved
-    assert len(peek(deployment, INTERNAL)) == int(not moved)
+    assert len(peek(deployment, INTERNAL).letters) == int(not moved)
 
 
 def test_what_cannot_be_sent_again_is_left_and_said(deployment: Deployment) -> None:
@@ -357,7 +377,7 @@ def test_what_cannot_be_sent_again_is_left_and_said(deployment: Deployment) -> N
     put(deployment, ORDERS, an_order("O-1"), reason="MessageTooLarge")
     done = redrive(deployment, Choice(), fresh_only=False, why="x")
     assert (done.counts, done.failed) == ({"redriven": 0, "rejected": 0, "left": 2}, False)
-    assert len(peek(deployment, INTERNAL)) == len(peek(deployment, ORDERS)) == 1
+    assert len(peek(deployment, INTERNAL).letters) == len(peek(deployment, ORDERS).letters) == 1
     too_large, schedule = (left.why for left in done.stayed)
     assert "smaller event" in too_large
     assert "the schedule's role" in schedule
@@ -380,7 +400,13 @@ def test_redrive_asks_first_and_wants_to_know_which(deployment: Deployment) -> N
     assert audit_lines() == []
     done = order_mail("dead", "redrive", "--all", "--reason", "x", "--json", "--yes")
     assert done.exit_code == 0
-    assert json.loads(done.stdout) == {"redriven": 1, "rejected": 0, "left": 0, "stayed": []}
+    assert json.loads(done.stdout) == {
+        "redriven": 1,
+        "rejected": 0,
+        "left": 0,
+        "stayed": [],
+        "notes": [],
+    }
 
 
 def test_drop_says_what_is_lost_and_deletes(deployment: Deployment) -> None:
@@ -389,12 +415,12 @@ def test_drop_says_what_is_lost_and_deletes(deployment: Deployment) -> None:
     assert order_mail("dead", "drop", "--reason", "x").exit_code == 2
     refused = order_mail("dead", "drop", "--order", "O-1", "--reason", "x", answer="n\n")
     assert "the customer gets no mail" in " ".join(refused.output.split())
-    assert len(peek(deployment, ORDERS)) == 2
+    assert len(peek(deployment, ORDERS).letters) == 2
     done = order_mail("dead", "drop", "--order", "O-1", "--reason", "x", "--yes", "--json")
     assert json.loads(done.stdout) == {"dropped": 1, "orders": ["O-1"]}
-    assert [letter.message_id for letter in peek(deployment, ORDERS)] == [kept]
+    assert [letter.message_id for letter in peek(deployment, ORDERS).letters] == [kept]
     drop(deployment, Choice(letter=kept[:8]), why="x")
-    assert peek(deployment, ORDERS) == []
+    assert peek(deployment, ORDERS).letters == []
     assert audit_lines()[-1]["orders"] == ["O-2"]
 
 

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra.alarms import alarms
 from infra.config import Config
+from infra.operator.aws import Deployment
 from infra.operator.doctor import checks, examine, facts
 from infra.operator.doctor.checks import ALARMS, CHECKS, EVENTS, Place, State, judge
 from infra.operator.doctor.facts import Skipped, Unknown, of_dns
@@ -362,10 +363,10 @@ def test_dns_that_does_not_answer_says_nothing_of_the_record() -> None:
     assert told["dmarc"] == told["mail_from_mx"] == Unknown("DNS says nothing")
 
 
-class Denying:
+class Denying(Deployment):
     """A deployment of which its caller may ask nothing but who they are."""
 
-    env, region, account = PLACE
+    account = PLACE.account
 
     class _Client:
         meta = type("Meta", (), {"endpoint_url": "https://email.eu-central-1.amazonaws.com"})
@@ -381,26 +382,18 @@ class Denying:
 
             return refuse
 
-    configuration_set = PLACE.name("email-notifications")
-
     def client(self, _: str) -> Any:
         return self._Client()
-
-    def name(self, base: str) -> str:
-        return PLACE.name(base)
-
-    def arn(self, service: str, resource: str) -> str:
-        return PLACE.arn(service, resource)
 
 
 def test_who_may_ask_nothing_is_told_so() -> None:
     with pytest.raises(OperatorError, match="is denied to you") as refused:
-        examine(Denying())  # type: ignore[arg-type]
+        examine(Denying(PLACE.env, PLACE.region))
     assert refused.value.exit == 3
 
 
 def test_each_fact_of_a_check_is_asked_for() -> None:
-    asked = facts.gather(Denying(), resolver)  # type: ignore[arg-type]
+    asked = facts.gather(Denying(PLACE.env, PLACE.region), resolver)
     assert {name for check in checks.CHECKS for name in check.facts} == {
         *asked,
         *("place", "volume"),

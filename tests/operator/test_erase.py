@@ -89,8 +89,8 @@ def test_an_address_is_erased_wherever_it_is(deployment: Deployment) -> None:
     assert answer.out_of_reach == OUT_OF_REACH
     assert ADDRESS not in json.dumps(records(), default=str).casefold()
     assert len([record for record in records() if "erasedAt" in record]) == 3
-    assert [letter.order_id for letter in peek(deployment, ORDERS)] == ["O-5"]
-    assert peek(deployment, INTERNAL) == []
+    assert [letter.order_id for letter in peek(deployment, ORDERS).letters] == ["O-5"]
+    assert peek(deployment, INTERNAL).letters == []
     lines = audit_lines()
     assert "@" not in json.dumps(lines)
     assert lines[-1]["found"] == asdict(expected)
@@ -107,8 +107,8 @@ def test_of_an_order_go_its_records_and_letters_and_no_others(deployment: Deploy
     answer = erase(deployment, Subject(order="O-1"), why="x")
     assert answer.found == Traces(records=1, dead_letters=2)
     assert answer.left == Traces()
-    assert [letter.order_id for letter in peek(deployment, ORDERS)] == ["O-2"]
-    assert [letter.notification_id for letter in peek(deployment, INTERNAL)] == [other]
+    assert [letter.order_id for letter in peek(deployment, ORDERS).letters] == ["O-2"]
+    assert [letter.notification_id for letter in peek(deployment, INTERNAL).letters] == [other]
     assert {r["orderId"]: "erasedAt" in r for r in records()} == {"O-1": True, "O-2": False}
 
 

@@ -122,7 +122,7 @@ LETTERS = [
 LISTING = Listing(
     groups=[Group(queue=ORDERS, reason=one.reason, count=1, oldest=one.sent_at) for one in LETTERS],
     letters=LETTERS,
-    more=[],
+    notes=[],
 )
 ALARM = Alarm(
     name="email-dead-letters-dev",

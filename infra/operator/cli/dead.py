@@ -27,7 +27,7 @@ from infra.operator.dead import (
 )
 from infra.operator.errors import Exit
 from infra.operator.letter_words import lost
-from infra.operator.letters import LETTERS_MAX, QUEUES
+from infra.operator.letters import QUEUES
 from infra.operator.output import notes, show
 
 if TYPE_CHECKING:
@@ -150,14 +150,13 @@ def _short(reason: str) -> str:
 
 
 def _of_listing(answer: Listing) -> Lines | str:
-    if not answer.letters:
+    if not (answer.letters or answer.notes):
         return "[green]There are no dead letters.[/]"
     groups = _table("queue", "reason", "letters", "oldest")
     for group in answer.groups:
         cells = group.queue, _short(group.reason), str(group.count), group.oldest
         groups.add_row(*map(escape, cells))
-    more = [f"{base} has more: {LETTERS_MAX} were looked at." for base in answer.more]
-    return Lines(groups, _rows(answer.letters), *more)
+    return Lines(groups, _rows(answer.letters), *answer.notes)
 
 
 def _of_letter(answer: Shown) -> str:
@@ -177,6 +176,7 @@ def _of_redriven(answer: Redriven, tense: str = "") -> str:
     lines = [f"{tense}sent through again: {answer.redriven}"]
     lines += [f"{tense}recorded as rejected: {answer.rejected}", f"{tense}left: {answer.left}"]
     lines += [f"  {left.letter.kind}: {left.why}." for left in answer.reasons]
+    lines += answer.notes
     return escape("\n".join(lines))
 
 

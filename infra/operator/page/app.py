@@ -317,6 +317,7 @@ def _dead_letters(app: Flask, deployment: Deployment, calls: Calls) -> None:
                 *_when(done.rejected, "Recorded as rejected: {}."),
                 *_when(done.left, "Left: {}."),
                 *(f"{left.letter.kind}: {left.why}." for left in done.reasons),
+                *done.notes,
             ]
             return " ".join(lines)
 

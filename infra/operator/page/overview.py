@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.operator.letters import QUEUES
+from infra.operator import letters
 from steps.ledger.rules import iso
 
 if TYPE_CHECKING:
@@ -22,17 +22,8 @@ class Alarm:
 
 
 def waiting(deployment: Deployment) -> dict[str, int]:
-    """Return how many letters are in each of the dead-letter queues, about: SQS counts so."""
-    sqs = deployment.client("sqs")
-
-    def count(base: str) -> int:
-        answer = sqs.get_queue_attributes(
-            QueueUrl=deployment.queue_url(base),
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )
-        return sum(int(number) for number in answer["Attributes"].values())
-
-    return {base: count(base) for base in QUEUES}
+    """Return how many letters are in each of the dead-letter queues, about."""
+    return {base: letters.waiting(deployment, base) for base in letters.QUEUES}
 
 
 def alarms(deployment: Deployment) -> list[Alarm]:
