@@ -8,8 +8,10 @@ import shlex
 import click
 import pytest
 
+from infra.local.settings import ROOT
 from infra.operator import __main__ as order_mail
 from infra.operator.cli.base import cli
+from infra.operator.words import STATUSES
 from tests.support.documents import DOCUMENTS, code, prose
 
 assert order_mail, "its import adds the commands"
@@ -40,6 +42,18 @@ def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
         assert inner, words
         found, words = inner, words[1:]
     return found, words
+
+
+def test_the_support_desk_s_table_has_every_answer() -> None:
+    handbook = (ROOT / "infra/operator/README.md").read_text()
+    table = handbook.partition("## At the support desk")[2].partition("\n## ")[0]
+    rows = [row.split("|")[1].strip() for row in table.splitlines() if row.startswith("| ")][1:]
+    answers = {status.name for status in STATUSES.values()}
+    assert {answer for row in rows for answer in row.split(", ")} == {
+        *answers,
+        "Waiting",
+        "Nothing was found",
+    }
 
 
 @pytest.mark.parametrize("words", named())
