@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from infra.local.programs import Plan
     from steps.contract.metrics import Metric
 
+ONCE_A_SECOND = {"total_max_attempts": 8, "mode": "standard"}
+"""SES answers all actions but sends once a second, together (SES Developer Guide, "Service quotas")."""
+
 T = TypeVar("T")
 Json = dict[str, Any]
 """An answer of AWS's, of the inbox's, or a record: what a JSON object holds."""
@@ -41,6 +44,8 @@ class RunningStack:
 
     def client(self, service: Any, **config: Any) -> Any:
         """Return a boto3 client of the stack; `config` goes to botocore."""
+        if service == "sesv2":
+            config = {"retries": ONCE_A_SECOND} | config
         return boto3.client(service, **self.settings.client, config=Config(**config))
 
     def name(self, base: str) -> str:

@@ -60,7 +60,7 @@ def test_the_fresh_is_mailed_and_the_stale_is_recorded(
         assert {x["order_id"] for x in listed["letters"] if x["reason"] == reason} == {fresh, stale}
     done = operator("dead", "redrive", "--error", reason, "--fresh-only", "--json", *WHY)
     assert done.exit == 0
-    assert done.json == {"redriven": 1, "rejected": 1, "left": 0, "stayed": []}
+    assert done.json.items() >= {"redriven": 1, "rejected": 1, "left": 0, "stayed": []}.items()
     stack.wait_for_status(fresh, "DELIVERED")
     assert [len(stack.inbox(order_id)) for order_id in (fresh, stale)] == [1, 0]
     record = stack.record(stale)
