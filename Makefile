@@ -72,7 +72,7 @@ costs: $(VENV)/laptop.done ## prints what the system costs at list price, from u
 # --- checks ---------------------------------------------------------------------------------------
 test: setup .local/browser.done lint ## runs every test, the fast ones first
 	@$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/operator tests/workflow tests/infra
-	@$(BIN)/python -m pytest tests/local tests/browser
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/local tests/browser
 
 lint: $(VENV)/laptop.done ## format, lint, types, import directions
 	@ruff format --check . && ruff check . && echo "· checking types" && mypy && lint-imports

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,10 @@ def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
     def say(line: str) -> None:
         with capture.global_and_fixture_disabled():
-            terminal.write_line(line, flush=True)
+            if terminal:
+                terminal.write_line(line, flush=True)
+            else:  # one of several workers
+                print(line, file=sys.stderr, flush=True)
 
     return say
 
@@ -75,7 +79,17 @@ def stack(
         # There, and as good as never started by its schedule.
         patch.setenv("CANARY_MINUTES", "1440")
         with running(settings, say=say) as plan:
-            yield RunningStack(plan)
+            stack = RunningStack(plan)
+            # Tests ask far more often than people do: by the second they would wait for minutes.
+            stack.ses("settings", {"action_rate": 50})
+            yield stack
+
+
+@pytest.fixture(scope="module")
+def no_dead_letters(stack: RunningStack) -> None:
+    """Throw away what tests of other modules left in the dead-letter queues."""
+    for queue in ("email-order-dlq", "email-internal-dlq"):
+        stack.sqs.purge_queue(QueueUrl=stack.queue_url(queue))
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("no_dead_letters")
+
 OLD = "2026-01-01T00:00:00Z"
 WHY = ("--reason", "test", "--yes")
 
@@ -135,7 +137,13 @@ def test_what_is_erased_is_nowhere_and_sends_nothing(
     dead_letter(stack, json.dumps(event(new("DEAD"), customerEmail=address)))
     erased = operator("erase", "--address", address, "--json", *WHY, seconds=300)
     assert erased.exit == 0, erased
-    expected = {"records": 1, "rejected_events": 1, "dead_letters": 1, "suppression_entries": 0}
+    expected = {
+        "records": 1,
+        "rejected_events": 1,
+        "dead_letters": 1,
+        "suppression_entries": 0,
+        "letters_not_looked_at": 0,
+    }
     assert erased.json["found"] == expected
     assert set(erased.json["left"].values()) == {0}
     stack.publish(order)

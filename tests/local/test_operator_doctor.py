@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import subprocess
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.local.settings import ROOT
+from infra.local.running_stack import until
 from steps.contract.order_id import shown
+from tests.support.operator_cli import OrderMail, order_mail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from infra.local.running_stack import Json, RunningStack
+
+pytestmark = pytest.mark.usefixtures("no_dead_letters")
 
 NOT_ON_THE_LAPTOP = {
     *("DKIM", "MAIL FROM", "MX of MAIL FROM", "SPF", "DMARC"),
@@ -28,25 +28,10 @@ OF_OTHER_TESTS = "alarms are quiet"
 """What other tests do on the same stack may ring an alarm."""
 
 
-def order_mail(stack: RunningStack, *words: str, **keys: str) -> tuple[int, Any, str]:
-    """Run a command; return its exit code, its JSON, and what it said to the person."""
-    command = subprocess.run(
-        [sys.executable, "-m", "infra.operator", *words, "--env", "test", "--json"],
-        cwd=ROOT,
-        env=os.environ | stack.settings.client_env | keys,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return command.returncode, json.loads(command.stdout or "null"), command.stderr
-
-
-def doctor(stack: RunningStack, *words: str, **keys: str) -> dict[str, Json]:
-    """Return the findings by their checks."""
-    _, told, said = order_mail(stack, "doctor", *words, **keys)
-    assert told, said
-    return {finding["check"]: finding for finding in told["findings"]}
+def doctor(stack: RunningStack, *words: str, person: OrderMail | None = None) -> dict[str, Json]:
+    """Return the findings by their checks; where no `person` asks, whoever may do everything does."""
+    answer = (person or OrderMail(stack, {}))("doctor", "--json", *words)
+    return {finding["check"]: finding for finding in answer.json["findings"]}
 
 
 def states(found: dict[str, Json], state: str) -> set[str]:
@@ -84,8 +69,15 @@ def test_without_anybody_who_hears_alerts_that_alone_is_named(stack: RunningStac
 
 
 @pytest.mark.usefixtures("somebody_hears_alerts")
-def test_a_healthy_stack_has_nothing_to_mend(stack: RunningStack) -> None:
-    found = doctor(stack, "--volume", "40000")
+def test_a_healthy_stack_has_nothing_to_mend_however_slowly_ses_answers(
+    stack: RunningStack,
+) -> None:
+    quick = stack.ses("settings")["action_rate"]
+    with changed(
+        lambda: stack.ses("settings", {"action_rate": 1}),
+        lambda: stack.ses("settings", {"action_rate": quick}),
+    ):
+        found = doctor(stack, "--volume", "40000")
     assert mends(found) == set()
     assert states(found, "not known") == set()
     assert states(found, "skipped") == NOT_ON_THE_LAPTOP
@@ -169,48 +161,31 @@ def test_each_fault_that_is_planted_is_named(stack: RunningStack) -> None:
 
 @pytest.mark.usefixtures("somebody_hears_alerts")
 def test_an_alarm_that_is_red_is_named(stack: RunningStack) -> None:
-    cloudwatch, name = stack.client("cloudwatch"), stack.name("email-cost-budget")
+    cloudwatch, name = stack.client("cloudwatch"), stack.name("email-dead-letters")
+    queue = stack.queue_url("email-order-dlq")
 
-    def turn(state: str) -> None:
-        cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
+    def is_red() -> bool:
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        return bool(alarm["StateValue"] == "ALARM")
 
-    with changed(lambda: turn("ALARM"), lambda: turn("OK")):
+    with changed(
+        lambda: stack.sqs.send_message(QueueUrl=queue, MessageBody="{}"), stack.dead_letters
+    ):
+        until(is_red, what="the alarm")
         assert name in doctor(stack)[OF_OTHER_TESTS]["command"]
-    assert name not in doctor(stack)[OF_OTHER_TESTS]["command"]
 
 
 # --- who may --------------------------------------------------------------------------------------
 
 
-@contextmanager
-def user(stack: RunningStack, policy: str = "") -> Iterator[dict[str, str]]:
-    """Yield the keys of a person with one of the two policies, or without any."""
-    iam, name = stack.client("iam"), f"person-{secrets.token_hex(3)}"
-    arn = f"arn:aws:iam::{stack.settings.account}:policy/{policy}"
-    iam.create_user(UserName=name)
-    if policy:
-        iam.attach_user_policy(UserName=name, PolicyArn=arn)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    try:
-        yield {
-            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-        }
-    finally:
-        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-        if policy:
-            iam.detach_user_policy(UserName=name, PolicyArn=arn)
-        iam.delete_user(UserName=name)
-
-
 def test_an_operator_may_ask_all_of_it_and_a_stranger_nothing(stack: RunningStack) -> None:
-    with user(stack, stack.name("order-mail-operator")) as keys:
-        assert states(doctor(stack, **keys), "not known") == set()
-    with user(stack) as keys:
-        code, told, said = order_mail(stack, "doctor", **keys)
-    assert (code, told) == (3, None)
-    assert "nothing was answered" in said
-    assert "is denied to you" in said
+    with order_mail(stack, "operator") as operator:
+        assert states(doctor(stack, person=operator), "not known") == set()
+    with order_mail(stack, "operator", "*") as stranger:
+        refused = stranger("doctor", "--json")
+    assert refused.exit == 3
+    assert refused.json["error"].startswith("nothing was answered: ")
+    assert "is denied to you" in refused.notes
 
 
 # --- suppression ----------------------------------------------------------------------------------
@@ -220,21 +195,22 @@ def test_an_address_is_shown_and_taken_off_the_list(stack: RunningStack) -> None
     address = f"Jo.Gone-{secrets.token_hex(3)}@example.com"
     ses = stack.client("sesv2", retries={"mode": "standard", "total_max_attempts": 10})
     ses.put_suppressed_destination(EmailAddress=address.lower(), Reason="BOUNCE")
-    with user(stack, stack.name("order-mail-support")) as keys:
-        code, told, _ = order_mail(stack, "suppression", "show", address, **keys)
-        assert (code, told["heeded"]) == (1, True)
-        assert [(e["spelling"], e["reason"]) for e in told["entries"]] == [("lower case", "BOUNCE")]
+    with order_mail(stack, "support") as support:
+        shown_first = support("suppression", "show", address, "--json")
+        assert (shown_first.exit, shown_first.json["heeded"]) == (1, True)
+        (entry,) = shown_first.json["entries"]
+        assert (entry["spelling"], entry["reason"]) == ("lower case", "BOUNCE")
         why = "Jo called, jo@example.com is open again"
-        words = ("suppression", "remove", address, "--reason", why)
-        code, _, said = order_mail(stack, *words, **keys)  # and nobody there to say yes
-        assert code == 1
-        assert "bounce rate" in said
-        code, told, said = order_mail(stack, *words, "--yes", **keys)
-        assert (code, told) == (0, {"removed": 1}), said
-        code, told, _ = order_mail(stack, "suppression", "show", address, **keys)
-        assert (code, told["entries"]) == (0, [])
-        assert "global list" in told["note"]
-        assert order_mail(stack, *words, "--yes", **keys)[0] == 1
+        words = ("suppression", "remove", address, "--reason", why, "--json")
+        unsure = support(*words)  # and nobody there to say yes
+        assert unsure.exit == 1
+        assert "bounce rate" in unsure.notes
+        removed = support(*words, "--yes")
+        assert (removed.exit, removed.json) == (0, {"removed": 1})
+        shown_then = support("suppression", "show", address, "--json")
+        assert (shown_then.exit, shown_then.json["entries"]) == (0, [])
+        assert "global list" in shown_then.json["note"]
+        assert support(*words, "--yes").exit == 1
     pages = stack.client("logs").get_paginator("filter_log_events")
     lines = [
         json.loads(event["message"])

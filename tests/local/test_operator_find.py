@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from infra.local.running_stack import RunningStack
     from tests.support.operator_cli import Answer, OrderMail
 
+pytestmark = pytest.mark.usefixtures("no_dead_letters")
+
 SECONDS = 10
 """The support desk has the customer on the phone."""
 

@@ -8,6 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+
 from infra.local.running_stack import RunningStack, until
 from steps.contract import limits
 from tests.conftest import EVENTS, load_event
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from infra.local.running_stack import Json
+
+pytestmark = pytest.mark.usefixtures("no_dead_letters")
 
 
 def event(order_id: str, **changes: Any) -> str:

@@ -18,6 +18,8 @@ from tests.conftest import load_event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.usefixtures("no_dead_letters")
+
 
 @pytest.fixture(autouse=True)
 def _ses_as_it_was(stack: RunningStack) -> Iterator[None]:

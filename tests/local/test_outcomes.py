@@ -19,6 +19,8 @@ from tests.conftest import load_event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.usefixtures("no_dead_letters")
+
 BOUNCING = "bounce+{}@simulator.amazonses.com"
 
 

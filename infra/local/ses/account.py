@@ -111,21 +111,27 @@ class SesAccount:
         with self._lock:
             self.settings = settings
             self._bucket = TokenBucket(settings.effective_rate, self._clock())
-            self._actions = TokenBucket(1, self._clock(), capacity=1)
+            self._actions = self._bucket_of_actions(settings)
             self._sent: deque[tuple[float, int]] = deque()
             self._suppressed: dict[str, Suppressed] = {}
             # What new accounts have; PutAccountSuppressionAttributes changes it.
             self.suppressed_reasons = ["BOUNCE", "COMPLAINT"]
+
+    def _bucket_of_actions(self, settings: SesSettings) -> TokenBucket:
+        rate = settings.action_rate
+        return TokenBucket(rate, self._clock(), capacity=rate)
 
     def change(self, settings: SesSettings) -> None:
         """Take new settings; a changed rate starts with a full bucket."""
         with self._lock:
             if settings.effective_rate != self._bucket.rate:
                 self._bucket = TokenBucket(settings.effective_rate, self._clock())
+            if settings.action_rate != self.settings.action_rate:
+                self._actions = self._bucket_of_actions(settings)
             self.settings = settings
 
     def admit_action(self) -> None:
-        """Let a request that is not a mail in: all actions together, one a second.
+        """Let a request that is not a mail in: all actions together, SES takes one a second.
 
         Source: SES Developer Guide, "Service quotas in Amazon SES", SES API sending limits.
 

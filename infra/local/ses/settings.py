@@ -26,6 +26,7 @@ class SesSettings(BaseModel):
     suspended: bool = Field(
         default=False, description="AccountSuspendedException; GetAccount: SHUTDOWN"
     )
+    action_rate: float = Field(1, ge=1, description="actions but sends a second, all together")
     sandbox: bool = Field(default=False, description="1/s, 200 a day, verified recipients only")
     sender_verified: bool = Field(default=True, description="false: MessageRejected")
     mail_from_verified: bool = Field(
