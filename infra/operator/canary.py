@@ -11,6 +11,7 @@ from infra.operator.audit import audited
 from steps.aws import sources
 from steps.canary import KIND, message, record_of
 from steps.contract.canary import ORDER_PREFIX
+from steps.ledger.rules import iso
 from steps.reports import canary
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ PAUSE = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Canary:
-    """A canary: its order, when it was published (ISO 8601), and how far it came.
+    """A canary: its order, when it was published (ISO 8601 UTC), and how far it came.
 
     state: ARRIVED, WAITING or MISSING. advice: what it means that it came no farther, and where to look;
     empty where it arrived.
@@ -82,7 +83,7 @@ def _look(deployment: Deployment, name: str, published_at: datetime, now: dateti
     )
     return Canary(
         order_id=f"{ORDER_PREFIX}{name}",
-        published_at=published_at.isoformat(timespec="seconds"),
+        published_at=iso(published_at.timestamp()),
         state=state,
         seen=canary.last_seen(record),
         advice="" if state == canary.ARRIVED else canary.advice(record, place),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.operator.audit import audited, without_addresses
 from infra.operator.errors import NotFound, Refused
+from infra.operator.suppression import allow_retry, look_up
 from steps.contract.order_event import resend_event
 from steps.contract.order_id import shown
 from steps.contract.text import NOTIFICATION_ID, identifier
@@ -156,6 +157,20 @@ def _named(record: Record) -> str:
     part = "".join(f", {name} {shown(value)}" for name, value in record.get("part", {}).items())
     kind = record.get("eventType", "")
     return f"{record['notificationId']}: {kind}{part}, {record['status']}, {record['timestamp']}"
+
+
+def prepare_retry(
+    deployment: Deployment, order_id: str, event: Mapping[str, Any], *, why: str
+) -> Resend:
+    """Prepare to send a mail again that SES kept back, once nothing keeps its address back any more.
+
+    Raises:
+        NotFound, Refused: as `prepare`; or SES did not keep it back, or would again.
+    """
+    mail = prepare(deployment, order_id, event, of="", why=why)
+    found = look_up(deployment, str(event["customerEmail"]).strip())
+    allow_retry(deployment.ledger.whole(mail.of), found)
+    return mail
 
 
 def publish(deployment: Deployment, resend: Resend, *, why: str) -> None:

@@ -11,7 +11,6 @@ overrides it: SES tries to deliver.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -21,6 +20,7 @@ from infra.operator.aws import ABSENT
 from infra.operator.errors import NotFound, Refused
 from steps.aws.sdk import error_code
 from steps.contract.order_id import shown
+from steps.ledger.rules import iso
 from steps.ledger.ses_events import SUPPRESSED
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def entries_of(deployment: Deployment, address: str) -> list[Entry]:
         Entry(
             spelling=spelling,
             reason=entry["Reason"],
-            since=entry["LastUpdateTime"].astimezone(UTC).isoformat(timespec="seconds"),
+            since=iso(entry["LastUpdateTime"].timestamp()),
             message_id=entry.get("Attributes", {}).get("MessageId", ""),
         )
         for spelling, entry in found.items()

@@ -46,7 +46,8 @@ class SesInMemory:
         self.exceptions = boto3.client("sesv2", region_name="us-east-1").exceptions
 
     def get_account(self) -> dict[str, Any]:
-        return {"SendingEnabled": self.enabled}
+        heeded = {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]}
+        return {"SendingEnabled": self.enabled, "SuppressionAttributes": heeded}
 
     def get_configuration_set(self, *, ConfigurationSetName: str) -> dict[str, Any]:  # noqa: N803
         assert ConfigurationSetName == "email-notifications-test"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.operator.aws import Deployment
+    from tests.operator.environment import Environment
 
 ORDER = "O-1"
 
@@ -182,3 +184,22 @@ def test_the_command_asks_and_prints_no_address(tmp_path: Path) -> None:
         "notification_id",
         "status",
     }
+
+
+def test_a_retry_waits_until_the_address_is_off_the_list(
+    environment: Environment, tmp_path: Path
+) -> None:
+    of = sent(status="BOUNCED", reason="Permanent/OnAccountSuppressionList")
+    (file := tmp_path / "event.json").write_text(json.dumps(event()))
+    words = ["suppression", "retry", ORDER, "--event", str(file), "--reason", "New mailbox"]
+    words += ["--env", ENV, "--region", REGION, "--json"]
+    since = datetime(2026, 11, 2, tzinfo=UTC)
+    environment.ses.listed[ADDRESS] = {"Reason": "BOUNCE", "LastUpdateTime": since}
+    refused = CliRunner().invoke(cli, [*words, "--yes"])
+    assert "still on the list" in json.loads(refused.stdout)["error"]
+    environment.ses.listed.clear()
+    assert CliRunner().invoke(cli, words, input="n\n").exit_code == 1
+    assert audit_lines() == []
+    done = CliRunner().invoke(cli, [*words, "--yes"])
+    assert (done.exit_code, json.loads(done.stdout)["of"]) == (0, of)
+    assert [line["state"] for line in audit_lines()] == ["begun", "done"]

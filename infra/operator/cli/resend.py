@@ -30,12 +30,17 @@ def resend(asked: Asked, *, order: str, file: Path, of: str, reason: str, yes: b
 
     The same call twice is one mail: another --reason makes another.
     """
-    answer = prepare(asked.deployment, order, read_event(file), of=of, why=reason)
-    if not answer.status:
-        notes.print(escape(f"{answer.event_type} of order {answer.order_id} would be sent again."))
+    mail = prepare(asked.deployment, order, read_event(file), of=of, why=reason)
+    send_again(asked, mail, reason=reason, yes=yes)
+
+
+def send_again(asked: Asked, mail: Resend, *, reason: str, yes: bool) -> None:
+    """Ask, send a mail again unless that was done before, and show what was done."""
+    if not mail.status:
+        notes.print(escape(f"{mail.event_type} of order {mail.order_id} would be sent again."))
         confirm(f"Send it in {asked.deployment.env}?", yes=yes)
-        publish(asked.deployment, answer, why=reason)
-    show(answer, _of_resend, as_json=asked.as_json)
+        publish(asked.deployment, mail, why=reason)
+    show(mail, _of_resend, as_json=asked.as_json)
 
 
 def _of_resend(answer: Resend) -> str:

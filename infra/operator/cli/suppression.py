@@ -9,9 +9,10 @@ from rich.markup import escape
 
 from infra.operator import suppression
 from infra.operator.cli.base import cli, command, confirm, event_file, reason, yes
+from infra.operator.cli.resend import send_again
 from infra.operator.errors import Exit
 from infra.operator.output import notes, show
-from infra.operator.resend import prepare, publish, read_event
+from infra.operator.resend import prepare_retry, read_event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,21 +83,10 @@ def remove(asked: Asked, *, address: str, reason: str, yes: bool) -> Exit:
 @event_file
 @reason
 @yes
-def retry(asked: Asked, *, order: str, file: Path, reason: str, yes: bool) -> Exit:
-    """Send a mail again that SES kept back. Its address must be off the list by then."""
-    event = read_event(file)
-    mail = prepare(asked.deployment, order, event, of="", why=reason)
-    record = asked.deployment.ledger.whole(mail.of)
-    found = suppression.look_up(asked.deployment, str(event["customerEmail"]).strip())
-    suppression.allow_retry(record, found)
-    if mail.status:
-        show(
-            mail,
-            lambda _: f"It was sent again before, and is {mail.status}.",
-            as_json=asked.as_json,
-        )
-        return Exit.NO
-    confirm(f"Send {mail.event_type} of order {mail.order_id} again?", yes=yes)
-    publish(asked.deployment, mail, why=reason)
-    show(mail, lambda _: "Published: the mail is sent again.", as_json=asked.as_json)
-    return Exit.OK
+def retry(asked: Asked, *, order: str, file: Path, reason: str, yes: bool) -> None:
+    """Send a mail again that SES kept back. Its address must be off the list by then.
+
+    The same call twice is one mail: another --reason makes another.
+    """
+    mail = prepare_retry(asked.deployment, order, read_event(file), why=reason)
+    send_again(asked, mail, reason=reason, yes=yes)
