@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infra.operator import records
 from infra.operator.letters import ORDER_QUEUE, Kind, peek, unseen
@@ -101,14 +101,21 @@ def _sent(message: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
 
 
+class InLetters(NamedTuple):
+    """Where an order was seen in a dead-letter queue, and notes of what could not be looked at."""
+
+    sightings: list[Sighting]
+    notes: list[str]
+
+
 def letters(
     deployment: Deployment,
     base: str,
     orders: Collection[str],
     notifications: Collection[str],
     texts: Collection[str],
-) -> tuple[list[Sighting], list[str]]:
-    """Look for an order in a dead-letter queue; say how much of it could not be looked at.
+) -> InLetters:
+    """Look for an order in a dead-letter queue.
 
     orders: as logs show them. notifications: ids of its records. texts: what a letter that names no order may
     have of it.
@@ -121,7 +128,7 @@ def letters(
         or letter.notification_id in notifications
         or (not letter.order_id and any(says(letter.body, text) for text in texts))
     ]
-    return found, [unseen(base, look.unseen)] if look.unseen else []
+    return InLetters(found, [unseen(base, look.unseen)] if look.unseen else [])
 
 
 _LETTERS = {

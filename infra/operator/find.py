@@ -217,23 +217,9 @@ class _Search:
             "The rejected events that name no order",
             lambda: [r for text in which.texts for r in elsewhere.nameless(self.deployment, text)],
         )
-        ids = {r["notificationId"] for r in which.found}
-        letters = [
-            self._ask(
-                f"The dead letters {base}",
-                partial(
-                    elsewhere.letters,
-                    *(self.deployment, base, which.orders, ids, which.texts),
-                ),
-            )
-            for base in QUEUES
-        ]
-        listed = {
-            address: self._ask("The suppression list", partial(_listed, self.deployment, address))
-            for address in {r["customerEmail"] for r in which.found if _may_be_listed(r)}
-        }
+        letters, listed = self._ask_letters(which), self._ask_lists(which)
         pauses = self._ask("When sending was paused", lambda: _pauses(self.deployment))
-        in_letters = [queue.result() or ([], []) for queue in letters]
+        in_letters = [answer for queue in letters if (answer := queue.result())]
         known = {r["notificationId"]: r for r in [*which.found, *(events.result() or [])]}
         found = list(known.values())
         visible = seen.result()
@@ -247,7 +233,7 @@ class _Search:
                 if _is_elsewhere(wait.message, found, followed)
             ),
             *(visible.sightings if visible else []),
-            *(sighting for found_there, _ in in_letters for sighting in found_there),
+            *(sighting for queue in in_letters for sighting in queue.sightings),
         ]
         return Finding(
             term=which.term,
@@ -256,12 +242,28 @@ class _Search:
             sending=state.result(),
             notes=[
                 *followed.notes,
-                *(note for _, notes in in_letters for note in notes),
+                *(note for queue in in_letters for note in queue.notes),
                 *_of_looking(visible, found=bool(stories or sightings)),
             ],
             unasked=[*followed.unasked, *self.unasked],
             other_attempts=self._others(found, followed),
         )
+
+    def _ask_letters(self, which: Which) -> list[Future[elsewhere.InLetters | None]]:
+        ids = {r["notificationId"] for r in which.found}
+        return [
+            self._ask(
+                f"The dead letters {base}",
+                partial(elsewhere.letters, self.deployment, base, which.orders, ids, which.texts),
+            )
+            for base in QUEUES
+        ]
+
+    def _ask_lists(self, which: Which) -> dict[str, Future[Suppressed | str | None]]:
+        return {
+            address: self._ask("The suppression list", partial(_listed, self.deployment, address))
+            for address in {r["customerEmail"] for r in which.found if _may_be_listed(r)}
+        }
 
     def _ask(self, what: str, ask: Callable[[], T]) -> Future[T | None]:
         """Ask in a thread of its own; None where it could not be asked."""
