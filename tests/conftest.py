@@ -20,6 +20,9 @@ from infra.local.stack import running
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+FOR_TESTS = {"action_rate": 50}
+"""Of the laptop's SES: tests ask far more often than people do, and would wait for minutes."""
+
 EVENTS = Path(__file__).parent / "events"
 
 
@@ -80,9 +83,16 @@ def stack(
         patch.setenv("CANARY_MINUTES", "1440")
         with running(settings, say=say) as plan:
             stack = RunningStack(plan)
-            # Tests ask far more often than people do: by the second they would wait for minutes.
-            stack.ses("settings", {"action_rate": 50})
+            stack.ses("settings", FOR_TESTS)
             yield stack
+
+
+@pytest.fixture
+def ses_as_it_was(stack: RunningStack) -> Iterator[None]:
+    """Let the laptop's SES be as it was before the test: account, faults, suppression list."""
+    yield
+    stack.ses("reset", method="POST")
+    stack.ses("settings", FOR_TESTS)
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,7 @@ from tests.conftest import load_event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.usefixtures("no_dead_letters")
-
-
-@pytest.fixture(autouse=True)
-def _ses_as_it_was(stack: RunningStack) -> Iterator[None]:
-    yield
-    stack.ses("reset", method="POST")
+pytestmark = pytest.mark.usefixtures("no_dead_letters", "ses_as_it_was")
 
 
 def test_sending_paused_for_the_account(stack: RunningStack) -> None:

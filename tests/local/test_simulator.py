@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -14,16 +14,9 @@ from infra.local.running_stack import RunningStack, until
 from infra.local.ses.upstream import Upstream
 from tests.conftest import load_event
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+pytestmark = pytest.mark.usefixtures("ses_as_it_was")
 
 SUPPRESSED = "Permanent/OnAccountSuppressionList"
-
-
-@pytest.fixture(autouse=True)
-def _ses_as_it_was(stack: RunningStack) -> Iterator[None]:
-    yield
-    stack.ses("reset", method="POST")
 
 
 def order(stack: RunningStack, recipient: str) -> str:
