@@ -20,7 +20,7 @@ def main() -> None:
         if isinstance(aborted.__cause__, KeyboardInterrupt):  # Not at the question: while at work.
             notes.print("Interrupted: what was done by then is done. The same again does no harm.")
             sys.exit(Exit.AWS)
-        notes.print("Nothing was changed.")
+        notes.print("Nothing was changed. Where nobody can answer: --yes.")
         sys.exit(Exit.NO)
     except click.ClickException as error:
         error.show()

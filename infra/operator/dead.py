@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -66,12 +65,13 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The letters of one queue that have one reason: how many, and when the oldest was sent."""
+    """The letters of one queue that have one reason: how many, when the oldest was sent, what to do."""
 
     queue: str
     reason: str
     count: int
     oldest: str
+    next_step: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,16 +172,20 @@ def listing(deployment: Deployment, queue: str | None = None) -> Listing:
     """List the letters of one queue, or of all."""
     found = {base: peek(deployment, base) for base in Choice(queue=queue).queues}
     every = [letter for look in found.values() for letter in look.letters]
-    counts = Counter((letter.queue, letter.reason) for letter in every)
+    alike: dict[tuple[str, str], list[Letter]] = {}
+    for letter in every:
+        alike.setdefault((letter.queue, letter.reason), []).append(letter)
     groups = [
         Group(
             queue=base,
             reason=reason,
-            count=count,
-            oldest=min(x.sent_at for x in every if (x.queue, x.reason) == (base, reason)),
+            count=len(found_there),
+            oldest=found_there[0].sent_at,
+            next_step=next_step(found_there[0]),
         )
-        for (base, reason), count in counts.most_common()
+        for (base, reason), found_there in alike.items()
     ]
+    groups.sort(key=lambda group: group.count, reverse=True)
     notes = [letters.unseen(base, look.unseen) for base, look in found.items() if look.unseen]
     return Listing(groups=groups, letters=every, notes=notes)
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infra.operator import records
+from infra.operator.letter_words import unmovable
 from infra.operator.letters import ORDER_QUEUE, Kind, peek, unseen
 from infra.operator.reasons import ENGINEER, why
 from infra.operator.story import iso, waits
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from infra.operator.aws import Deployment
     from infra.operator.letters import Letter
-    from infra.operator.trail import Wait
+    from infra.operator.trail import Line, Wait
     from steps.ledger.rules import Record
 
 LOOKS, PAGE = 3, 10
@@ -40,9 +41,9 @@ class Sighting:
     next_step: str
 
 
-def waiting(wait: Wait) -> Sighting:
+def waiting(wait: Wait, *, paused: bool) -> Sighting:
     """Say that a message waits on the queue, by what a dispatcher logged."""
-    known = waits(wait)
+    known = waits(wait, paused=paused)
     return Sighting(
         place="order queue", what=known.sentence, at=iso(wait.last), next_step=known.next_step
     )
@@ -157,7 +158,19 @@ def dead(letter: Letter) -> Sighting:
         place=f"dead letters ({letter.queue})",
         what=f"{what}: {because}",
         at=letter.sent_at,
-        next_step=next_step,
+        next_step=f"{instead}." if (instead := unmovable(letter)) else next_step,
+    )
+
+
+def gone(line: Line) -> Sighting:
+    """Say that an order was given up whose dead letter is not there any more, by what a dispatcher logged."""
+    known = why(line.said.get("reason", ""))
+    return Sighting(
+        place="log of the dispatcher",
+        what=f"The order was given up: {known.sentence} Its letter is not among the dead letters any more.",
+        at=iso(line.at),
+        next_step="Have the shop publish the event again, mended. Who took the letter away, and why, is in the "
+        "audit log.",
     )
 
 

@@ -28,6 +28,7 @@ OUT_OF_REACH = (
     "the table's stream has its changes for 24 hours",
     "backups (point-in-time recovery, where it is on) have the records for 35 days; a restored table has them",
     "an order that still waits on the order queue is sent, and has a record then: erase it then",
+    "files with events that somebody saved for a resend are wherever they were saved",
     "logs, metrics and names of executions hold no address and no name",
     "mails that were sent are with their recipients, and what the shop was told is with the shop",
 )

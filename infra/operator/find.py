@@ -40,7 +40,7 @@ from steps.contract import limits
 from steps.contract.order_id import UNKNOWN_ORDER, in_name, shown
 from steps.contract.text import identifier
 from steps.dispatch import NAME_MAX
-from steps.ledger.status import Status
+from steps.ledger.status import UNSENT, Status
 from steps.reports import pause
 
 if TYPE_CHECKING:
@@ -60,13 +60,18 @@ T = TypeVar("T")
 STORIES_MAX = 50
 """Notifications that are told of, the newest; only rejected events without an order are ever so many."""
 
+NO_ADDRESS = (
+    "find looks for orders and mails, not for addresses: order-mail erase --address ADDRESS --dry-run counts "
+    "what names one."
+)
+
 LOGS_DAYS = (1, 14)
 """How far back logs are searched for what has no record: a message is on the queue for 14 days at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """The answer: what was announced, where else it was seen, and whether mails go out at all.
+    """The answer: what was announced, the newest first, where else it was seen, whether mails go out at all.
 
     unasked: what could not be asked, and why: an answer without it may lack something.
     other_attempts: executions of the order of which nobody knows for which of its notifications they were.
@@ -79,6 +84,12 @@ class Finding:
     notes: list[str]
     unasked: list[str] = field(default_factory=list)
     other_attempts: list[Moment] = field(default_factory=list)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether something of it may wait for sending to go on."""
+        unsent = any(story.status in UNSENT for story in self.stories)
+        return unsent or bool(self.elsewhere) or self.is_empty
 
     @property
     def is_empty(self) -> bool:
@@ -221,29 +232,36 @@ class _Search:
         pauses = self._ask("When sending was paused", lambda: _pauses(self.deployment))
         in_letters = [answer for queue in letters if (answer := queue.result())]
         known = {r["notificationId"]: r for r in [*which.found, *(events.result() or [])]}
-        found = list(known.values())
+        found = sorted(known.values(), key=first_written, reverse=True)
+        sending_now = state.result()
         visible = seen.result()
         stories = [
-            self._tell(record, followed, found, listed, pauses.result() or []) for record in found
+            self._tell(
+                record, followed, found, listed, pauses.result() or [], paused=sending_now.paused
+            )
+            for record in found
         ]
+        in_queues = [sighting for queue in in_letters for sighting in queue.sightings]
         sightings = [
             *(
-                elsewhere.waiting(wait)
+                elsewhere.waiting(wait, paused=sending_now.paused)
                 for wait in followed.waits
                 if _is_elsewhere(wait.message, found, followed)
             ),
             *(visible.sightings if visible else []),
-            *(sighting for queue in in_letters for sighting in queue.sightings),
+            *in_queues,
+            *(() if found or in_queues else map(elsewhere.gone, followed.dead.values())),
         ]
         return Finding(
             term=which.term,
             stories=stories,
             elsewhere=sightings,
-            sending=state.result(),
+            sending=sending_now,
             notes=[
                 *followed.notes,
                 *(note for queue in in_letters for note in queue.notes),
                 *_of_looking(visible, found=bool(stories or sightings)),
+                *([] if stories or "@" not in which.term else [NO_ADDRESS]),
             ],
             unasked=[*followed.unasked, *self.unasked],
             other_attempts=self._others(found, followed),
@@ -285,6 +303,8 @@ class _Search:
         found: Sequence[Record],
         listed: dict[str, Future[Suppressed | str | None]],
         pauses: Sequence[Pause],
+        *,
+        paused: bool,
     ) -> Story:
         last = self.now if is_unsent(record) else last_written(record)
         address = record["customerEmail"]
@@ -294,6 +314,8 @@ class _Search:
             listed=(listed[address].result() or "") if address in listed else "",
             pauses=[p for p in pauses if first_written(record) <= p.at <= last],
             alone=len(found) == 1,
+            again=next((r for r in found if r.get("resendOf") == record["notificationId"]), None),
+            paused=paused,
             link=self._link,
             now=self.now,
         )

@@ -156,7 +156,7 @@ RECONCILE = (
     Need(("lambda:GetFunctionConfiguration",), ("lambda:function:email-reconciliation-{env}",)),
 )
 
-RESEND = (*BY_ORDER, *AUDIT, *PUBLISH)
+RESEND = (*BY_ORDER, *SENDING, *AUDIT, *PUBLISH)
 
 ERASE = (
     *BY_ORDER,

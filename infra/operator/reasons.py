@@ -24,7 +24,7 @@ class Why(NamedTuple):
 
 
 ANOTHER_ADDRESS = "Ask the customer for another address, and have the order published with it."
-AGAIN = "Publish the event again, or have an operator send it: order-mail resend."
+AGAIN = "Publish the event again, or send it again: order-mail resend."
 WAITS = "Nothing: it goes out by itself."
 ENGINEER = "Tell the engineer on call: the execution's log has the place."
 
@@ -104,12 +104,12 @@ _BOUNCES = {
     ),
     "Permanent/OnAccountSuppressionList": Why(
         "SES did not try: the address is on the account's suppression list.",
-        "If the address is right, an operator takes it off the list (order-mail suppression) and sends the "
-        "mail again (order-mail resend). Else ask the customer for another address.",
+        "If the address is right, take it off the list (order-mail suppression remove) and send the mail again "
+        "(order-mail suppression retry). Else ask the customer for another address.",
     ),
     "Permanent/OnTenantSuppressionList": Why(
         "SES did not try: the address is on the tenant's suppression list.",
-        "If the address is right, an operator takes it off that list. Else ask the customer for another.",
+        "If the address is right, the engineer on call takes it off that list. Else ask for another.",
     ),
     "Permanent/EmailValidationSuppressed": Why(
         "SES did not try: by its own check the address is most likely none.", ANOTHER_ADDRESS
@@ -146,7 +146,8 @@ _COMPLAINTS = {
     "OnAccountSuppressionList": Why(
         "SES did not try: the recipient has reported a mail of ours before, so the address is on the account's "
         "suppression list.",
-        "If the customer wants our mails, an operator takes the address off the list: order-mail suppression.",
+        "If the customer wants our mails, take the address off the list (order-mail suppression remove) and "
+        "send the mail again (order-mail suppression retry).",
     ),
     "OnTenantSuppressionList": Why(
         "SES did not try: the recipient has reported a mail before, so the address is on the tenant's list.",

@@ -35,7 +35,7 @@ class Resend:
 
     of: the notification that was to bring the mail. notification_id: the one that brings it now. status: what
     the record of that one says already; empty where there is none, so that a mail follows.
-    order_id: as logs show it.
+    order_id: as logs show it. same_address: whether it goes to where that mail went.
     """
 
     order_id: str
@@ -43,6 +43,7 @@ class Resend:
     of: str
     notification_id: str
     status: str
+    same_address: bool
     event: str = field(repr=False)
 
 
@@ -96,6 +97,7 @@ def prepare(
         of=resent["notificationId"],
         notification_id=state["notificationId"],
         status=record.get("status", ""),
+        same_address=resent["customerEmail"].casefold() == _recipient(event),
         event=message,
     )
 
@@ -128,8 +130,7 @@ def _chosen(records: Iterable[Record], event: Mapping[str, Any], of: str) -> Rec
     else:
         # Whoever sends a mail again for another reason means the first one.
         fitting = [r for r in every if "resendOf" not in r and _fits(r, event)]
-        recipient = str(event["customerEmail"]).strip().casefold()
-        to_them = [r for r in fitting if r["customerEmail"].casefold() == recipient]
+        to_them = [r for r in fitting if r["customerEmail"].casefold() == _recipient(event)]
         fitting = to_them if len(fitting) > 1 and to_them else fitting
     if len(fitting) == 1:
         return fitting[0]
@@ -142,6 +143,10 @@ def _chosen(records: Iterable[Record], event: Mapping[str, Any], of: str) -> Rec
         raise NotFound(f"no notification of this order fits the event. It has:\n{known}\nSay --of")
     choice = "\n".join(f"  {_named(record)}" for record in fitting)
     raise Refused(f"several notifications of this order fit the event:\n{choice}\nSay which: --of")
+
+
+def _recipient(event: Mapping[str, Any]) -> str:
+    return str(event["customerEmail"]).strip().casefold()
 
 
 def _fits(record: Record, event: Mapping[str, Any]) -> bool:

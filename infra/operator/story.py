@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from infra.operator.reasons import SUPPRESSION, Why, why
 from infra.operator.trail import read_name
 from infra.operator.words import STATUSES, announced
+from steps.contract.errors import SendingPaused
 from steps.contract.rejection_words import named
 from steps.contract.state import FailureEnd
 from steps.ledger import rules
-from steps.ledger.ses_events import AUTOMATIC_REPLY, NOT_SPAM, recall
+from steps.ledger.ses_events import AUTOMATIC_REPLY, NOT_SPAM, SUPPRESSED, recall
 from steps.ledger.status import UNSENT, Status
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def tell(
     listed: Suppressed | str,
     pauses: Iterable[Pause],
     alone: bool,
+    again: Record | None,
+    paused: bool,
     link: Callable[[Execution], str],
     now: datetime,
 ) -> Story:
@@ -98,12 +101,19 @@ def tell(
         listed: what the suppression list has of its address; `NOT_LISTED`, or "" where it was not asked.
         pauses: of the time that it tells of.
         alone: whether it is its order's only notification, so that every execution is about it.
+        again: the newest record of those that sent its mail again on purpose.
+        paused: whether sending is paused now.
         link: where an execution is shown.
         now: the moment that it is told at.
     """
     executions = [e for e in trail.executions if alone or is_of(record, e)]
     wait = _waiting(record, trail)
-    reason = _erased(record) if rules.is_erased(record) else _why(record, wait, listed, now)
+    reason = (
+        _erased(record)
+        if rules.is_erased(record)
+        else _why(record, wait, listed, now, paused=paused)
+    )
+    next_step = _sent_again(again) if again else reason.next_step
     part = dict(record.get("part", {}))
     return Story(
         notification_id=record["notificationId"],
@@ -114,7 +124,7 @@ def tell(
         status=record["status"],
         words=_words(record, wait),
         reason=reason.sentence,
-        next_step=reason.next_step,
+        next_step=next_step,
         timeline=_timeline(record, executions, trail, pauses, link=link, alone=alone),
         details=_details(record, listed),
         announced=announced(record.get("eventType", ""), part),
@@ -150,12 +160,19 @@ def _words(record: Record, wait: Wait | None) -> str:
     return "Waiting" if wait else STATUSES[record["status"]].name
 
 
-def _why(record: Record, wait: Wait | None, listed: Suppressed | str, now: datetime) -> Why:
+def _sent_again(again: Record) -> str:
+    since, status = shown_time(first_written(again)), STATUSES[again["status"]].name.lower()
+    return f"Nothing here: the mail was sent again at {since}, and that one is {status}."
+
+
+def _why(
+    record: Record, wait: Wait | None, listed: Suppressed | str, now: datetime, *, paused: bool
+) -> Why:
     status = STATUSES[record["status"]]
     name, fields = record.get("reason", ""), record.get("reasons", ())
     plain = Why(status.sentence, status.next_step)
     if wait:
-        return waits(wait)
+        return waits(wait, paused=paused)
     if fields:
         words = "; ".join(_fixed(fields))
         known = why(rules.INVALID_EVENT)
@@ -200,9 +217,13 @@ def _fixed(reasons: Iterable[str]) -> list[str]:
     return named([{"path": path, "reason": sentence} for path, _, sentence in pairs])
 
 
-def waits(wait: Wait) -> Why:
-    """Say why a message waits on the order queue, and until when."""
+def waits(wait: Wait, *, paused: bool) -> Why:
+    """Say why a message waits on the order queue, and until when; `paused`: whether sending is paused now."""
     known = why(wait.reason)
+    if wait.reason == SendingPaused.__name__ and not paused:
+        known = Why(
+            "sending was paused.", "Nothing: the pause is lifted, and it goes out by itself."
+        )
     return Why(
         f"It waits on the order queue since {shown_time(wait.since)}: {known.sentence}",
         f"{known.next_step} The next try is at {shown_time(wait.until)}.",
@@ -220,7 +241,7 @@ def _suppressed(name: str, listed: Suppressed | str) -> Why:
     if listed == NOT_LISTED:
         return Why(
             "SES did not try: the address was on the account's suppression list then. It is not on it now.",
-            "An operator sends the mail again: order-mail resend.",
+            "Send the mail again: order-mail suppression retry.",
         )
     return known
 
@@ -233,8 +254,8 @@ def _since(listed: Suppressed) -> str:
 
 
 def shown_time(moment: datetime) -> str:
-    """Return a moment as people read it: `2026-11-30 03:12 UTC`."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    """Return a moment as people read it: `2026-11-30 03:12:07 UTC`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def iso(moment: datetime) -> str:
@@ -286,8 +307,7 @@ def _of_record(record: Record) -> Iterator[Happened]:
     if "sendingAt" in record:
         yield _happened(_of_epoch(record["sendingAt"]), "Handed to SES")
     if rules.is_settled(record):
-        detail = f"message {record['messageId']}" if "messageId" in record else ""
-        yield _happened(_moment(record["timestamp"]), "Sent: SES accepted the mail", detail)
+        yield _happened(_moment(record["timestamp"]), "Sent: SES accepted the mail")
 
 
 def _of_ses(record: Record) -> Iterator[Happened]:
@@ -327,6 +347,8 @@ def _said(status: Status | None, subtypes: str) -> tuple[str, str]:
     if subtypes == AUTOMATIC_REPLY:
         return "SES: an automatic reply came", ""
     what = _EVENTS[status]
+    if subtypes.rpartition("/")[2] in SUPPRESSED:
+        what = "SES: held back"
     if not subtypes or subtypes == NOT_SPAM:
         return what, ""
     return what, f"{subtypes}: {why(subtypes).sentence}"
@@ -388,9 +410,7 @@ def put_back(wait: Wait) -> Iterator[Happened]:
     detail = f"{wait.reason}: {why(wait.reason).sentence}"
     yield _happened(wait.since, "Put back on the queue", detail if wait.times == 1 else "")
     if wait.times > 1:
-        yield _happened(
-            wait.last, f"Put back on the queue for the last time, of {wait.times}", detail
-        )
+        yield _happened(wait.last, f"Put back on the queue, {wait.times} times so far", detail)
 
 
 def _of_pauses(pauses: Iterable[Pause]) -> Iterator[Happened]:

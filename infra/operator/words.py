@@ -32,7 +32,7 @@ STATUSES: dict[str, Words] = {
     Status.FAILED: Words(
         "Given up",
         "All attempts failed, and nothing was sent.",
-        "Once the cause is mended, an operator sends it again: order-mail dead.",
+        "Once the cause is mended, the engineer on call sends it through again: order-mail dead.",
     ),
     Status.SENT: Words(
         "On its way",
@@ -47,12 +47,12 @@ STATUSES: dict[str, Words] = {
     Status.UNDELIVERED: Words(
         "Not delivered",
         "SES has given up.",
-        "Publish the event again, or have an operator send it: order-mail resend.",
+        "Publish the event again, or send it again: order-mail resend.",
     ),
     Status.DELIVERED: Words(
         "Delivered",
         "The recipient's server took the mail.",
-        "Ask the customer to look into the junk folder. An operator can send it again: order-mail resend.",
+        "Ask the customer to look into the junk folder. If it was deleted: order-mail resend.",
     ),
     Status.REJECTED: Words(
         "Rejected",

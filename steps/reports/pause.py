@@ -14,7 +14,7 @@ KIND = "pause"
 
 
 class PauseReport(TypedDict):
-    """Sending was paused, or a pause was lifted: when (ISO 8601), by whom, why."""
+    """Sending was paused, or a pause was lifted: when (ISO 8601 UTC), by whom, why."""
 
     date: str
     paused: bool
@@ -31,6 +31,6 @@ class Kept(NamedTuple):
 
 def kept(*, paused: bool, by: str, why: str, now: datetime) -> Kept:
     """Return what to keep of a pause, or of its end."""
-    since = now.isoformat(timespec="seconds")
+    since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     report: PauseReport = {"date": since, "paused": paused, "by": by, "why": why}
     return Kept(report, int(now.timestamp()) + limits.PAUSE_REPORT_TTL)

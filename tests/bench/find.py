@@ -26,7 +26,7 @@ ROUNDS = 9
 
 def main() -> None:
     """Measure and print one line per question."""
-    stack = RunningStack(Plan.load(LocalSettings().state_dir))
+    stack = RunningStack(Plan.load(LocalSettings.read().state_dir))
     order_id = f"BENCH-{secrets.token_hex(3)}"
     stack.publish(json.dumps(load_event("order") | {"orderId": order_id}))
     record = stack.wait_for_status(order_id, "DELIVERED")

@@ -144,7 +144,7 @@ def test_whatever_an_order_holds_is_text_and_breaks_nothing(browser: Browser, te
     )
     seen = Sighting(place=text, what=text, at=text, next_step=text)
     hostile = letter(text, reason=text, execution=text, notification_id=text)
-    group = Group(queue=ORDERS, reason=text, count=1, oldest=text)
+    group = Group(queue=ORDERS, reason=text, count=1, oldest=text, next_step=text)
     planted: dict[str, Any] = {
         "find": lambda _, term: finding(
             story, term=term, elsewhere=[seen], notes=[text], unasked=[text], sending=PAUSED

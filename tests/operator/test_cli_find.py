@@ -59,11 +59,15 @@ def test_an_answer_reads_like_a_letter(run: Callable[..., tuple[int, str]]) -> N
     assert JO in run("find", "ORDER1", "--show-address")[1]
 
 
-def test_a_pause_stands_on_top(
+def test_a_pause_stands_on_top_where_something_may_wait(
     run: Callable[..., tuple[int, str]], environment: Environment
 ) -> None:
-    keep(sent(Status.DELIVERED, "Delivery"))
     environment.ses.sends = False
+    keep(sent(Status.DELIVERED, "Delivery"))
+    head, *rest = run("find", "ORDER1")[1].splitlines()
+    assert head.startswith("Delivered")
+    assert any(line.startswith("Sending is paused.") for line in rest)
+    keep(a_record(Status.CLAIMED))
     assert run("find", "ORDER1")[1].startswith("Sending is paused.")
 
 
@@ -81,11 +85,12 @@ def test_nothing_found_is_the_answer_no_and_says_where_it_looked(
 ) -> None:
     code, printed = run("find", "[bold]X")
     assert code == 1
-    first, second, *_ = printed.splitlines()
+    first, second, third, *_ = printed.splitlines()
     assert first == (
         "Nothing of [bold]X is known here: it was not published to this environment, or more than 90 days ago."
     )
-    assert second.startswith("Looked at: records by order, message and notification;")
+    assert second.startswith("  → Is that the right id, and the right --env?")
+    assert third.startswith("Looked at: records by order, message and notification;")
 
 
 def test_nothing_found_where_not_all_was_asked_is_no_answer(
@@ -108,7 +113,7 @@ def test_a_list_is_reconciled_from_a_file(
     orders.write_text("orderId\nORDER1\n")
     assert run("reconcile", str(orders)) == (
         0,
-        "0 of 1 orders have no outcome. 1 got a mail, 0 were rejected, 0 given up.\n",
+        "0 of 1 orders have no outcome. With a mail: 1, rejected: 0, given up: 0.\n",
     )
     orders.write_text("orderId\nORDER1\nORDER2\n")
     code, printed = run("reconcile", str(orders))

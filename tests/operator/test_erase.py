@@ -165,6 +165,11 @@ def test_the_command_asks_first(deployment: Deployment) -> None:
         return CliRunner().invoke(cli, all_words, input=answer)
 
     assert order_mail().exit_code == 2
+    without_a_word = ["erase", "--address", ADDRESS, "--yes", "--env", ENV, "--region", REGION]
+    assert CliRunner().invoke(cli, without_a_word).exit_code == 2
+    counted = order_mail("--address", ADDRESS, "--dry-run", "--json")
+    assert (counted.exit_code, json.loads(counted.stdout)["records"]) == (1, 1)
+    assert audit_lines() == []
     assert order_mail("--order", "O-1", "--address", ADDRESS).exit_code == 2
     assert order_mail("--order", "O-1", "--suppression").exit_code == 2
     refused = order_mail("--address", ADDRESS, answer="n\n")
@@ -173,6 +178,7 @@ def test_the_command_asks_first(deployment: Deployment) -> None:
     done = order_mail("--address", ADDRESS, "--yes", "--json")
     assert done.exit_code == 0
     assert json.loads(done.stdout)["left"] == asdict(Traces())
+    assert order_mail("--address", ADDRESS, "--dry-run").exit_code == 0
     assert deployment.env == ENV
 
 

@@ -166,14 +166,21 @@ def test_a_file_without_an_event_is_refused(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.usefixtures("deployment")
-def test_the_command_asks_and_prints_no_address(tmp_path: Path) -> None:
+def test_the_command_asks_and_prints_no_address(environment: Environment, tmp_path: Path) -> None:
     sent()
     file = tmp_path / "event.json"
     file.write_text("\ufeff" + json.dumps(event()))
     words = ["resend", ORDER, "--event", str(file), "--reason", "Lost", "--env", ENV]
     words += ["--region", REGION]
-    assert CliRunner().invoke(cli, words, input="n\n").exit_code == 1
-    assert audit_lines() == []
+    refused = CliRunner().invoke(cli, words, input="n\n")
+    assert (refused.exit_code, audit_lines()) == (1, [])
+    assert "would go to the same address as before" in " ".join(refused.stderr.split())
+    file.write_text(json.dumps(event(customerEmail="other@example.com")))
+    environment.ses.sends = False
+    refused = CliRunner().invoke(cli, words, input="n\n")
+    assert "would go to ANOTHER address than before" in " ".join(refused.stderr.split())
+    assert "Sending is paused" in refused.stderr
+    file.write_text(json.dumps(event()))
     done = CliRunner().invoke(cli, [*words, "--yes", "--json"])
     assert done.exit_code == 0
     assert "@" not in done.output
@@ -182,6 +189,7 @@ def test_the_command_asks_and_prints_no_address(tmp_path: Path) -> None:
         "event_type",
         "of",
         "notification_id",
+        "same_address",
         "status",
     }
 

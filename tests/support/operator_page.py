@@ -13,6 +13,7 @@ from infra.operator.doctor import Examination
 from infra.operator.doctor.checks import Finding as Check
 from infra.operator.doctor.checks import State
 from infra.operator.find import Finding, Moment, Story
+from infra.operator.letter_words import next_step
 from infra.operator.letters import INTERNAL, ORDERS, Kind, Letter
 from infra.operator.page.app import server
 from infra.operator.page.calls import Calls
@@ -120,7 +121,16 @@ LETTERS = [
     letter("ORDER123460", message_id="5b8ad1b0-8f44-4c0e-a5a9-7a4e2f3f9c02", reason=""),
 ]
 LISTING = Listing(
-    groups=[Group(queue=ORDERS, reason=one.reason, count=1, oldest=one.sent_at) for one in LETTERS],
+    groups=[
+        Group(
+            queue=ORDERS,
+            reason=one.reason,
+            count=1,
+            oldest=one.sent_at,
+            next_step=next_step(one),
+        )
+        for one in LETTERS
+    ],
     letters=LETTERS,
     notes=[],
 )

@@ -156,7 +156,9 @@ def _of_listing(answer: Listing) -> Lines | str:
     for group in answer.groups:
         cells = group.queue, _short(group.reason), str(group.count), group.oldest
         groups.add_row(*map(escape, cells))
-    return Lines(groups, _rows(answer.letters), *answer.notes)
+    steps = {group.next_step: _short(group.reason) for group in answer.groups}
+    what_to_do = [escape(f"→ {reason}: {step}.") for step, reason in steps.items()]
+    return Lines(groups, *what_to_do, "", _rows(answer.letters), *answer.notes)
 
 
 def _of_letter(answer: Shown) -> str:

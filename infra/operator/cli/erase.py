@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from infra.operator.cli.base import cli, command, confirm, reason, yes
+from infra.operator.cli.base import cli, command, confirm, yes
 from infra.operator.erase import Erased, Subject, Traces, count, erase
 from infra.operator.errors import Exit
 from infra.operator.output import notes, show
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @click.option(
     "--suppression", is_flag=True, help="The address's entry of SES's suppression list, too."
 )
-@reason
+@click.option("--dry-run", is_flag=True, help="Count what there is, and change nothing.")
+@click.option("--reason", metavar="TEXT", help="Why: it is kept, and written into the audit log.")
 @yes
 def erase_(
     asked: Asked,
@@ -30,18 +31,25 @@ def erase_(
     order: str | None,
     address: str | None,
     suppression: bool,
-    reason: str,
+    dry_run: bool,
+    reason: str | None,
     yes: bool,
 ) -> Exit:
     """Erase what is kept about a customer or of an order. Their orders send no mail again.
 
-    Exits with 1 where something is left.
+    Exits with 1 where something is left; with --dry-run, where there is something.
     """
     if bool(order) == bool(address):
         raise click.UsageError("say one: --order or --address")
     if suppression and not address:
         raise click.UsageError("--suppression needs --address: the list knows no orders")
     subject = Subject(order=order, address=address, suppression=suppression)
+    if dry_run:
+        traces = count(asked.deployment, subject)
+        show(traces, _of_traces, as_json=asked.as_json)
+        return Exit.NO if traces else Exit.OK
+    if not (reason and reason.strip()):
+        raise click.UsageError("say why: --reason")
     if not yes:
         notes.print(_of_traces(count(asked.deployment, subject)))
         confirm(f"Erase this in {asked.deployment.env}? There is no way back.", yes=yes)

@@ -40,6 +40,10 @@ NOTHING = (
     "days ago."
 )
 
+NOTHING_NEXT = (
+    "  → Is that the right id, and the right --env? Then have the shop publish the event."
+)
+
 LOOKED = (
     "Looked at: records by order, message and notification; the order queue; dead letters; rejected events "
     "without an order; the logs of the last 14 days."
@@ -51,11 +55,12 @@ def _of_finding(finding: Finding) -> RenderableType:
 
 
 def _parts(finding: Finding) -> Iterator[RenderableType]:
-    if finding.sending.paused or finding.sending.stopped:
-        yield of_sending(finding.sending)
-        yield ""
+    state = finding.sending
+    held_up = [of_sending(state), ""] if state.paused or state.stopped else []
+    yield from held_up if finding.may_wait else ()
     if finding.is_empty:
         yield NOTHING.format(term=escape(finding.term))
+        yield NOTHING_NEXT
         yield Text(LOOKED, style="dim")
     for story in finding.stories:
         yield from _of_story(story)
@@ -65,6 +70,7 @@ def _parts(finding: Finding) -> Iterator[RenderableType]:
     if finding.other_attempts:
         yield "[bold]Other attempts of the order[/]"
         yield Padding(_timeline(finding.other_attempts), (0, 0, 1, 2))
+    yield from () if finding.may_wait else held_up
     for note in (*finding.unasked, *finding.notes):
         yield Text(f"Note: {note}", style="dim")
 
@@ -73,7 +79,7 @@ def _of_story(story: Story) -> Iterator[RenderableType]:
     colour = _COLOURS.get(Status(story.status), "red")
     yield (
         f"[bold {colour}]{escape(story.words)}[/] [dim]{story.status}[/]  [bold]{escape(story.announced)}[/]  "
-        f"order {escape(story.order_id)}  to {escape(story.recipient) or 'nobody'}"
+        f"order {escape(story.order_id)}  to {escape(story.recipient) or '(erased)'}"
     )
     yield _indented(story.reason, f"→ {story.next_step}" if story.next_step else "")
     yield Padding(_timeline(story.timeline), (0, 0, 1, 2))

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 def _of_reconciliation(found: Reconciliation) -> RenderableType:
     colour = "red" if found.missing else "green"
     head = (
-        f"[bold {colour}]{len(found.missing)} of {found.orders} orders have no outcome.[/] {found.mailed} got "
-        f"a mail, {found.rejected} were rejected, {found.failed} given up."
+        f"[bold {colour}]{len(found.missing)} of {found.orders} orders have no outcome.[/] With a mail: "
+        f"{found.mailed}, rejected: {found.rejected}, given up: {found.failed}."
     )
     if not found.missing:
         return head

@@ -8,8 +8,10 @@ import click
 from rich.markup import escape
 
 from infra.operator.cli.base import cli, command, confirm, event_file, reason, yes
+from infra.operator.cli.sending import of_sending
 from infra.operator.output import notes, show
 from infra.operator.resend import Resend, prepare, publish, read_event
+from infra.operator.sending import sending
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +39,11 @@ def resend(asked: Asked, *, order: str, file: Path, of: str, reason: str, yes: b
 def send_again(asked: Asked, mail: Resend, *, reason: str, yes: bool) -> None:
     """Ask, send a mail again unless that was done before, and show what was done."""
     if not mail.status:
-        notes.print(escape(f"{mail.event_type} of order {mail.order_id} would be sent again."))
+        state = sending(asked.deployment)
+        if state.paused or state.stopped:
+            notes.print(of_sending(state))
+        where = "the same address as before" if mail.same_address else "ANOTHER address than before"
+        notes.print(escape(f"{mail.event_type} of order {mail.order_id} would go to {where}."))
         confirm(f"Send it in {asked.deployment.env}?", yes=yes)
         publish(asked.deployment, mail, why=reason)
     show(mail, _of_resend, as_json=asked.as_json)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from infra.operator.cli.base import cli, command, confirm, reason, yes
-from infra.operator.output import show
-from infra.operator.sending import Sending, set_sending
+from infra.operator.output import notes, show
+from infra.operator.sending import Sending, sending, set_sending
 
 if TYPE_CHECKING:
     from infra.operator.cli.base import Asked
@@ -42,5 +42,6 @@ def pause(asked: Asked, *, reason: str, yes: bool) -> None:
 @yes
 def lift(asked: Asked, *, reason: str, yes: bool) -> None:
     """Lift a pause. What waits goes out, at the rate that SES permits."""
+    notes.print(of_sending(sending(asked.deployment)))
     confirm(f"Let the order mails of {asked.deployment.env} go out?", yes=yes)
     show(set_sending(asked.deployment, enabled=True, why=reason), of_sending, as_json=asked.as_json)
