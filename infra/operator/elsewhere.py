@@ -41,9 +41,9 @@ class Sighting:
     next_step: str
 
 
-def waiting(wait: Wait, *, paused: bool) -> Sighting:
+def waiting(wait: Wait, *, halted: bool) -> Sighting:
     """Say that a message waits on the queue, by what a dispatcher logged."""
-    known = waits(wait, paused=paused)
+    known = waits(wait, halted=halted)
     return Sighting(
         place="order queue", what=known.sentence, at=iso(wait.last), next_step=known.next_step
     )

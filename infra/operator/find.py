@@ -237,14 +237,14 @@ class _Search:
         visible = seen.result()
         stories = [
             self._tell(
-                record, followed, found, listed, pauses.result() or [], paused=sending_now.paused
+                record, followed, found, listed, pauses.result() or [], halted=sending_now.halted
             )
             for record in found
         ]
         in_queues = [sighting for queue in in_letters for sighting in queue.sightings]
         sightings = [
             *(
-                elsewhere.waiting(wait, paused=sending_now.paused)
+                elsewhere.waiting(wait, halted=sending_now.halted)
                 for wait in followed.waits
                 if _is_elsewhere(wait.message, found, followed)
             ),
@@ -304,7 +304,7 @@ class _Search:
         listed: dict[str, Future[Suppressed | str | None]],
         pauses: Sequence[Pause],
         *,
-        paused: bool,
+        halted: bool,
     ) -> Story:
         last = self.now if is_unsent(record) else last_written(record)
         address = record["customerEmail"]
@@ -315,7 +315,7 @@ class _Search:
             pauses=[p for p in pauses if first_written(record) <= p.at <= last],
             alone=len(found) == 1,
             again=next((r for r in found if r.get("resendOf") == record["notificationId"]), None),
-            paused=paused,
+            halted=halted,
             link=self._link,
             now=self.now,
         )

@@ -270,7 +270,7 @@ def _in_logs(
     for name, line in last.items():
         said, order = line.said, wanted[name]
         if said.get("message") == "later":
-            known = waits(waiting[said["message_id"]], paused=True)
+            known = waits(waiting[said["message_id"]], halted=True)
             place, step = f"order queue: {known.sentence}", known.next_step
         elif said.get("message") == "event rejected":
             place, step = "the log of validate: the event was rejected", FIND

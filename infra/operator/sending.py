@@ -27,6 +27,11 @@ class Sending:
     by: str = ""
     why: str = ""
 
+    @property
+    def halted(self) -> bool:
+        """Whether no mail goes out."""
+        return self.paused or self.stopped
+
 
 def sending(deployment: Deployment) -> Sending:
     """Return whether mails go out, and why not."""

@@ -89,7 +89,7 @@ def tell(
     pauses: Iterable[Pause],
     alone: bool,
     again: Record | None,
-    paused: bool,
+    halted: bool,
     link: Callable[[Execution], str],
     now: datetime,
 ) -> Story:
@@ -102,7 +102,7 @@ def tell(
         pauses: of the time that it tells of.
         alone: whether it is its order's only notification, so that every execution is about it.
         again: the newest record of those that sent its mail again on purpose.
-        paused: whether sending is paused now.
+        halted: whether no mail goes out now.
         link: where an execution is shown.
         now: the moment that it is told at.
     """
@@ -111,7 +111,7 @@ def tell(
     reason = (
         _erased(record)
         if rules.is_erased(record)
-        else _why(record, wait, listed, now, paused=paused)
+        else _why(record, wait, listed, now, halted=halted)
     )
     next_step = _sent_again(again) if again else reason.next_step
     part = dict(record.get("part", {}))
@@ -166,13 +166,13 @@ def _sent_again(again: Record) -> str:
 
 
 def _why(
-    record: Record, wait: Wait | None, listed: Suppressed | str, now: datetime, *, paused: bool
+    record: Record, wait: Wait | None, listed: Suppressed | str, now: datetime, *, halted: bool
 ) -> Why:
     status = STATUSES[record["status"]]
     name, fields = record.get("reason", ""), record.get("reasons", ())
     plain = Why(status.sentence, status.next_step)
     if wait:
-        return waits(wait, paused=paused)
+        return waits(wait, halted=halted)
     if fields:
         words = "; ".join(_fixed(fields))
         known = why(rules.INVALID_EVENT)
@@ -217,10 +217,10 @@ def _fixed(reasons: Iterable[str]) -> list[str]:
     return named([{"path": path, "reason": sentence} for path, _, sentence in pairs])
 
 
-def waits(wait: Wait, *, paused: bool) -> Why:
-    """Say why a message waits on the order queue, and until when; `paused`: whether sending is paused now."""
+def waits(wait: Wait, *, halted: bool) -> Why:
+    """Say why a message waits on the order queue, and until when; `halted`: whether no mail goes out now."""
     known = why(wait.reason)
-    if wait.reason == SendingPaused.__name__ and not paused:
+    if wait.reason == SendingPaused.__name__ and not halted:
         known = Why(
             "sending was paused.", "Nothing: the pause is lifted, and it goes out by itself."
         )

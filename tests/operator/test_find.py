@@ -217,7 +217,9 @@ def test_what_waits_on_the_queue_is_known_from_the_dispatchers_log(
         "Nothing: it goes out when the pause is lifted (order-mail lift). "
         f"The next try is at {until}."
     )
-    environment.ses.sends = True
+    environment.ses.sends, environment.ses.enabled = True, False
+    assert find(environment.deployment, "ORDER1").elsewhere == [sighting]
+    environment.ses.enabled = True
     (sighting,) = find(environment.deployment, "ORDER1").elsewhere
     assert sighting.what == f"It waits on the order queue since {since}: sending was paused."
     assert sighting.next_step == (

@@ -56,7 +56,7 @@ def _of_finding(finding: Finding) -> RenderableType:
 
 def _parts(finding: Finding) -> Iterator[RenderableType]:
     state = finding.sending
-    held_up = [of_sending(state), ""] if state.paused or state.stopped else []
+    held_up = [of_sending(state), ""] if state.halted else []
     yield from held_up if finding.may_wait else ()
     if finding.is_empty:
         yield NOTHING.format(term=escape(finding.term))

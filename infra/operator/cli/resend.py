@@ -40,7 +40,7 @@ def send_again(asked: Asked, mail: Resend, *, reason: str, yes: bool) -> None:
     """Ask, send a mail again unless that was done before, and show what was done."""
     if not mail.status:
         state = sending(asked.deployment)
-        if state.paused or state.stopped:
+        if state.halted:
             notes.print(of_sending(state))
         where = "the same address as before" if mail.same_address else "ANOTHER address than before"
         notes.print(escape(f"{mail.event_type} of order {mail.order_id} would go to {where}."))
