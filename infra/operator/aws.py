@@ -177,7 +177,7 @@ def _unanswered(error: BaseException, deployment: Deployment) -> OperatorError:
         if os.environ.get("AWS_ENDPOINT_URL")
         else f"Is this machine online, and is the region right ({deployment.region})?"
     )
-    return OperatorError(f"AWS does not answer: {error}. {where} Then run the same again")
+    return OperatorError(f"AWS does not answer: {error}. {where} Then ask again")
 
 
 def _explained(error: ClientError, place: str) -> OperatorError:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 PICTURE = Path("infra/operator/page.png")
-SIZE = (1000, 920)
+SIZE = (1000, 1010)
 
 
 def picture(browser: Browser, url: str) -> bytes:

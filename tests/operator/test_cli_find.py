@@ -196,4 +196,4 @@ def test_an_aws_that_does_not_answer_is_told_with_the_next_step(
             endpoint_url=endpoint or "https://sqs.us-east-1.amazonaws.com"
         )
     assert str(told.value).startswith("AWS does not answer: Could not connect to the endpoint URL")
-    assert str(told.value).endswith(f"{next_step} Then run the same again")
+    assert str(told.value).endswith(f"{next_step} Then ask again")

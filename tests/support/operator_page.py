@@ -45,15 +45,16 @@ DELIVERED = Story(
     reason=STATUSES[Status.DELIVERED].sentence,
     next_step=STATUSES[Status.DELIVERED].next_step,
     timeline=[
+        Moment(at="2026-11-30T09:14:03Z", what="Published: the event is on the order queue"),
         Moment(at="2026-11-30T09:14:03Z", what="Taken up: the notification was claimed"),
+        Moment(at="2026-11-30T09:14:04Z", what="Handed to SES"),
+        Moment(at="2026-11-30T09:14:05Z", what="Sent: SES accepted the mail"),
         Moment(
-            at="2026-11-30T09:14:04Z",
+            at="2026-11-30T09:14:05Z",
             what="Attempt: sent",
             detail="ORDER123456-7c1f0a52-1",
             link=CONSOLE,
         ),
-        Moment(at="2026-11-30T09:14:04Z", what="Handed to SES"),
-        Moment(at="2026-11-30T09:14:05Z", what="Sent: SES accepted the mail"),
         Moment(at="2026-11-30T09:14:07Z", what="SES: delivered"),
     ],
     details={
@@ -71,7 +72,7 @@ BOUNCED = replace(
     reason=why("Permanent/General").sentence,
     next_step=why("Permanent/General").next_step,
     timeline=[
-        *DELIVERED.timeline[:4],
+        *DELIVERED.timeline[:5],
         Moment(at="2026-11-30T09:14:07Z", what="SES: came back", detail="Permanent/General"),
     ],
 )
