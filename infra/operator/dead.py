@@ -16,6 +16,7 @@ from infra.operator.letters import (
     SES_EVENTS_QUEUE,
     Kind,
     Letter,
+    Look,
     delete,
     parsed,
     peek,
@@ -65,9 +66,10 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The letters of one queue that have one reason: how many, when the oldest was sent, what to do."""
+    """The letters of one queue of one kind and reason: how many, when the oldest was sent, what to do."""
 
     queue: str
+    kind: Kind
     reason: str
     count: int
     oldest: str
@@ -79,6 +81,14 @@ class Listing:
     """All letters, in groups, and each. notes: of those that could not be looked at."""
 
     groups: list[Group]
+    letters: list[Letter]
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The letters that are meant. notes: of those that could not be looked at."""
+
     letters: list[Letter]
     notes: list[str]
 
@@ -124,8 +134,9 @@ class Redriven:
 
     @property
     def failed(self) -> bool:
-        """Whether something was left that should have moved."""
-        return any(left.failed for left in self.stayed)
+        """Whether something was left that should have moved, or nothing was there that could be looked at."""
+        done = self.redriven + self.rejected + self.left
+        return any(left.failed for left in self.stayed) or bool(self.notes and not done)
 
     @property
     def reasons(self) -> list[Left]:
@@ -151,43 +162,45 @@ class Dropped:
     orders: list[str]
 
 
-def choose(deployment: Deployment, choice: Choice, *, everything: bool = False) -> list[Letter]:
+def choose(deployment: Deployment, choice: Choice, *, everything: bool = False) -> Chosen:
     """Look for the letters that are meant.
 
     Raises:
         NotFound: there are none, and not simply `everything` is meant.
     """
-    chosen = [
-        letter
-        for queue in choice.queues
-        for letter in peek(deployment, queue).letters
-        if choice.takes(letter)
-    ]
+    looks = {queue: peek(deployment, queue) for queue in choice.queues}
+    chosen = [letter for look in looks.values() for letter in look.letters if choice.takes(letter)]
+    notes = _unseen(looks)
     if not chosen and not everything:
-        raise NotFound("there is no such dead letter: order-mail dead list shows all")
-    return chosen
+        known = "there is no such dead letter: order-mail dead list shows all"
+        raise NotFound(". ".join([known, *notes]))
+    return Chosen(letters=chosen, notes=notes)
+
+
+def _unseen(looks: dict[str, Look]) -> list[str]:
+    return [letters.unseen(queue, look.unseen) for queue, look in looks.items() if look.unseen]
 
 
 def listing(deployment: Deployment, queue: str | None = None) -> Listing:
     """List the letters of one queue, or of all."""
     found = {base: peek(deployment, base) for base in Choice(queue=queue).queues}
     every = [letter for look in found.values() for letter in look.letters]
-    alike: dict[tuple[str, str], list[Letter]] = {}
+    alike: dict[tuple[str, Kind, str], list[Letter]] = {}
     for letter in every:
-        alike.setdefault((letter.queue, letter.reason), []).append(letter)
+        alike.setdefault((letter.queue, letter.kind, letter.reason), []).append(letter)
     groups = [
         Group(
             queue=base,
+            kind=kind,
             reason=reason,
             count=len(found_there),
             oldest=found_there[0].sent_at,
             next_step=next_step(found_there[0]),
         )
-        for (base, reason), found_there in alike.items()
+        for (base, kind, reason), found_there in alike.items()
     ]
     groups.sort(key=lambda group: group.count, reverse=True)
-    notes = [letters.unseen(base, look.unseen) for base, look in found.items() if look.unseen]
-    return Listing(groups=groups, letters=every, notes=notes)
+    return Listing(groups=groups, letters=every, notes=_unseen(found))
 
 
 def show_letter(deployment: Deployment, message_id: str, *, address: bool) -> Shown:
@@ -198,7 +211,7 @@ def show_letter(deployment: Deployment, message_id: str, *, address: bool) -> Sh
     Raises:
         NotFound: there is none, or there are several.
     """
-    letter, *others = choose(deployment, Choice(letter=message_id))
+    letter, *others = choose(deployment, Choice(letter=message_id)).letters
     if others:
         raise NotFound(
             f"{len(others) + 1} letters have an id that begins like this: say more of it"
@@ -216,9 +229,10 @@ def show_letter(deployment: Deployment, message_id: str, *, address: bool) -> Sh
 
 def rehearse(deployment: Deployment, choice: Choice, *, fresh_only: bool) -> Redriven:
     """Say what `redrive` would do; raises as `choose`."""
-    would = Redriven()
     everything = not (choice.order or choice.error)
-    for letter in choose(deployment, choice, everything=everything):
+    chosen = choose(deployment, choice, everything=everything)
+    would = Redriven(notes=chosen.notes)
+    for letter in chosen.letters:
         if why := unmovable(letter):
             would.leave(letter, why)
         elif fresh_only and _stale(letter):

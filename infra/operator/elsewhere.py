@@ -31,6 +31,10 @@ UNKNOWN_MAX = 500
 """Of the rejected events that name no order, the newest that are looked through."""
 
 
+ON_THE_QUEUE = "order queue"
+"""The place of an order that waits."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sighting:
     """Where an order was seen besides its records: on a queue, in dead letters, in a log."""
@@ -45,7 +49,7 @@ def waiting(wait: Wait, *, halted: bool) -> Sighting:
     """Say that a message waits on the queue, by what a dispatcher logged."""
     known = waits(wait, halted=halted)
     return Sighting(
-        place="order queue", what=known.sentence, at=iso(wait.last), next_step=known.next_step
+        place=ON_THE_QUEUE, what=known.sentence, at=iso(wait.last), next_step=known.next_step
     )
 
 
@@ -86,7 +90,7 @@ def visible(deployment: Deployment, orders: set[str]) -> Visible:
             seen |= {message["MessageId"]: message for message in messages}
     found = [
         Sighting(
-            place="order queue",
+            place=ON_THE_QUEUE,
             what="It is on the order queue, and no dispatcher has taken it up yet.",
             at=iso(_sent(message)),
             next_step="Wait a minute. If it stays there, the engineer on call looks whether the dispatcher "
@@ -103,10 +107,10 @@ def _sent(message: dict[str, Any]) -> datetime:
 
 
 class InLetters(NamedTuple):
-    """Where an order was seen in a dead-letter queue, and notes of what could not be looked at."""
+    """Where an order was seen in a dead-letter queue; and what could not be looked at, if anything."""
 
     sightings: list[Sighting]
-    notes: list[str]
+    unseen: list[str]
 
 
 def letters(

@@ -111,6 +111,9 @@ def erase(deployment: Deployment, subject: Subject, *, why: str) -> Erased:
         for spelling in listed:
             deployment.client("sesv2").delete_suppressed_destination(EmailAddress=spelling)
         found, left = _traces(records, dead_letters, len(listed)), count(deployment, subject)
+        # SQS may count for a while what was deleted just now.
+        unseen = max(0, left.letters_not_looked_at - dead_letters)
+        left = replace(left, letters_not_looked_at=unseen)
         said.update(
             found=vars(found),
             left=vars(left),

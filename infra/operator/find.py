@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from infra.operator import elsewhere, records, trail
 from infra.operator.audit import without_addresses
 from infra.operator.aws import explained
-from infra.operator.elsewhere import Sighting
+from infra.operator.elsewhere import ON_THE_QUEUE, Sighting
 from infra.operator.errors import OperatorError
 from infra.operator.letters import QUEUES
 from infra.operator.output import HIDDEN
@@ -25,6 +25,7 @@ from infra.operator.story import (
     Story,
     Suppressed,
     attempts,
+    begun,
     first_written,
     in_order,
     is_of,
@@ -40,7 +41,7 @@ from steps.contract import limits
 from steps.contract.order_id import UNKNOWN_ORDER, in_name, shown
 from steps.contract.text import identifier
 from steps.dispatch import NAME_MAX
-from steps.ledger.status import UNSENT, Status
+from steps.ledger.status import Status
 from steps.reports import pause
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ class Finding:
     @property
     def may_wait(self) -> bool:
         """Whether something of it may wait for sending to go on."""
-        unsent = any(story.status in UNSENT for story in self.stories)
-        return unsent or bool(self.elsewhere) or self.is_empty
+        under_way = any(s.status in {Status.CLAIMED, Status.SENDING} for s in self.stories)
+        on_the_queue = any(sighting.place == ON_THE_QUEUE for sighting in self.elsewhere)
+        return under_way or on_the_queue or self.is_empty
 
     @property
     def is_empty(self) -> bool:
@@ -211,7 +213,7 @@ class _Search:
     def follow(self, which: Which) -> Trail:
         """Read the logs of the days of its records, or else of the last two weeks."""
         if which.found:
-            first = min(map(first_written, which.found))
+            first = min(map(begun, which.found))
             last = max(map(last_written, which.found))
             busy = any(is_unsent(record) for record in which.found)
             when = trail.spans(first, self.now if busy else last, self.now)
@@ -241,7 +243,11 @@ class _Search:
             )
             for record in found
         ]
-        in_queues = [sighting for queue in in_letters for sighting in queue.sightings]
+        unasked = [
+            *followed.unasked,
+            *self.unasked,
+            *(note for queue in in_letters for note in queue.unseen),
+        ]
         sightings = [
             *(
                 elsewhere.waiting(wait, halted=sending_now.halted)
@@ -249,9 +255,10 @@ class _Search:
                 if _is_elsewhere(wait.message, found, followed)
             ),
             *(visible.sightings if visible else []),
-            *in_queues,
-            *(() if found or in_queues else map(elsewhere.gone, followed.dead.values())),
+            *(sighting for queue in in_letters for sighting in queue.sightings),
         ]
+        if not (found or sightings or unasked):
+            sightings = [elsewhere.gone(line) for line in followed.dead.values()]
         return Finding(
             term=which.term,
             stories=stories,
@@ -259,11 +266,10 @@ class _Search:
             sending=sending_now,
             notes=[
                 *followed.notes,
-                *(note for queue in in_letters for note in queue.notes),
                 *_of_looking(visible, found=bool(stories or sightings)),
                 *([] if stories or "@" not in which.term else [NO_ADDRESS]),
             ],
-            unasked=[*followed.unasked, *self.unasked],
+            unasked=unasked,
             other_attempts=self._others(found, followed),
         )
 
@@ -312,9 +318,9 @@ class _Search:
             record,
             followed,
             listed=(listed[address].result() or "") if address in listed else "",
-            pauses=[p for p in pauses if first_written(record) <= p.at <= last],
+            pauses=[p for p in pauses if begun(record) <= p.at <= last],
             alone=len(found) == 1,
-            again=next((r for r in found if r.get("resendOf") == record["notificationId"]), None),
+            again=next((r for r in found if _sends_again(r, record)), None),
             halted=halted,
             link=self._link,
             now=self.now,
@@ -330,6 +336,12 @@ class _Search:
         arn, started = execution.arn, int(execution.started.timestamp() * 1000)
         kind = "express-executions" if ":express:" in arn else "v2/executions"
         return self.deployment.console("states", f"/{kind}/details/{arn}?startDate={started}")
+
+
+def _sends_again(record: Record, other: Record) -> bool:
+    """Whether a record is of a mail that sent another one again, or still may."""
+    ended = record["status"] in {Status.REJECTED, Status.FAILED}
+    return record.get("resendOf") == other["notificationId"] and not ended
 
 
 def _is_elsewhere(message: str, found: Iterable[Record], followed: Trail) -> bool:

@@ -56,17 +56,14 @@ PAUSE = (
 )
 """`pause` and `lift`."""
 
-DEAD_LETTERS = ("sqs:email-order-dlq-{env}", "sqs:email-internal-dlq-{env}")
-
-DEAD_LOOK = (
-    Need(
-        (
-            *("sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
-            *("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
-        ),
-        DEAD_LETTERS,
-    ),
+ORDER_LETTERS = "sqs:email-order-dlq-{env}"
+DEAD_LETTERS = (ORDER_LETTERS, "sqs:email-internal-dlq-{env}")
+LOOK = (
+    *("sqs:GetQueueUrl", "sqs:GetQueueAttributes"),
+    *("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"),
 )
+
+DEAD_LOOK = (Need(LOOK, DEAD_LETTERS),)
 """`dead list` and `dead show`; and `find`, which looks into the dead letters."""
 
 DEAD_DROP = (*DEAD_LOOK, *AUDIT, Need(("sqs:DeleteMessage",), DEAD_LETTERS))
@@ -149,7 +146,7 @@ CANARY = (
 """`canary`, `canary --now`."""
 
 RECONCILE = (
-    *DEAD_LOOK,
+    Need(LOOK, (ORDER_LETTERS,)),
     Need(("dynamodb:Query", "dynamodb:Scan"), (ORDERS_INDEX,)),
     Need(("logs:FilterLogEvents",), _log_groups(PROCESSOR_LOG, VALIDATE_LOG)),
     # Its settings say for how long a mail may be in doubt.

@@ -88,15 +88,20 @@ def order_ids(text: str) -> list[str]:
     """
     lines = text.removeprefix("\ufeff").splitlines()
     header = next(filter(str.strip, lines), "")
-    separator = max(SEPARATORS, key=header.count)
+    separator = max(SEPARATORS, key=lambda s: (_column(header, s) is not None, header.count(s)))
     rows = [row for row in csv.reader(lines, delimiter=separator) if any(row)]
     if not rows:
         return []
-    names = [name.strip().lower() for name in rows[0]]
-    column = next((names.index(name) for name in COLUMNS if name in names), None)
+    names, column = rows[0], _column(header, separator)
     has_header = column is not None or len(names) > 1
     found = (row[column or 0] for row in rows[has_header:] if len(row) > (column or 0))
     return list(dict.fromkeys(filter(None, map(identifier, found))))
+
+
+def _column(header: str, separator: str) -> int | None:
+    """Return which column has order ids, if its name says so."""
+    names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
+    return next((names.index(name) for name in COLUMNS if name in names), None)
 
 
 def reconcile(
@@ -270,7 +275,7 @@ def _in_logs(
     for name, line in last.items():
         said, order = line.said, wanted[name]
         if said.get("message") == "later":
-            known = waits(waiting[said["message_id"]], halted=True)
+            known = waits(waiting[said["message_id"]], halted=None)
             place, step = f"order queue: {known.sentence}", known.next_step
         elif said.get("message") == "event rejected":
             place, step = "the log of validate: the event was rejected", FIND

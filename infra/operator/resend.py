@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.operator.audit import audited, without_addresses
 from infra.operator.errors import NotFound, Refused
-from infra.operator.suppression import allow_retry, look_up
+from infra.operator.suppression import allow_retry, look_up, was_kept_back
 from steps.contract.order_event import resend_event
 from steps.contract.order_id import shown
 from steps.contract.text import NOTIFICATION_ID, identifier
@@ -63,7 +63,13 @@ def read_event(file: Path) -> dict[str, Any]:
 
 
 def prepare(
-    deployment: Deployment, order_id: str, event: Mapping[str, Any], *, of: str, why: str
+    deployment: Deployment,
+    order_id: str,
+    event: Mapping[str, Any],
+    *,
+    of: str,
+    why: str,
+    kept_back: bool = False,
 ) -> Resend:
     """Find what is sent again, and make the event by which it is. Nothing is changed.
 
@@ -73,6 +79,7 @@ def prepare(
         event: its event, as the shop published it or mended.
         of: the notification that is sent again; empty where there is only one that it can be.
         why: the operator's words; another reason makes another mail.
+        kept_back: the newest that SES kept back is meant, if there is any.
 
     Raises:
         NotFound: the order has no such notification.
@@ -86,6 +93,8 @@ def prepare(
         if NOTIFICATION_ID.fullmatch(record["notificationId"])  # no rejected event
     ]
     _valid(deployment, event, of=of or _ANY, why=why)
+    if kept_back and not of:
+        of = _kept_back(records, event)
     resent = _chosen(records, event, of)
     if rules.is_erased(resent):
         raise Refused("its customer's data was erased: no mail of it is sent again")
@@ -145,6 +154,13 @@ def _chosen(records: Iterable[Record], event: Mapping[str, Any], of: str) -> Rec
     raise Refused(f"several notifications of this order fit the event:\n{choice}\nSay which: --of")
 
 
+def _kept_back(records: Iterable[Record], event: Mapping[str, Any]) -> str:
+    """Return the newest notification of the event's kind and part that SES kept back; empty without one."""
+    kept = [record for record in records if _fits(record, event) and was_kept_back(record)]
+    newest = max(kept, key=lambda record: str(record["timestamp"]), default={"notificationId": ""})
+    return str(newest["notificationId"])
+
+
 def _recipient(event: Mapping[str, Any]) -> str:
     return str(event["customerEmail"]).strip().casefold()
 
@@ -165,14 +181,14 @@ def _named(record: Record) -> str:
 
 
 def prepare_retry(
-    deployment: Deployment, order_id: str, event: Mapping[str, Any], *, why: str
+    deployment: Deployment, order_id: str, event: Mapping[str, Any], *, of: str, why: str
 ) -> Resend:
     """Prepare to send a mail again that SES kept back, once nothing keeps its address back any more.
 
     Raises:
         NotFound, Refused: as `prepare`; or SES did not keep it back, or would again.
     """
-    mail = prepare(deployment, order_id, event, of="", why=why)
+    mail = prepare(deployment, order_id, event, of=of, why=why, kept_back=True)
     found = look_up(deployment, str(event["customerEmail"]).strip())
     allow_retry(deployment.ledger.whole(mail.of), found)
     return mail

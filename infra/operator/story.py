@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from infra.operator.reasons import SUPPRESSION, Why, why
+from infra.operator.reasons import SUPPRESSION, WAITS, Why, why
 from infra.operator.trail import read_name
 from infra.operator.words import STATUSES, announced
 from steps.contract.errors import SendingPaused
@@ -162,7 +162,7 @@ def _words(record: Record, wait: Wait | None) -> str:
 
 def _sent_again(again: Record) -> str:
     since, status = shown_time(first_written(again)), STATUSES[again["status"]].name.lower()
-    return f"Nothing here: the mail was sent again at {since}, and that one is {status}."
+    return f"Nothing here: the mail was sent again at {since} ({status})."
 
 
 def _why(
@@ -217,10 +217,15 @@ def _fixed(reasons: Iterable[str]) -> list[str]:
     return named([{"path": path, "reason": sentence} for path, _, sentence in pairs])
 
 
-def waits(wait: Wait, *, halted: bool) -> Why:
-    """Say why a message waits on the order queue, and until when; `halted`: whether no mail goes out now."""
+def waits(wait: Wait, *, halted: bool | None) -> Why:
+    """Say why a message waits on the order queue, and until when.
+
+    `halted`: whether no mail goes out now; None where nobody asked.
+    """
     known = why(wait.reason)
-    if wait.reason == SendingPaused.__name__ and not halted:
+    if wait.reason == SendingPaused.__name__ and halted is None:
+        known = Why("sending was paused at the last try.", WAITS)
+    elif wait.reason == SendingPaused.__name__ and not halted:
         known = Why(
             "sending was paused.", "Nothing: the pause is lifted, and it goes out by itself."
         )
@@ -283,6 +288,12 @@ def first_written(record: Record) -> datetime:
     return _moment(record["timestamp"])
 
 
+def begun(record: Record) -> datetime:
+    """Return when the first thing happened that a record tells of: its event was published, or it was made."""
+    published = _of_epoch(record["publishedAt"]) if "publishedAt" in record else _FAR
+    return min(published, first_written(record))
+
+
 def last_written(record: Record) -> datetime:
     """Return the last moment that a record tells of; now is later."""
     return max(at for at, _ in (*_of_record(record), *_of_ses(record)))
@@ -298,9 +309,9 @@ def _happened(at: datetime, what: str, detail: str = "", link: str = "") -> Happ
 def _of_record(record: Record) -> Iterator[Happened]:
     """Yield what the record itself tells of the way to SES."""
     if "publishedAt" in record:
-        yield _happened(
-            _of_epoch(record["publishedAt"]), "Published: the event is on the order queue"
-        )
+        at = _of_epoch(record["publishedAt"])
+        again = " again" if at > first_written(record) else ""
+        yield _happened(at, f"Published{again}: the event is on the order queue")
     rejected_event = record["notificationId"].startswith("rejected-")
     made = "The event was rejected" if rejected_event else "Taken up: the notification was claimed"
     yield _happened(first_written(record), made)
@@ -379,11 +390,11 @@ def attempts(
         detail = arn_name(execution)
         if execution.error and execution.end not in ("Sent", "Duplicate"):
             detail += f". {execution.error}: {why(execution.error).sentence}"
-        what = _ENDS.get(execution.end, "Attempt: its end is not known")
-        yield _happened(execution.last, what, detail, link(execution))
         for line in execution.said:
             if word := _SAID.get(line.said.get("message", "")):
                 yield _happened(line.at, word, link=link(execution))
+        what = _ENDS.get(execution.end, "Attempt: its end is not known")
+        yield _happened(execution.last, what, detail, link(execution))
 
 
 def arn_name(execution: Execution) -> str:

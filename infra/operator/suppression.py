@@ -165,6 +165,11 @@ def remove(deployment: Deployment, address: str, *, why: str) -> int:
     return removed
 
 
+def was_kept_back(record: Record) -> bool:
+    """Whether SES kept the record's mail back because of a suppression list."""
+    return str(record.get("reason", "")).rpartition("/")[2] in SUPPRESSED
+
+
 def allow_retry(record: Record, found: Suppression) -> None:
     """Let a mail be sent again that SES kept back, once nothing keeps it back any more.
 
@@ -175,7 +180,7 @@ def allow_retry(record: Record, found: Suppression) -> None:
     Raises:
         Refused: it was not kept back, or would be again.
     """
-    if str(record.get("reason", "")).rpartition("/")[2] not in SUPPRESSED:
+    if not was_kept_back(record):
         raise Refused(
             f"SES did not keep this mail back: it is {record['status']}. To send it again all the same: "
             "order-mail resend"

@@ -339,7 +339,7 @@ def _busy_until(record: Record, grace: int) -> int:
 
 _OF_THE_MAIL_BEFORE = (
     *("reason", "reasons", "handoverId", "sendingAt"),
-    *("messageId", "promotedBy", "events", "endedAt"),
+    *("messageId", "promotedBy", "events", "endedAt", "inDoubt", "publishedAt"),
 )
 """What a claim that is taken over forgets: word of the mail before must not pass for word of the next."""
 
@@ -359,7 +359,7 @@ def _take_over(record: Record, owner: str, now: float, *, in_doubt: bool, given:
         }
         | given,
         add={"superseded": given_up_on} if given_up_on else {},
-        remove=_OF_THE_MAIL_BEFORE if in_doubt else (*_OF_THE_MAIL_BEFORE, "inDoubt"),
+        remove=tuple(name for name in _OF_THE_MAIL_BEFORE if name not in given),
         # Of several that saw the same record, one gets it: the owner changes with every claim.
         condition=f"#owner = :found AND #status = :seen AND {_NOT_ERASED}",
         values={"found": record["owner"], "seen": record["status"]},

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.operator.dead import Group
+from infra.operator.dead import Chosen, Group
 from infra.operator.find import Moment, Sighting
-from infra.operator.letters import ORDERS
+from infra.operator.letters import ORDERS, Kind
 from tests.browser.axe import violations
 from tests.support.operator_page import (
     ADDRESS,
@@ -144,14 +144,14 @@ def test_whatever_an_order_holds_is_text_and_breaks_nothing(browser: Browser, te
     )
     seen = Sighting(place=text, what=text, at=text, next_step=text)
     hostile = letter(text, reason=text, execution=text, notification_id=text)
-    group = Group(queue=ORDERS, reason=text, count=1, oldest=text, next_step=text)
+    group = Group(queue=ORDERS, kind=Kind.ORDER, reason=text, count=1, oldest=text, next_step=text)
     planted: dict[str, Any] = {
         "find": lambda _, term: finding(
             story, term=term, elsewhere=[seen], notes=[text], unasked=[text], sending=PAUSED
         ),
         "alarms": lambda _: [replace(ALARM, name=text, says=text)],
         "listing": lambda _: replace(LISTING, groups=[group], letters=[hostile]),
-        "choose": lambda _, __: [hostile],
+        "choose": lambda _, __: Chosen(letters=[hostile], notes=[text]),
     }
     with opened(browser, **planted) as (page, url):
         for path in ("/", "/find?term=x", "/dead"):

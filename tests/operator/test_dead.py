@@ -229,6 +229,16 @@ def test_there_may_be_more_than_is_looked_at(
     assert found.notes == [letters.unseen(ORDERS, 3)]
 
 
+def test_letters_of_one_reason_and_several_kinds_have_each_their_next_step(
+    deployment: Deployment,
+) -> None:
+    put(deployment, INTERNAL, json.dumps({"sesEventsWaitSince": "2026-11-30T00:00:00Z"}))
+    put(deployment, INTERNAL, SES_EVENT)
+    groups = {group.kind: group.next_step for group in listing(deployment).groups}
+    assert "order-mail dead drop" in groups[Kind.LATE_NOTICE]
+    assert "order-mail dead redrive" in groups[Kind.SES_EVENT]
+
+
 def test_letters_that_another_command_has_are_told_by_whoever_looks(deployment: Deployment) -> None:
     mine, other = put(deployment, ORDERS, an_order("O-1")), put(deployment, INTERNAL, CHANGE)
     with taken(deployment, ORDERS) as held:
@@ -236,10 +246,13 @@ def test_letters_that_another_command_has_are_told_by_whoever_looks(deployment: 
         said = letters.unseen(ORDERS, 1)
         found = listing(deployment)
         assert ([letter.message_id for letter in found.letters], found.notes) == ([other], [said])
-        assert said in find(deployment, "O-1").notes
+        assert said in find(deployment, "O-1").unasked
         assert said in reconcile(deployment, ["O-1"]).notes
         everything = Choice(queue=ORDERS)
-        assert redrive(deployment, everything, fresh_only=False, why="x").notes == [said]
+        done = redrive(deployment, everything, fresh_only=False, why="x")
+        assert (done.notes, done.failed) == ([said], True)
+        with pytest.raises(NotFound, match="could not be looked at"):
+            rehearse(deployment, Choice(order="O-1"), fresh_only=False)
         left = count(deployment, Subject(order="O-1"))
         assert (left.dead_letters, left.letters_not_looked_at) == (0, 1)
         assert left

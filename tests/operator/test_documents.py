@@ -9,12 +9,9 @@ import click
 import pytest
 
 from infra.local.settings import ROOT
-from infra.operator import __main__ as order_mail
 from infra.operator.cli.base import cli
 from infra.operator.words import STATUSES
 from tests.support.documents import DOCUMENTS, code, prose
-
-assert order_mail, "its import adds the commands"
 
 NAMED = re.compile(r"(?:\S*/)?order-mail (?P<words>[^|]+)")
 

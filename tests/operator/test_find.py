@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.operator.find import Moment, Story, find, hidden
+from infra.operator.letters import ORDERS, taken, unseen
 from infra.operator.story import shown_time
 from infra.operator.trail import WORKFLOW_LOG
 from steps.contract.order_id import UNKNOWN_ORDER, shown
@@ -245,6 +246,75 @@ def test_an_order_whose_dead_letter_was_taken_away_is_told_of(environment: Envir
     assert sighting.next_step.startswith("It would be too large again: have the shop publish a")
 
 
+def test_a_letter_that_another_command_has_is_not_called_gone(environment: Environment) -> None:
+    said = {"order_id": "ORDER1", "message_id": MESSAGE, "reason": "MessageTooLarge"}
+    environment.log(PROCESSOR, AT, message="dead letter", **said)
+    put(environment.deployment, ORDERS, json.dumps({"orderId": "ORDER1"}))
+    with taken(environment.deployment, ORDERS) as held:
+        assert len(list(held)) == 1
+        finding = find(environment.deployment, "ORDER1")
+    assert finding.is_empty
+    assert finding.unasked == [unseen(ORDERS, 1)]
+
+
+def test_an_order_that_was_sent_through_again_is_on_the_queue_and_not_gone(
+    environment: Environment,
+) -> None:
+    said = {"order_id": "ORDER1", "message_id": MESSAGE, "reason": "UnexpectedError"}
+    environment.log(PROCESSOR, AT, message="dead letter", **said)
+    put(environment.deployment, "email-order-queue", json.dumps({"orderId": "ORDER1"}))
+    (sighting,) = find(environment.deployment, "ORDER1").elsewhere
+    assert sighting.place == "order queue"
+
+
+def test_what_happened_before_the_claim_is_on_the_timeline(environment: Environment) -> None:
+    keep(a_record(Status.CLAIMED, publishedAt=round(after(-3 * 86400).timestamp())))
+    for seconds, paused in ((-7200, True), (-60, False)):
+        report = {"date": moment(seconds), "paused": paused, "by": "jo", "why": "drill"}
+        environment.deployment.reports.keep("pause", report, 2**31)
+    said = {"order_id": "ORDER1", "message_id": MESSAGE, "reason": "QuotaExceeded", "delay": 60}
+    environment.log(PROCESSOR, after(-3 * 86400 + 1), message="later", **said)
+    story = only(find(environment.deployment, "ORDER1"))
+    assert [m.what for m in story.timeline] == [
+        "Published: the event is on the order queue",
+        "Put back on the queue",
+        "Sending was paused",
+        "The pause was lifted",
+        "Taken up: the notification was claimed",
+    ]
+
+
+def test_a_claim_that_was_taken_over_was_published_again(environment: Environment) -> None:
+    keep(a_record(Status.CLAIMED, publishedAt=round(after(86400).timestamp())))
+    assert [m.what for m in only(find(environment.deployment, "ORDER1")).timeline] == [
+        "Taken up: the notification was claimed",
+        "Published again: the event is on the order queue",
+    ]
+
+
+def test_what_a_function_said_comes_before_the_end_of_its_execution(
+    environment: Environment,
+) -> None:
+    arn = environment.execution("ORDER1")
+    keep(sent(Status.DELIVERED, "Delivery", owner=arn))
+    said = {"execution_id": arn, "order_id": "ORDER1"}
+    doubt = "in doubt: no event of SES's came, sending again"
+    environment.log(DEDUP, after(1.1), message=doubt, **said)
+    environment.log(RECORD, after(1.6), message="recorded", status="SENT", **said)
+    links = [m.what for m in only(find(environment.deployment, "ORDER1")).timeline if m.link]
+    assert links == ["Sent again: SES never told of the first try", "Attempt: sent"]
+
+
+@pytest.mark.parametrize("status", [Status.REJECTED, Status.FAILED])
+def test_a_resend_that_failed_sent_nothing_again(status: Status, environment: Environment) -> None:
+    first = sent(Status.UNDELIVERED, "Bounce|Transient/General")
+    keep(first)
+    keep(a_record(status, notificationId="f" * 40, resendOf=first["notificationId"]))
+    stories = find(environment.deployment, "ORDER1").stories
+    (old,) = (s for s in stories if s.notification_id == first["notificationId"])
+    assert "order-mail resend" in old.next_step
+
+
 def test_a_mail_that_was_sent_again_asks_for_no_third_one(environment: Environment) -> None:
     first = sent(Status.COMPLAINED, "Complaint|OnAccountSuppressionList")
     again = {"notificationId": "f" * 40, "resendOf": first["notificationId"]}
@@ -254,7 +324,7 @@ def test_a_mail_that_was_sent_again_asks_for_no_third_one(environment: Environme
     new, old = find(environment.deployment, "ORDER1").stories
     assert new.words == "Delivered"
     assert old.next_step == (
-        f"Nothing here: the mail was sent again at {shown_time(after(60))}, and that one is delivered."
+        f"Nothing here: the mail was sent again at {shown_time(after(60))} (delivered)."
     )
 
 

@@ -341,3 +341,9 @@ def test_a_status_that_nobody_knows_is_shown_all_the_same() -> None:
     story = replace(DELIVERED, status="NEW")
     answer = entered(find=lambda _, __: finding(story)).get("/find?term=x", base_url=URL)
     assert '<span class="badge bad">NEW</span>' in answer.text
+
+
+def test_a_form_that_is_too_large_is_a_page_too(browser: FlaskClient) -> None:
+    answer = post(browser, "/find", term="x" * 300_000)
+    assert answer.status_code == 413
+    assert 'role="search"' in answer.text

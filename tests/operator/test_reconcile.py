@@ -35,6 +35,7 @@ SINCE = iso(AT.timestamp())
         ('"orderId","total"\n"A,1","3"\n', ["A,1"]),
         ("datum;orderId;summe\n2026;A;3,50\n2026;B,2;4,00\n", ["A", "B,2"]),
         ("orderId\tname\nA\tx;y\n", ["A"]),
+        ("orderId;Betrag, netto\nA;3\n", ["A"]),
         ("", []),
         ("\n", []),
     ],

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from infra.operator.cli.base import cli
 from infra.operator.errors import NotFound, Refused
-from infra.operator.resend import prepare, publish, read_event
+from infra.operator.resend import prepare, prepare_retry, publish, read_event
 from steps.ledger import rules
 from tests.conftest import load_event
 from tests.operator.environment import ADDRESS, ENV, REGION, audit_lines, keep
@@ -208,6 +208,18 @@ def test_a_retry_waits_until_the_address_is_off_the_list(
     environment.ses.listed.clear()
     assert CliRunner().invoke(cli, words, input="n\n").exit_code == 1
     assert audit_lines() == []
+    declined = CliRunner().invoke(cli, words, input="n\n")
+    assert json.loads(declined.stdout)["error"].startswith("nothing was changed")
     done = CliRunner().invoke(cli, [*words, "--yes"])
     assert (done.exit_code, json.loads(done.stdout)["of"]) == (0, of)
     assert [line["state"] for line in audit_lines()] == ["begun", "done"]
+
+
+def test_a_retry_means_the_newest_mail_that_was_kept_back(deployment: Deployment) -> None:
+    first = sent(status="BOUNCED", reason="Permanent/General")
+    resent = {"notificationId": "f" * 40, "resendOf": first, "timestamp": "2026-11-22T00:00:00Z"}
+    kept_back = {"status": "BOUNCED", "reason": "Permanent/OnAccountSuppressionList"}
+    keep(deployment.ledger.whole(first) | resent | kept_back)
+    assert prepare_retry(deployment, ORDER, event(), of="", why="New mailbox").of == "f" * 40
+    with pytest.raises(Refused, match="did not keep this mail back"):
+        prepare_retry(deployment, ORDER, event(), of=first, why="New mailbox")

@@ -11,6 +11,7 @@ from botocore.exceptions import NoCredentialsError
 
 from infra.operator.__main__ import main
 from infra.operator.aws import explained
+from infra.operator.cli.sending import of_sending
 from infra.operator.errors import OperatorError
 from infra.operator.sending import Sending, sending
 from steps.contract.errors import LedgerUnavailable
@@ -135,3 +136,9 @@ def test_whoever_interrupts_a_change_is_not_told_that_nothing_was_changed(
     said = capsys.readouterr().err
     assert "Interrupted" in said
     assert "Nothing was changed" not in said
+
+
+def test_an_account_that_ses_stopped_sends_nothing() -> None:
+    said = of_sending(Sending(paused=False, stopped=True))
+    assert "Mails go out" not in said
+    assert "SES has stopped the account" in said

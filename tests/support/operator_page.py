@@ -8,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from infra.operator.aws import Deployment
-from infra.operator.dead import Dropped, Group, Listing, Redriven, Shown
+from infra.operator.dead import Chosen, Dropped, Group, Listing, Redriven, Shown
 from infra.operator.doctor import Examination
 from infra.operator.doctor.checks import Finding as Check
 from infra.operator.doctor.checks import State
@@ -125,6 +125,7 @@ LISTING = Listing(
     groups=[
         Group(
             queue=ORDERS,
+            kind=one.kind,
             reason=one.reason,
             count=1,
             oldest=one.sent_at,
@@ -191,7 +192,7 @@ def calls(**planted: Any) -> Calls:
             next_step="Mend the cause, then send it through again",
             content=LETTERS[0].content if address else {"orderId": "ORDER123457"},
         ),
-        "choose": lambda _, __: LETTERS,
+        "choose": lambda _, __: Chosen(letters=LETTERS, notes=[]),
         "rehearse": lambda _, __, **___: Redriven(redriven=2),
         "redrive": lambda _, __, **___: Redriven(redriven=2),
         "drop": lambda _, __, **___: Dropped(dropped=2, orders=[]),

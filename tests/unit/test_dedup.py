@@ -109,6 +109,9 @@ def test_a_claim_that_is_taken_over_is_of_what_the_new_event_says() -> None:
     assert dedup.claim(SAYS | {"publishedAt": int(LATER) - 1}, "me", table=TABLE, now=LATER) == NEW
     assert (record := MEMORY.records()[0])["content"] == "this"
     assert record["publishedAt"] == int(LATER) - 1
+    MEMORY.put(claimed_record("another", **before))
+    assert dedup.claim(SAYS, "me", table=TABLE, now=LATER) == NEW
+    assert "publishedAt" not in MEMORY.records()[0], "that was another message's"
 
 
 def _int(value: object) -> object:

@@ -31,8 +31,7 @@ def command(
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Add a command: a function of an `Asked` and its own parameters, whose docstring is its help.
 
-    A function returns the exit code where it is not `Exit.OK`. With --json an `OperatorError` is a
-    document, too.
+    A function returns the exit code where it is not `Exit.OK`. With --json an error is a document, too.
     """
 
     def add(run: Callable[..., Any]) -> click.Command:
@@ -44,9 +43,9 @@ def command(
                 asked = Asked(Deployment.reach(env, region), as_json, show_address)
                 with explained(asked.deployment):
                     sys.exit(run(asked, **own) or Exit.OK)
-            except OperatorError as error:
+            except (OperatorError, click.ClickException, click.Abort) as error:
                 if as_json:
-                    show({"error": str(error)}, str, as_json=True)
+                    show({"error": _told(error)}, str, as_json=True)
                 raise
 
         for option in _OPTIONS:
@@ -54,6 +53,12 @@ def command(
         return group.command(name, **more)(called)
 
     return add
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    return "nothing was changed: nobody said yes" if isinstance(error, click.Abort) else str(error)
 
 
 _OPTIONS = (
@@ -101,6 +106,10 @@ event_file = click.option(
     help="A file with the order event, as the shop published it, or mended.",
 )
 """For every command that sends a mail again."""
+
+of = click.option(
+    "--of", metavar="NOTIFICATION", default="", help="Which mail, where several would fit."
+)
 
 yes = click.option("--yes", is_flag=True, help="Do it without asking.")
 

@@ -124,9 +124,10 @@ def drop_(
     choice = Choice(order=order, error=error, letter=letter, queue=queue)
     chosen = choose(asked.deployment, choice)
     if not yes:
-        notes.print(_rows(chosen))
-        notes.print("\n".join(escape(f"Lost is {what}.") for what in lost(chosen)))
-        confirm(f"Delete {len(chosen)} in {asked.deployment.env}?", yes=yes)
+        said = [*(f"Lost is {what}." for what in lost(chosen.letters)), *chosen.notes]
+        notes.print(_rows(chosen.letters))
+        notes.print(escape("\n".join(said)))
+        confirm(f"Delete {len(chosen.letters)} in {asked.deployment.env}?", yes=yes)
     show(drop(asked.deployment, choice, why=reason), _of_dropped, as_json=asked.as_json)
 
 
@@ -152,12 +153,13 @@ def _short(reason: str) -> str:
 def _of_listing(answer: Listing) -> Lines | str:
     if not (answer.letters or answer.notes):
         return "[green]There are no dead letters.[/]"
-    groups = _table("queue", "reason", "letters", "oldest")
+    groups = _table("queue", "kind", "reason", "letters", "oldest")
     for group in answer.groups:
-        cells = group.queue, _short(group.reason), str(group.count), group.oldest
+        reason = _short(group.reason)
+        cells = group.queue, group.kind, reason, str(group.count), group.oldest
         groups.add_row(*map(escape, cells))
-    steps = {group.next_step: _short(group.reason) for group in answer.groups}
-    what_to_do = [escape(f"→ {reason}: {step}.") for step, reason in steps.items()]
+    groups_said = (f"→ {g.kind}, {_short(g.reason)}: {g.next_step}." for g in answer.groups)
+    what_to_do = [escape(said) for said in dict.fromkeys(groups_said)]
     return Lines(groups, *what_to_do, "", _rows(answer.letters), *answer.notes)
 
 

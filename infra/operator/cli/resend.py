@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.markup import escape
 
-from infra.operator.cli.base import cli, command, confirm, event_file, reason, yes
+from infra.operator.cli.base import cli, command, confirm, event_file, of, reason, yes
 from infra.operator.cli.sending import of_sending
 from infra.operator.output import notes, show
 from infra.operator.resend import Resend, prepare, publish, read_event
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @command(cli, "resend")
 @click.argument("order", metavar="ORDER")
 @event_file
-@click.option(
-    "--of", metavar="NOTIFICATION", default="", help="Which mail, where several would fit."
-)
+@of
 @reason
 @yes
 def resend(asked: Asked, *, order: str, file: Path, of: str, reason: str, yes: bool) -> None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def of_sending(state: Sending) -> str:
     """Say whether mails go out, in markup."""
-    lines = ["[yellow]Sending is paused.[/] Orders wait on the queue, none is lost."]
-    if not state.paused:
-        lines = ["[green]Mails go out.[/]"]
-    elif state.since:
+    lines = [] if state.halted else ["[green]Mails go out.[/]"]
+    if state.paused:
+        lines += ["[yellow]Sending is paused.[/] Orders wait on the queue, none is lost."]
+    if state.paused and state.since:
         lines += [escape(f"Since {state.since}, by {state.by}: {state.why}")]
     if state.stopped:
         lines += ["[red]SES has stopped the account:[/] aws sesv2 get-account says more."]

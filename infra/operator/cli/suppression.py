@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 
 from infra.operator import suppression
-from infra.operator.cli.base import cli, command, confirm, event_file, reason, yes
+from infra.operator.cli.base import cli, command, confirm, event_file, of, reason, yes
 from infra.operator.cli.resend import send_again
 from infra.operator.errors import Exit
 from infra.operator.output import notes, show
@@ -81,12 +81,13 @@ def remove(asked: Asked, *, address: str, reason: str, yes: bool) -> Exit:
 @command(group, "retry")
 @click.argument("order", metavar="ORDER")
 @event_file
+@of
 @reason
 @yes
-def retry(asked: Asked, *, order: str, file: Path, reason: str, yes: bool) -> None:
+def retry(asked: Asked, *, order: str, file: Path, of: str, reason: str, yes: bool) -> None:
     """Send a mail again that SES kept back. Its address must be off the list by then.
 
     The same call twice is one mail: another --reason makes another.
     """
-    mail = prepare_retry(asked.deployment, order, read_event(file), why=reason)
+    mail = prepare_retry(asked.deployment, order, read_event(file), of=of, why=reason)
     send_again(asked, mail, reason=reason, yes=yes)

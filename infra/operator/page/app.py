@@ -161,17 +161,24 @@ def _templates(app: Flask, deployment: Deployment) -> None:
 
 
 def _errors(app: Flask) -> None:
+    def page(status: int | None, text: str) -> str:
+        try:
+            term = request.values.get("term", "")
+        except HTTPException:  # That is what is wrong: the form cannot be read.
+            term = ""
+        return render_template("error.html", status=status, text=text, term=term)
+
     @app.errorhandler(OperatorError)
     def told(error: OperatorError) -> ResponseReturnValue:
         status = _STATUSES.get(type(error), 502)
-        return render_template("error.html", status=status, text=str(error)), status
+        return page(status, str(error)), status
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> ResponseReturnValue:
         text = error.description or error.name
         if isinstance(error, InternalServerError):
             text = "That is a mistake in order-mail: the terminal that it runs in says more."
-        return render_template("error.html", status=error.code, text=text), error.code or 500
+        return page(error.code, text), error.code or 500
 
 
 def _confirmed(
@@ -306,6 +313,7 @@ def _dead_letters(app: Flask, deployment: Deployment, calls: Calls) -> None:
                     "What was sent before is a duplicate, and no second mail.",
                     *_when(would.rejected, "Not valid any more, recorded as rejected: {}."),
                     *(f"{left.letter.kind}, left as it is: {left.why}." for left in would.reasons),
+                    *would.notes,
                 ],
                 "Send through again",
             )
@@ -330,7 +338,8 @@ def _dead_letters(app: Flask, deployment: Deployment, calls: Calls) -> None:
             abort(422, "Say which letters: all at once are not deleted here.")
 
         def ask() -> Question:
-            letters = calls.choose(deployment, choice)
+            chosen_now = calls.choose(deployment, choice)
+            letters = chosen_now.letters
             orders = sorted({letter.order_id for letter in letters} - {""})
             return Question(
                 f"Delete {_letters(len(letters))}?",
@@ -338,6 +347,7 @@ def _dead_letters(app: Flask, deployment: Deployment, calls: Calls) -> None:
                     *(f"Lost is {what}." for what in lost(letters)),
                     *_when(", ".join(orders[:_NAMED]), "Orders: {}."),
                     *_when(len(orders[_NAMED:]), "And {} orders more."),
+                    *chosen_now.notes,
                 ],
                 "Delete for good",
                 grave=True,

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infra.operator.aws import Deployment
-    from infra.operator.dead import Choice, Dropped, Listing, Redriven, Shown
+    from infra.operator.dead import Choice, Chosen, Dropped, Listing, Redriven, Shown
     from infra.operator.doctor import Examination
     from infra.operator.find import Finding
-    from infra.operator.letters import Letter
     from infra.operator.page.overview import Alarm
     from infra.operator.sending import Sending
     from infra.operator.suppression import Suppression
@@ -36,7 +35,7 @@ class Calls:
     alarms: Callable[[Deployment], list[Alarm]] = alarms
     listing: Callable[[Deployment], Listing] = listing
     show_letter: Callable[..., Shown] = show_letter
-    choose: Callable[[Deployment, Choice], list[Letter]] = choose
+    choose: Callable[[Deployment, Choice], Chosen] = choose
     rehearse: Callable[..., Redriven] = rehearse
     redrive: Callable[..., Redriven] = redrive
     drop: Callable[..., Dropped] = drop

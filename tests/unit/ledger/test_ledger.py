@@ -321,7 +321,7 @@ def taken_over(
         }
         | ({"inDoubt": True} if in_doubt else {}),
         add={"superseded": superseded} if superseded else {},
-        remove=OF_THE_MAIL_BEFORE if in_doubt else (*OF_THE_MAIL_BEFORE, "inDoubt"),
+        remove=(*OF_THE_MAIL_BEFORE, *(() if in_doubt else ("inDoubt",)), "publishedAt"),
         condition="#owner = :found AND #status = :seen AND attribute_not_exists(erasedAt)",
         values={"found": "first", "seen": seen},
     )
