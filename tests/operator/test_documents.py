@@ -48,7 +48,7 @@ def test_the_support_desk_s_table_has_every_answer() -> None:
     answers = {status.name for status in STATUSES.values()}
     assert {answer for row in rows for answer in row.split(", ")} == {
         *answers,
-        *("Waiting", "In the dead letters", "In the log of the dispatcher"),
+        *("Waiting", "In the order queue", "In the dead letters", "In the log of the dispatcher"),
         "Nothing was found",
     }
 
