@@ -16,10 +16,12 @@ import pytest
 
 from infra.local.running_stack import until
 from infra.local.settings import VARIABLES
-from tests.conftest import load_event
+from tests.conftest import FOR_TESTS, load_event
 from tests.support.documents import DOCUMENTS, blocks, code, prose
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from infra.local.running_stack import RunningStack
 
 ROOT = Path(__file__).parents[2]
@@ -87,8 +89,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shell(checkout: Path, stack: RunningStack, tmp_path: Path) -> Shell:
-    return Shell(checkout, stack, tmp_path)
+def shell(checkout: Path, stack: RunningStack, tmp_path: Path) -> Iterator[Shell]:
+    yield Shell(checkout, stack, tmp_path)
+    stack.ses("settings", FOR_TESTS)  # One of the commands resets the laptop's SES.
 
 
 class Shell:
