@@ -92,7 +92,7 @@ class RunningStack:
         key = {"notificationId": record["notificationId"]}
         return self.table.get_item(Key=key, ConsistentRead=True).get("Item", {})
 
-    def wait_for_status(self, order_id: str, *statuses: str, seconds: float = 60) -> Json:
+    def wait_for_status(self, order_id: str, *statuses: str, seconds: float = 120) -> Json:
         """Wait until an order's record has one of the statuses; return the record."""
         return until(
             lambda: r if (r := self.record(order_id)).get("status") in statuses else None,
@@ -227,7 +227,7 @@ class RunningStack:
 def until(
     answer: Callable[[], T | None],
     *,
-    seconds: float = 60,
+    seconds: float = 120,
     what: Callable[[], str] | str = "it",
     every: float = 0.2,
 ) -> T:

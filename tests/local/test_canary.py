@@ -167,7 +167,7 @@ def without_ses_events(stack: RunningStack) -> Iterator[None]:
     try:
         yield
     finally:
-        stack.ses("reset", method="POST")
+        stack.ses("settings", {"events_lost": 0})
 
 
 @pytest.mark.parametrize(
