@@ -19,6 +19,7 @@ from steps.contract.metrics import Metric
 from steps.contract.order_id import shown
 from steps.contract.report_tasks import ReputationSource
 from steps.ledger.rules import iso
+from tests.conftest import FOR_TESTS
 from tests.local.alerts import Alerts
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackWithAlerts]
         patch.setenv("COST_BUDGET_THRESHOLD", "0.01")
         folder = tmp_path_factory.mktemp("scheduled") / "stack"
         with running(LocalSettings.on_free_ports(folder)) as plan:
-            yield StackWithAlerts(plan)
+            stack = StackWithAlerts(plan)
+            stack.ses("settings", FOR_TESTS)
+            yield stack
 
 
 def test_the_schedulers_own_targets_run_the_workflows(stack: StackWithAlerts) -> None:
@@ -203,7 +206,7 @@ def test_bounces_alarm_pause_and_lift(stack: StackWithAlerts) -> None:
     )
 
     # And one before SES's own rate has risen would alert, and not pause.
-    until(lambda: stack.ses_bounce_rate() >= 0.05, seconds=120, what="SES's own rate to rise")
+    until(lambda: stack.ses_bounce_rate() >= 0.05, every=1, what="SES's own rate to rise")
 
     def judged() -> Json | None:
         report = stack.report("bounce-rate-check")
