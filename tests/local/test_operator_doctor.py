@@ -85,7 +85,7 @@ def test_a_healthy_stack_has_nothing_to_mend_however_slowly_ses_answers(
 
 @pytest.mark.usefixtures("somebody_hears_alerts")
 def test_each_fault_that_is_planted_is_named(stack: RunningStack) -> None:
-    ses = stack.client("sesv2", retries={"mode": "standard", "total_max_attempts": 10})
+    ses = stack.client("sesv2")
     lambda_, cloudwatch = stack.client("lambda"), stack.client("cloudwatch")
     name = {"ConfigurationSetName": stack.name("email-notifications")}
     (mapping,) = lambda_.list_event_source_mappings(FunctionName=stack.name("email-processor"))[
@@ -193,7 +193,7 @@ def test_an_operator_may_ask_all_of_it_and_a_stranger_nothing(stack: RunningStac
 
 def test_an_address_is_shown_and_taken_off_the_list(stack: RunningStack) -> None:
     address = f"Jo.Gone-{secrets.token_hex(3)}@example.com"
-    ses = stack.client("sesv2", retries={"mode": "standard", "total_max_attempts": 10})
+    ses = stack.client("sesv2")
     ses.put_suppressed_destination(EmailAddress=address.lower(), Reason="BOUNCE")
     with order_mail(stack, "support") as support:
         shown_first = support("suppression", "show", address, "--json")
