@@ -8,6 +8,7 @@ The sources are `steps/kinds`, the result is `steps/mail/built`, which is not in
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 from datetime import UTC, datetime
@@ -27,7 +28,8 @@ from steps.mail import localise
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-VIEW = Path(localise.__file__).with_name("view.py")
+WORDS = [Path(localise.__file__).with_name(name) for name in ("view.py", "sums.py")]
+"""The modules that have texts of their own."""
 _Forms = str | tuple[str, ...]
 """A message, or its singular and plurals."""
 
@@ -65,8 +67,12 @@ def compose_templates(sources: Path = kinds.FOLDER) -> dict[str, str]:
         event_type = folder.replace("_", ".", 1)
         words = environment.get_template(f"{folder}/words.j2").module
 
-        def compose(part: str, folder: str = folder, words: object = words) -> str:
-            return environment.get_template(f"{folder}/{part}").render(words=words)
+        stage = kinds.kind(event_type).stage
+
+        def compose(
+            part: str, folder: str = folder, words: object = words, stage: int | None = stage
+        ) -> str:
+            return environment.get_template(f"{folder}/{part}").render(words=words, stage=stage)
 
         composed[f"{event_type}.html"] = inline_styles(compose("mail.html.j2"))
         composed[f"{event_type}.txt"] = compose("mail.txt.j2")
@@ -135,7 +141,7 @@ def collect_messages(sources: Path = kinds.FOLDER) -> dict[str, Catalog]:
     for name, template in compose_templates(sources).items():
         folder = re.sub(r"\.(html|txt|subject\.txt)$", "", name).replace(".", "_")
         by_kind.setdefault(folder, set()).update(extracted(template, "jinja2.ext:babel_extract"))
-    common = extracted(VIEW.read_text("utf-8"), "python")
+    common = {text for path in WORDS for text in extracted(path.read_text("utf-8"), "python")}
     for ids in by_kind.values():
         common |= {i for i in ids if sum(i in others for others in by_kind.values()) > 1}
     own = {folder: _catalogue(ids - common) for folder, ids in by_kind.items()}
@@ -210,6 +216,9 @@ def build(into: Path = localise.BUILT) -> Path:
     files = {
         name: text.encode() for name, text in compose_templates().items()
     } | compile_catalogues()
+    items = {name: kinds.kind(name).items for name in kinds.names()}
+    # The render step is told here what a kind's module says, since that would import the event's model.
+    files["items.json"] = json.dumps(items).encode()
     into.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         # Replaced in one go each, since another process may be reading.

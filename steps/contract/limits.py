@@ -198,6 +198,10 @@ Chinese character of a link becomes nine."""
 
 ITEMS_MAX = 1_000
 """Items of an order, a parcel or a refund. Each wrong one costs a kilobyte of memory and more."""
+SUMS_MAX = 20
+"""Taxes, discounts, fees, gift cards: so many of each."""
+OPTIONS_MAX = 10
+"""Of an item: its size, its colour."""
 TEXT_MAX_LENGTH = 2_000
 """Characters of a name, a title, a line of an address. A mail shows 200 of them."""
 ID_MAX_LENGTH = 128

@@ -12,7 +12,7 @@ import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from babel.numbers import is_currency
 from email_validator import EmailNotValidError, validate_email
@@ -258,16 +258,21 @@ ResendText = Annotated[
 ]
 
 
+_A_FEW = Field(max_length=limits.SUMS_MAX)
+Options = Annotated[list[Text], Field(max_length=limits.OPTIONS_MAX)]
+
+
 class _Shape(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
 
 
 class Piece(_Shape):
-    """Something ordered, and how much of it."""
+    """Something ordered, and how much of it. `options` tell it from its like: `["Size M", "Blue"]`."""
 
     name: Text
     quantity: Annotated[Money, Field(gt=0)]
     sku: Text | None = None
+    options: Options | None = None
     image_url: WebLink | None = None
     url: WebLink | None = None
 
@@ -276,9 +281,62 @@ Pieces = Annotated[list[Piece], Field(min_length=1, max_length=limits.ITEMS_MAX)
 
 
 class Item(Piece):
-    """One line of an order. `price` is for one piece."""
+    """One line of an order. `price` and the regular `compareAtPrice` are for one piece."""
 
     price: Money
+    compare_at_price: Money | None = None
+
+
+class RefundedPiece(Piece):
+    """A line of a refund; `amount` is what is paid back for all of it."""
+
+    amount: Money | None = None
+
+
+RefundedPieces = Annotated[list[RefundedPiece], Field(min_length=1, max_length=limits.ITEMS_MAX)]
+
+
+class Tax(_Shape):
+    """One of an order's taxes: `label` is its name where the order was placed, `rate` is in percent."""
+
+    label: Text | None = None
+    rate: Money | None = None
+    amount: Money
+
+
+class Discount(_Shape):
+    """What lowers the total, whichever sign it has, and the code that the customer entered for it."""
+
+    label: Text | None = None
+    code: Text | None = None
+    amount: Money
+
+
+class Fee(_Shape):
+    """What is charged besides items, shipping and taxes."""
+
+    label: Text
+    amount: Money
+
+
+class GiftCard(_Shape):
+    """A gift card that pays a part of the total. `code` is shown: send its last digits alone."""
+
+    code: Text | None = None
+    amount: Money
+
+
+class Payment(_Shape):
+    """How the order is paid. `method` is shown as it is: `Visa •••• 4242`.
+
+    state: `paid`; `pending` until somebody else has confirmed it; `due`: the customer is to pay, until the
+        day `due`, as `instructions` say.
+    """
+
+    method: Text
+    state: Literal["paid", "pending", "due"] | None = None
+    due: Day | None = None
+    instructions: Text | None = None
 
 
 class PostalAddress(_Shape):
@@ -291,6 +349,21 @@ class PostalAddress(_Shape):
     city: Text | None = None
     region: Text | None = None
     country: Text | None = None
+
+
+class BillingAddress(PostalAddress):
+    """Who gets the invoice."""
+
+    vat_id: Text | None = None
+
+
+class PickupPoint(_Shape):
+    """Where the customer picks the order up."""
+
+    name: Text
+    address: PostalAddress | None = None
+    opening_hours: Text | None = None
+    url: WebLink | None = None
 
 
 class Resend(_Shape):
@@ -309,7 +382,8 @@ class OrderEvent(_Shape):
     """What all kinds share of the SNS message body. Unknown fields are ignored.
 
     `eventTimestamp` is when the announced change happened; the event's age is measured from it, or from
-    `resend.at`, where the event is sent again on purpose.
+    `resend.at`, where the event is sent again on purpose. `taxes` and `discounts` tell what `tax` and
+    `discount` sum up, and are shown in their place; with `taxIncluded` the prices hold the taxes.
     """
 
     order_id: OrderId
@@ -324,8 +398,21 @@ class OrderEvent(_Shape):
     locale: LanguageTag = "en-US"
     shipping: Money | None = None
     tax: Money | None = None
+    taxes: Annotated[list[Tax], _A_FEW] | None = None
+    tax_included: bool | None = None
     discount: Money | None = None
+    discounts: Annotated[list[Discount], _A_FEW] | None = None
+    fees: Annotated[list[Fee], _A_FEW] | None = None
+    gift_cards: Annotated[list[GiftCard], _A_FEW] | None = None
+    payment: Payment | None = None
+    shipping_method: Text | None = None
+    expected_arrival_from: Day | None = None
+    expected_arrival_until: Day | None = None
     shipping_address: PostalAddress | None = None
+    billing_address: BillingAddress | None = None
+    pickup_point: PickupPoint | None = None
+    gift_note: Text | None = None
+    customer_note: Text | None = None
     order_url: WebLink | None = None
     resend: Resend | None = None
 

@@ -1,7 +1,9 @@
 """The kinds of mail. A kind is a folder here: `order_shipped` holds what `order.shipped` is made of.
 
-__init__.py    `OrderShipped`: what the kind adds to the order event; `MAX_AGE`: how late it may be sent;
-               `IDENTITY`, where an order may have several mails of the kind: the field that tells them apart
+__init__.py    `OrderShipped`: what the kind adds to the order event; `MAX_AGE`: how late it may be sent.
+               Where it has them: `STAGE`, how far the order is then: 1 ordered, 2 on its way, 3 arrived;
+               `ITEMS`, the field that has the items it is about, where that may be a part of the order;
+               `IDENTITY`, the field that tells an order's mails of the kind apart
 words.j2       subject, headline, lead and preheader, for both parts
 mail.html.j2   the HTML part, laid on `base.html.j2`
 mail.txt.j2    the text part, laid on `base.txt.j2`
@@ -37,11 +39,16 @@ class Kind(NamedTuple):
     max_age: an event that is older is not sent any more.
     identity: the event's optional field (its JSON name) that makes it a notification of its own; None
         where an order has one mail of the kind.
+    items: the event's field (its JSON name) with the pieces that the mail is about; None where it is
+        about all that was ordered.
+    stage: how far the order is: 1 ordered, 2 on its way or ready, 3 arrived; None where it is none of these.
     """
 
     event: type[OrderEvent]
     max_age: timedelta
     identity: str | None
+    items: str | None
+    stage: int | None
 
 
 @functools.cache
@@ -63,6 +70,8 @@ def kind(event_type: str) -> Kind:
         event=getattr(module, name.title().replace("_", "")),
         max_age=module.MAX_AGE,
         identity=getattr(module, "IDENTITY", None),
+        items=getattr(module, "ITEMS", None),
+        stage=getattr(module, "STAGE", None),
     )
 
 

@@ -40,7 +40,8 @@ def parse(message: str, now: datetime) -> OrderEvent:
     event_type = raw.get("eventType", DEFAULT_EVENT_TYPE)
     reasons: list[Reason] = []
     if event_type in kinds.names():
-        shape, max_age, _ = kinds.kind(event_type)
+        kind = kinds.kind(event_type)
+        shape, max_age = kind.event, kind.max_age
     else:
         known = ", ".join(kinds.names())
         unknown = f"is not one of the known kinds: {known}"
@@ -213,7 +214,8 @@ def _reason(error: ErrorDetails) -> Reason:
     path = ""
     for part in error["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    most = error.get("ctx", {}).get("max_length")
+    context = error.get("ctx", {})
+    most = context.get("max_length")
     message = {
         "missing": "is required",
         "string_type": "must be a string",
@@ -225,6 +227,9 @@ def _reason(error: ErrorDetails) -> Reason:
         "string_too_long": f"must have at most {most} characters",
         "url_too_long": f"must have at most {most} characters",
         "greater_than": "must be greater than 0",
+        "bool_type": "must be true or false",
+        "bool_parsing": "must be true or false",
+        "literal_error": f"must be {context.get('expected')}",
         "model_type": "must be an object",
     }.get(error["type"], error["msg"])
     return {"path": path.lstrip("."), "reason": message}

@@ -27,6 +27,7 @@ class Brand:
     postal_address: str = ""
     links: tuple[tuple[str, str], ...] = ()
     unsubscribe_url: str = ""
+    order_wording: str = "confirmed"
 
     @functools.cached_property
     def on_colour(self) -> str:

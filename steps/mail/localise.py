@@ -15,10 +15,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
+from babel.dates import format_date, format_interval
 from babel.numbers import (
     NumberPattern,
     format_decimal,
+    format_percent,
     get_currency_precision,
     get_currency_symbol,
 )
@@ -76,6 +77,24 @@ class Language:
         day = date.fromisoformat(moment) if len(moment) == 10 else datetime.fromisoformat(moment)  # noqa: PLR2004
         written: str = format_date(day, "long", locale=self.locale)
         return written
+
+
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - bounded, as are the languages
+    def dates(self, first: str, last: str) -> str:
+        """Write an interval of days, two ISO 8601 dates."""
+        days = (date.fromisoformat(day) for day in (first, last))
+        written: str = format_interval(*days, "yMMMMd", locale=self.locale)
+        return written
+
+    def percent(self, rate: str) -> str:
+        """Write a rate that is given in percent."""
+        written: str = format_percent(
+            Decimal(rate) / 100, locale=self.locale, decimal_quantization=False
+        )
+        return written
+
+    def isolate(self, text: str) -> str:
+        return text
 
 
 LANGUAGES_KEPT = 64

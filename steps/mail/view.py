@@ -1,13 +1,15 @@
-"""What a mail shows: an order event's fields as lines, sums, an address, and header fields."""
+"""What a mail shows: an order event's fields as lines, counts, dates, an address, and header fields."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from steps.mail import structured
+from steps.mail import structured, sums
+from steps.mail.localise import BUILT
 from steps.mail.rest import rest
 
 if TYPE_CHECKING:
@@ -18,6 +20,15 @@ if TYPE_CHECKING:
 
 TEXT_MAX, NAME_MAX = 200, 60
 """Characters shown of a text and of the customer's name; a longer one ends in an ellipsis."""
+
+NOTE_MAX = 500
+"""Likewise of what somebody wrote to be read: a gift note, how to pay."""
+
+ID_MAX = 40
+"""Of an order id in a subject, of which a phone shows about as much in all."""
+
+BESIDE_MAX = 70
+"""A longer name, or an amount beside it of a quarter of that, has the line for itself."""
 
 CITY_FIRST = {"US", "CA", "AU", "GB", "IE", "NZ", "IN"}
 """Where an address says "city, region, postal code"; elsewhere the code precedes the city."""
@@ -34,15 +45,23 @@ class Fields(dict[str, Any]):
 
 
 class Line(NamedTuple):
-    """An item as shown. Pieces of a parcel or a refund have no price."""
+    """An item as shown: pieces of a parcel have no price, and their quantity as the amount.
+
+    details: its options and its sku. stacked: the amount stands below, since the name leaves it no room.
+    """
 
     name: str
     quantity: str
     price: str
-    total: str
-    sku: str
+    regular_price: str
+    amount: str
+    details: list[str]
     url: str
     image_url: str
+
+    @property
+    def stacked(self) -> bool:
+        return len(self.name) > BESIDE_MAX or len(self.amount) > BESIDE_MAX // 4
 
 
 class Listed(NamedTuple):
@@ -53,33 +72,65 @@ class Listed(NamedTuple):
     pictures: bool
 
 
+class Arrival(NamedTuple):
+    """When a parcel is expected, as shown; `days`: on one of several days. Empty where nobody says."""
+
+    text: str = ""
+    days: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+
 def shown_fields(order: Mapping[str, Any]) -> Fields:
-    """Return a validated event's fields, texts clipped, links whole."""
-    return Fields(
-        (
-            name,
-            clip(value, TEXT_MAX) if isinstance(value, str) and not name.endswith("Url") else value,
-        )
-        for name, value in order.items()
-    )
+    """Return a validated event's fields, their own fields alike: texts clipped, links whole."""
+    return Fields((name, _shown(name, value)) for name, value in order.items())
+
+
+def _shown(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return shown_fields(value)
+    if not isinstance(value, str) or name.lower().endswith("url"):
+        return value
+    return clip(value, NOTE_MAX if name in _NOTES else TEXT_MAX)
+
+
+_NOTES = {"giftNote", "customerNote", "instructions"}
+
+
+@functools.cache
+def _items_fields() -> dict[str, str]:
+    """By kind: the event's field with the items that its mails are about, see `infra.mail`."""
+    fields: dict[str, str] = json.loads((BUILT / "items.json").read_text("utf-8"))
+    return fields
+
+
+def _own_items(event: Fields) -> list[dict[str, Any]] | None:
+    field = _items_fields().get(event["eventType"])
+    return event[field] if field else None
 
 
 def items(event: Fields) -> list[dict[str, Any]]:
     """Return what the mail is about: the parcel's pieces, the refund's, or all that was ordered."""
-    pieces: list[dict[str, Any]] = (
-        event["parcelItems"] or event["refundItems"] or event["orderItems"]
-    )
+    pieces: list[dict[str, Any]] = _own_items(event) or event["orderItems"]
     return pieces
 
 
 def rest_of_the_order(event: Fields) -> list[dict[str, Any]]:
-    """Return the ordered pieces that are not in the parcel, where the mail is about one."""
-    return rest(event["orderItems"], event["parcelItems"]) if event["parcelItems"] else []
+    """Return the ordered pieces that the mail is not about. What a refund is of, its amount tells."""
+    own = _own_items(event)
+    return rest(event["orderItems"], own) if own and not event["refundAmount"] else []
 
 
 def _refunds_a_part(event: Fields) -> bool:
     amount = event["refundAmount"]
     return amount is not None and Decimal(amount) < Decimal(event["orderTotal"])
+
+
+def pieces(lines: list[dict[str, Any]]) -> int:
+    """Count pieces; what is measured (2.5 m of rope) is one of them."""
+    quantities = [Decimal(line["quantity"]) for line in lines]
+    return sum(int(q) if q == q.to_integral_value() else 1 for q in quantities)
 
 
 def of_the_order(
@@ -101,6 +152,7 @@ def of_the_order(
     return {
         "order": event,
         "order_id": event["orderId"],
+        "short_id": clip(event["orderId"], ID_MAX),
         "name": clip(event["customerName"], NAME_MAX),
         "brand": brand,
         "unsubscribe_url": unsubscribe_url,
@@ -111,10 +163,19 @@ def of_the_order(
         "end": "left" if rtl else "right",
         "money": money,
         "date": language.date,
-        "count": len(items(event)),
+        "isolate": language.isolate,
+        "arrival": _arrival(event, language),
+        "count": pieces(items(event)),
         "partial": bool(rest_of_it) or _refunds_a_part(event),
-        "sums": _sums(event, language),
+        "sums": sums.to_the_total(event, language),
+        "included_taxes": sums.included_taxes(event, language),
+        "gift_cards": sums.gift_cards(event, language),
+        "payment_state": sums.payment_state(event, language),
         "address": _address(event["shippingAddress"] or {}, language),
+        "billing_address": _billing_address(event["billingAddress"] or {}, language),
+        "pickup_address": _address((event["pickupPoint"] or Fields())["address"] or {}, language),
+        "documents": [],
+        "documents_attached": True,
         "json_ld": structured.json_ld,
     }
 
@@ -128,17 +189,19 @@ def of_the_items(
 ) -> dict[str, Any]:
     """Return what templates are told of the items and of the order's rest; the mail lists `most` of each."""
 
-    def listed(pieces: list[dict[str, Any]], shown: list[dict[str, Any]]) -> Listed:
+    def listed(all_: list[dict[str, Any]], shown: list[dict[str, Any]]) -> Listed:
         lines = [_line(piece, event["currency"], language) for piece in shown]
         pictures = any("imageUrl" in piece for piece in shown)
-        return Listed(lines, len(pieces) - len(shown), pictures)
+        return Listed(lines, pieces(all_[len(shown) :]), pictures)
 
-    pieces = items(event)
-    shown, rest_shown = _clipped(pieces[:most]), _clipped(rest_of_it[:most])
+    about = items(event)
+    shown, rest_shown = _clipped(about[:most]), _clipped(rest_of_it[:most])
     return {
-        "listed": listed(pieces, shown),
+        "listed": listed(about, shown),
         "rest": listed(rest_of_it, rest_shown),
-        "order_ld": functools.partial(structured.order, event, brand, shown),
+        "order_ld": functools.partial(
+            structured.order, event, brand, _clipped(event["orderItems"][:most])
+        ),
         "parcel_ld": functools.partial(structured.parcel, event, brand, shown),
         "refund_ld": functools.partial(structured.refund, event, brand),
     }
@@ -154,43 +217,49 @@ def clip(text: str, limit: int) -> str:
 
 
 def _line(item: dict[str, Any], currency: str, language: Language) -> Line:
-    price = item.get("price")
+    def money(amount: str | Decimal) -> str:
+        return language.money(amount, currency, rounded=isinstance(amount, Decimal))
+
+    price, regular = item.get("price"), item.get("compareAtPrice")
+    quantity = language.number(item["quantity"])
+    details = [*item.get("options", []), *filter(None, [item.get("sku")])]
+    if price:
+        total = Decimal(price) * Decimal(item["quantity"])
+        amount = money(total) if total else language.texts.gettext("Free")
+    elif paid_back := item.get("amount"):
+        amount, details = money(paid_back), [f"× {quantity}", *details]
+    else:
+        amount = f"× {quantity}"
     return Line(
         name=item["name"],
-        quantity=language.number(item["quantity"]),
-        price=language.money(price, currency) if price else "",
-        total=language.money(Decimal(price) * Decimal(item["quantity"]), currency, rounded=True)
-        if price
+        quantity=quantity,
+        price=money(price) if price else "",
+        regular_price=money(regular)
+        if price and regular and Decimal(regular) > Decimal(price)
         else "",
-        sku=clip(item.get("sku", ""), NAME_MAX),
+        amount=amount,
+        details=[clip(detail, NAME_MAX) for detail in details],
         url=item.get("url", ""),
         image_url=item.get("imageUrl", ""),
     )
 
 
-def _sums(event: Fields, language: Language) -> list[tuple[str, str]]:
-    """Return what leads from the items to the total, as far as the event says; else the total stands alone."""
-    _ = language.texts.gettext
-    labelled = [
-        # A discount lowers the total, whichever sign the shop gives it.
-        (_("Discount"), event["discount"] and -abs(Decimal(event["discount"]))),
-        (_("Shipping"), event["shipping"]),
-        (_("Tax"), event["tax"]),
-    ]
-    sums = [
-        (label, language.money(amount, event["currency"]))
-        for label, amount in labelled
-        if amount is not None
-    ]
-    if not sums:
-        return []
-    subtotal = sum(
-        (Decimal(i["price"]) * Decimal(i["quantity"]) for i in event["orderItems"]), Decimal()
-    )
-    return [(_("Subtotal"), language.money(subtotal, event["currency"], rounded=True)), *sums]
+def _arrival(event: Fields, language: Language) -> Arrival:
+    first = event["expectedArrivalFrom"]
+    last = event["expectedArrivalUntil"] or event["estimatedDelivery"]
+    if first and last and first < last:
+        return Arrival(language.dates(first, last), days=True)
+    day = last or first
+    return Arrival(language.date(day)) if day else Arrival()
 
 
-def _address(address: dict[str, str], language: Language) -> list[str]:
+def _billing_address(address: Mapping[str, str], language: Language) -> list[str]:
+    vat_id = address.get("vatId")
+    shown = language.texts.gettext("VAT ID: %(id)s") % {"id": vat_id} if vat_id else ""
+    return [*_address(address, language), *filter(None, [shown])]
+
+
+def _address(address: Mapping[str, str], language: Language) -> list[str]:
     """Return an address, line by line, in the order of the customer's territory."""
     parts = Fields((k, clip(v, TEXT_MAX)) for k, v in address.items())
     city, region, code = parts["city"], parts["region"], parts["postalCode"]

@@ -6,6 +6,7 @@ from typing import Literal
 from steps.contract.order_event import OrderEvent
 
 MAX_AGE = timedelta(days=7)
+STAGE = 1
 
 
 class OrderConfirmed(OrderEvent):

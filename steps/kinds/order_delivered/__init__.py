@@ -6,6 +6,8 @@ from typing import Literal
 from steps.contract.order_event import Moment, OrderEvent, PartId, Pieces, Text, WebLink
 
 MAX_AGE = timedelta(days=7)
+STAGE = 3
+ITEMS = "parcelItems"
 IDENTITY = "shipmentId"
 
 

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from steps.contract.order_event import Moment, Money, OrderEvent, PartId, Pieces, Text
+from steps.contract.order_event import Moment, Money, OrderEvent, PartId, RefundedPieces, Text
 
 MAX_AGE = timedelta(days=30)
+ITEMS = "refundItems"
 IDENTITY = "refundId"
 
 
@@ -19,4 +20,4 @@ class OrderRefunded(OrderEvent):
     refund_id: PartId = None
     refund_amount: Annotated[Money, Field(gt=0)]
     refund_method: Text | None = None
-    refund_items: Pieces | None = None
+    refund_items: RefundedPieces | None = None

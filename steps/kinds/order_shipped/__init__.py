@@ -6,6 +6,8 @@ from typing import Literal
 from steps.contract.order_event import Day, Moment, OrderEvent, PartId, Pieces, Text, WebLink
 
 MAX_AGE = timedelta(days=14)
+STAGE = 2
+ITEMS = "parcelItems"
 IDENTITY = "shipmentId"
 
 

@@ -1,0 +1,112 @@
+"""The amounts of an order: what leads from its items to the total, what the total holds, who pays it.
+
+Each is shown as the event says it. Only the subtotal is worked out, from the items.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from steps.mail.localise import Language
+
+Sum = tuple[str, str]
+"""A label and an amount, as shown."""
+
+LABEL_MAX = 100
+"""Characters shown of a label that the shop chose."""
+
+
+def to_the_total(event: Mapping[str, Any], language: Language) -> list[Sum]:
+    """Return what leads from the items to the total; nothing where the event tells the total alone."""
+
+    def money(amount: str | Decimal) -> str:
+        return language.money(amount, event["currency"], rounded=isinstance(amount, Decimal))
+
+    _ = language.texts.gettext
+    parts = [*_discounts(event, language), *_shipping(event, language)]
+    parts += [(fee["label"][:LABEL_MAX], money(fee["amount"])) for fee in event["fees"] or ()]
+    if not event["taxIncluded"]:
+        parts += [
+            (label or _("Tax"), money(tax["amount"])) for label, tax in _taxes(event, language)
+        ]
+    if not parts:
+        return []
+    subtotal = sum(
+        (Decimal(i["price"]) * Decimal(i["quantity"]) for i in event["orderItems"]), Decimal()
+    )
+    return [(_("Subtotal"), money(subtotal)), *parts]
+
+
+def _discounts(event: Mapping[str, Any], language: Language) -> Iterator[Sum]:
+    _ = language.texts.gettext
+    given = event["discounts"] or ([{"amount": event["discount"]}] if event["discount"] else [])
+    for discount in given:
+        label = discount.get("label", "")[:LABEL_MAX] or _("Discount")
+        if code := discount.get("code", "")[:LABEL_MAX]:
+            label = f"{label} ({language.isolate(code)})"
+        # It lowers the total, whichever sign the shop gives it.
+        lowered = str(-abs(Decimal(discount["amount"])))
+        yield label, language.money(lowered, event["currency"])
+
+
+def _shipping(event: Mapping[str, Any], language: Language) -> Iterator[Sum]:
+    _ = language.texts.gettext
+    if (shipping := event["shipping"]) is not None:
+        amount = language.money(shipping, event["currency"]) if Decimal(shipping) else _("Free")
+        yield _("Shipping"), amount
+
+
+def _taxes(event: Mapping[str, Any], language: Language) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each tax with its label and rate as shown, of which there may be none."""
+    for tax in event["taxes"] or ([{"amount": event["tax"]}] if event["tax"] is not None else []):
+        label, rate = tax.get("label", "")[:LABEL_MAX], tax.get("rate")
+        if rate is not None:
+            label = f"{label or language.texts.gettext('Tax')} ({language.percent(rate)})"
+        yield label, tax
+
+
+def included_taxes(event: Mapping[str, Any], language: Language) -> list[str]:
+    """Return the taxes that the total holds already, each as a phrase."""
+    if not event["taxIncluded"]:
+        return []
+    _ = language.texts.gettext
+    phrases = []
+    for label, tax in _taxes(event, language):
+        amount = language.isolate(language.money(tax["amount"], event["currency"]))
+        phrase = _("Includes %(amount)s %(tax)s") if label else _("Includes %(amount)s in taxes")
+        phrases.append(phrase % {"amount": amount, "tax": language.isolate(label)})
+    return phrases
+
+
+def gift_cards(event: Mapping[str, Any], language: Language) -> list[Sum]:
+    """Return what gift cards pay of the total."""
+    _ = language.texts.gettext
+    return [
+        (
+            _("Paid by gift card %(code)s") % {"code": language.isolate(card["code"][:LABEL_MAX])}
+            if card.get("code")
+            else _("Paid by gift card"),
+            language.money(str(abs(Decimal(card["amount"]))), event["currency"]),
+        )
+        for card in event["giftCards"] or ()
+    ]
+
+
+def payment_state(event: Mapping[str, Any], language: Language) -> str:
+    """Return how far the payment is, in words; empty where the event does not say."""
+    _ = language.texts.gettext
+    payment = event["payment"] or {}
+    match payment.get("state"):
+        case "paid":
+            return _("Paid")
+        case "pending":
+            return _("Payment pending")
+        case "due" if due := payment.get("due"):
+            return _("Please pay by %(date)s") % {"date": language.isolate(language.date(due))}
+        case "due":
+            return _("Payment due")
+    return ""
