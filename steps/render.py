@@ -103,7 +103,6 @@ def _render(order: dict[str, Any], brand: Brand, notification_id: str, *, resent
             "headers": view.headers(
                 notification_id if resent else event["orderId"],
                 brand,
-                notification_id,
                 unsubscribe_url,
             ),
         }

@@ -71,18 +71,7 @@ STATUSES: dict[str, Words] = {
     ),
 }
 
-KINDS = {
-    "order.confirmed": "Confirmation of the order",
-    "order.shipped": "Shipping notice",
-    "order.delivered": "Delivery notice",
-    "order.cancelled": "Cancellation",
-    "order.refunded": "Refund notice",
-}
-
-_PARTS = {"shipmentId": "parcel", "refundId": "refund"}
-
-
 def announced(event_type: str, part: Mapping[str, str]) -> str:
-    """Say what a mail announces: `Shipping notice, parcel P1`."""
-    kind = KINDS.get(event_type, event_type or "A mail of an unknown kind")
-    return ", ".join([kind, *(f"{_PARTS.get(name, name)} {value}" for name, value in part.items())])
+    """Say what a mail announces: `Order shipped, shipment P1`. A kind's name is English enough."""
+    kind = event_type.replace(".", " ").replace("_", " ").capitalize() or "A mail of an unknown kind"
+    return ", ".join([kind, *(f"{name.removesuffix('Id')} {value}" for name, value in part.items())])

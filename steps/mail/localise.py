@@ -78,12 +78,11 @@ class Language:
         written: str = format_date(day, "long", locale=self.locale)
         return written
 
-
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - bounded, as are the languages
     def dates(self, first: str, last: str) -> str:
         """Write an interval of days, two ISO 8601 dates."""
-        days = (date.fromisoformat(day) for day in (first, last))
-        written: str = format_interval(*days, "yMMMMd", locale=self.locale)
+        begin, end = date.fromisoformat(first), date.fromisoformat(last)
+        written: str = format_interval(begin, end, "yMMMMd", locale=self.locale)
         return written
 
     def percent(self, rate: str) -> str:
@@ -94,6 +93,7 @@ class Language:
         return written
 
     def isolate(self, text: str) -> str:
+        """Return the text."""
         return text
 
 

@@ -47,7 +47,7 @@ class Fields(dict[str, Any]):
 class Line(NamedTuple):
     """An item as shown: pieces of a parcel have no price, and their quantity as the amount.
 
-    details: its options and its sku. stacked: the amount stands below, since the name leaves it no room.
+    details: its options and its sku.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Line(NamedTuple):
 
     @property
     def stacked(self) -> bool:
+        """Whether the amount stands below."""
         return len(self.name) > BESIDE_MAX or len(self.amount) > BESIDE_MAX // 4
 
 
@@ -271,9 +272,7 @@ def _address(address: Mapping[str, str], language: Language) -> list[str]:
     return [line for line in lines if line]
 
 
-def headers(
-    thread: str, brand: Brand, notification_id: str, unsubscribe_url: str
-) -> dict[str, str]:
+def headers(thread: str, brand: Brand, unsubscribe_url: str) -> dict[str, str]:
     """Return the header fields besides those that SES sets itself. Printable ASCII, as SES demands.
 
     thread: what the mail is read together with: the order's id. A mail that is sent again on purpose has one
@@ -285,9 +284,9 @@ def headers(
         # RFC 3834, and Exchange's own: no out-of-office answers to a machine.
         "Auto-Submitted": "auto-generated",
         "X-Auto-Response-Suppress": "OOF, AutoReply",
-        # Clients thread by References: mails of one order together, different orders never.
+        # Clients thread by References: mails of one order together, different orders never. Gmail's
+        # X-Entity-Ref-ID would take each of them out again.
         "References": f"<{conversation}@{domain}>",
-        "X-Entity-Ref-ID": notification_id,
     }
     if unsubscribe_url:
         fields["List-Unsubscribe"] = f"<{unsubscribe_url}>"

@@ -19,7 +19,6 @@ from tests.browser import chromium
 from tests.golden.mails import FOLDER
 from tests.support.sample_mails import email
 
-ORDER = ["order.confirmed", "order.shipped", "order.delivered", "order.refunded", "order.cancelled"]
 DESKTOP, PHONE = (640, 1120, 0.41), (375, 1000, 0.68)
 """Width and height of a mail's window, and how much smaller it is drawn."""
 STYLE = """
@@ -46,7 +45,7 @@ def frame(sample: str, locale: str, scheme: str, window: tuple[int, int, float])
 def main() -> None:
     """Write the picture."""
     mail.build()
-    shown = [*ORDER, *(kind for kind in kinds.names() if kind not in ORDER)]
+    shown = sorted(kinds.names(), key=lambda kind: (kinds.kind(kind).stage or 9, kind))
     languages = [lang for lang in localise.languages() if lang != localise.SOURCE]
     schemes = ("light", "dark")
     parts = [f"{kind}-part" if f"{kind}-part" in kinds.samples() else kind for kind in shown]

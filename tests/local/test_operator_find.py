@@ -53,7 +53,7 @@ def test_a_delivered_order(stack: RunningStack, support: OrderMail) -> None:
     record = stack.wait_for_status(order_id, "DELIVERED")
     shown = discreet(support("find", order_id))
     assert shown.exit == 0
-    assert "Delivered DELIVERED  Confirmation of the order" in shown.out
+    assert "Delivered DELIVERED  Order confirmed" in shown.out
     for term in (record["messageId"], record["notificationId"], record["owner"], order_id):
         found = discreet(support("find", term, "--json"))
         assert (found.exit, words(found)) == (0, ["Delivered/DELIVERED"])

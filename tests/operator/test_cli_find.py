@@ -51,7 +51,7 @@ def test_an_answer_reads_like_a_letter(run: Callable[..., tuple[int, str]]) -> N
     assert code == 0
     head, sentence, next_step, *_ = printed.splitlines()
     assert head == (
-        "Delivered DELIVERED  Confirmation of the order  order ORDER1  to (hidden: --show-address)"
+        "Delivered DELIVERED  Order confirmed  order ORDER1  to (hidden: --show-address)"
     )
     assert sentence.strip() == "The recipient's server took the mail."
     assert next_step.strip().startswith("→ Ask the customer to look into the junk folder.")

@@ -85,7 +85,7 @@ def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     finding = find(environment.deployment, "ORDER1")
     story = only(finding)
     assert story.words == "Delivered"
-    assert story.announced == "Confirmation of the order"
+    assert story.announced == "Order confirmed"
     assert story.reason == "The recipient's server took the mail."
     assert happened(story.timeline) == [
         (moment(-1), "Published: the event is on the order queue", ""),
@@ -417,8 +417,8 @@ def test_executions_of_an_order_of_two_notifications_are_told_apart_by_their_mes
     environment.log(DEDUP, after(9), message="duplicate", status="SENT", execution_id=third)
     finding = find(environment.deployment, "0100-n")
     assert sorted(story.announced for story in finding.stories) == [
-        "Confirmation of the order",
-        "Shipping notice, parcel P1",
+        "Order confirmed",
+        "Order shipped, shipment P1",
     ]
     assert [[m.what for m in story.timeline if m.link] for story in finding.stories] == [
         ["Attempt: sent"],

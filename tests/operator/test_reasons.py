@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.operator.reasons import REASONS, why
-from infra.operator.words import KINDS, STATUSES
+from infra.operator.words import STATUSES
 from steps import dispatch, kinds
 from steps.contract import errors
 from steps.contract.state import FailureEnd
@@ -82,9 +82,8 @@ def test_what_nobody_knows_keeps_its_name() -> None:
     assert why("Novel").sentence == "The reason is Novel, of which nothing more is known here."
 
 
-def test_every_status_and_every_kind_has_words() -> None:
+def test_every_status_has_words() -> None:
     assert STATUSES.keys() == set(Status)
-    assert KINDS.keys() == set(kinds.names())
 
 
 def test_no_real_event_is_without_words() -> None:

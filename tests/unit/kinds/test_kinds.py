@@ -1,30 +1,28 @@
 """Kinds: found from their folders, and complete."""
 
 from datetime import timedelta
-from typing import get_type_hints
+from types import NoneType
+from typing import get_args, get_type_hints
 
 import pytest
 
 from steps import kinds
 from steps.contract import limits
-from steps.contract.order_event import PartId
+from steps.contract.order_event import DEFAULT_EVENT_TYPE, PartId, Piece
 
 
 def test_each_folder_is_a_kind() -> None:
-    assert kinds.names() == (
-        "order.cancelled",
-        "order.confirmed",
-        "order.delivered",
-        "order.refunded",
-        "order.shipped",
-    )
+    folders = {path.parent for path in kinds.FOLDER.glob("*/words.j2")}
+    assert {kinds.folder(name) for name in kinds.names()} == folders
+    assert DEFAULT_EVENT_TYPE in kinds.names()
 
 
 @pytest.mark.parametrize("name", kinds.names())
 def test_a_kind_is_complete(name: str) -> None:
-    event, max_age, _ = kinds.kind(name)
-    assert event.model_fields["event_type"].annotation is not str, "the event pins its type"
-    assert max_age > timedelta()
+    kind = kinds.kind(name)
+    assert kind.event.model_fields["event_type"].annotation is not str, "the event pins its type"
+    assert kind.max_age > timedelta()
+    assert kind.stage in (None, 1, 2, 3)
     assert name in kinds.samples()
 
 
@@ -50,18 +48,29 @@ def test_no_event_grows_too_old_while_it_waits_on_the_queue(name: str) -> None:
 
 @pytest.mark.parametrize("name", kinds.names())
 def test_what_tells_mails_of_a_kind_apart_is_an_optional_id_among_its_fields(name: str) -> None:
-    event, _, identity = kinds.kind(name)
+    event, identity = kinds.kind(name).event, kinds.kind(name).identity
     fields = {field.alias: python_name for python_name, field in event.model_fields.items()}
     if identity is not None:
         assert get_type_hints(event, include_extras=True)[fields[identity]] == PartId
         assert event.model_fields[fields[identity]].default is None
 
 
-def test_parcels_and_refunds_are_told_apart_orders_are_not() -> None:
-    assert {name: kinds.kind(name).identity for name in kinds.names()} == {
+@pytest.mark.parametrize("name", kinds.names())
+def test_the_items_that_a_kind_is_about_are_pieces_among_its_fields(name: str) -> None:
+    event, items = kinds.kind(name).event, kinds.kind(name).items
+    fields = {field.alias: python_name for python_name, field in event.model_fields.items()}
+    if items is not None:
+        (pieces, none) = get_args(get_type_hints(event)[fields[items]])
+        assert issubclass(get_args(pieces)[0], Piece)
+        assert none is NoneType
+
+
+def test_what_tells_the_mails_of_published_kinds_apart_never_changes() -> None:
+    published = {
         "order.cancelled": None,
         "order.confirmed": None,
         "order.delivered": "shipmentId",
         "order.refunded": "refundId",
         "order.shipped": "shipmentId",
     }
+    assert {name: kinds.kind(name).identity for name in published} == published
