@@ -14,11 +14,14 @@ from infra.config import settings_table
 from infra.local.costs import markdown
 from infra.local.ses.settings import SesSettings
 from infra.sbom import licences_table
+from steps import kinds
 from steps.contract import limits
 from steps.contract.handler import logger
-from steps.mail import view
+from steps.contract.order_event import DEFAULT_EVENT_TYPE, OrderEvent
+from steps.mail import localise, view
 from tests.support import protocol_deaths
 from tests.support.rooms import STEPS_PICTURE, mermaid
+from tests.support.sample_mails import email
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +80,61 @@ def bounds_table() -> str:
     )
 
 
+def kinds_table() -> str:
+    """Return what each kind of mail adds to the order event, as a Markdown table."""
+
+    def row(name: str) -> str:
+        kind = kinds.kind(name)
+        # A field that every kind may have is one kind's where that kind demands it.
+        own = {
+            field.alias: field.is_required()
+            for field_name, field in kind.event.model_fields.items()
+            if field_name not in OrderEvent.model_fields or _demanded(field_name, name)
+            if field_name != "event_type"
+        }
+        cells = [
+            ", ".join(f"`{alias}`" for alias, required in own.items() if required is wanted) or "-"
+            for wanted in (True, False)
+        ]
+        default = " (default)" if name == DEFAULT_EVENT_TYPE else ""
+        return f"| `{name}`{default} | {cells[0]} | {cells[1]} | {kind.max_age.days} days |"
+
+    head = ["| `eventType` | required fields | optional fields | sent until |", "|---|---|---|---|"]
+    return "\n".join([*head, *map(row, _in_the_order_s_story())])
+
+
+def _demanded(field: str, kind: str) -> bool:
+    """Whether a kind demands what an event may have."""
+    required = kinds.kind(kind).event.model_fields[field].is_required()
+    return required and not OrderEvent.model_fields[field].is_required()
+
+
+def _in_the_order_s_story() -> list[str]:
+    def place(name: str) -> tuple[bool, int, str]:
+        return name != DEFAULT_EVENT_TYPE, kinds.kind(name).stage or 9, name
+
+    return sorted(kinds.names(), key=place)
+
+
+def subjects_table() -> str:
+    """Return what mails of the whole and of a part are called, as a Markdown table."""
+
+    def subject(sample: str) -> str:
+        return email(sample)["subject"].replace("NW-20418", "...")
+
+    rows = [
+        f"| subject of `{kind}` | {subject(kind)} | {subject(f'{kind}-part')} |"
+        for kind in _in_the_order_s_story()
+        if f"{kind}-part" in kinds.samples()
+    ]
+    return "\n".join(["| mail | of the whole | of a part |", "|---|---|---|", *rows])
+
+
+def languages_list() -> str:
+    """Return the languages that mails are written in."""
+    return f"The languages are {', '.join(localise.languages())}."
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "rooms": lambda: mermaid(STEPS_PICTURE),
     "settings": settings_table,
@@ -84,6 +142,9 @@ GENERATED: dict[str, Callable[[], str]] = {
     "deaths": protocol_deaths.table,
     "ses settings": ses_settings_table,
     "bounds": bounds_table,
+    "kinds": kinds_table,
+    "subjects": subjects_table,
+    "languages": languages_list,
     "licences": licences_table,
 }
 """What makes each generated part, by the name in its comments."""

@@ -10,16 +10,13 @@ import pytest
 from infra.alarms import alarms
 from infra.config import Config
 from infra.local.settings import VARIABLES, LocalSettings
-from steps import kinds
 from steps.contract import limits
 from steps.contract.order_event import OrderEvent
 from steps.contract.state import FailureEnd
 from steps.ledger.status import Status
-from steps.mail import localise
 from tests.support.asl import STATES
 from tests.support.documents import DOCUMENTS, ROOMS, blocks, code, generated, prose, table
 from tests.support.rooms import lambda_functions
-from tests.support.sample_mails import email
 
 README = Path("README.md")
 STEPS = Path("steps/README.md")
@@ -134,42 +131,11 @@ def test_every_room_has_its_rule() -> None:
     }
 
 
-def test_every_kind_has_its_fields_and_age() -> None:
-    common = OrderEvent.model_fields.keys() - {"event_timestamp"}
-    rows = {code(row[0])[0]: row[1:] for row in table(STEPS, "`eventType`")}
-    assert rows.keys() == set(kinds.names())
-    for name, (required, optional, age) in rows.items():
-        event, max_age, _ = kinds.kind(name)
-        own = {n: f for n, f in event.model_fields.items() if n not in common}
-        if not own["event_timestamp"].is_required():
-            del own["event_timestamp"]  # As every kind has it.
-        assert set(code(required)) == {f.alias for f in own.values() if f.is_required()}
-        assert set(code(optional)) == {f.alias for f in own.values() if not f.is_required()}
-        assert age == f"{max_age.days} days"
-
-
 def test_every_field_of_the_event_is_named() -> None:
     named = set(code(prose(STEPS))) | set(
         re.findall(r'"(\w+)":', "".join(blocks(README, "python")))
     )
     assert {field.alias for field in OrderEvent.model_fields.values()} <= named
-
-
-def test_the_subjects_of_wholes_and_parts_are_the_mails_own() -> None:
-    rows = {row[0]: row[1:] for row in table(STEPS, "mail")}
-    for sample in kinds.samples():
-        if sample.endswith("-part"):
-            kind = sample.removesuffix("-part")
-            subjects = [
-                email(name)["subject"].replace("NW-20418", "...") for name in (kind, sample)
-            ]
-            assert rows[f"subject of `{kind}`"] == subjects
-
-
-def test_every_language_is_named() -> None:
-    listed = re.search(r"\*\*Languages\*\* are ([a-z, ]+)\.", prose(STEPS))
-    assert listed
-    assert set(re.findall(r"\b[a-z]{2}\b", listed[1])) == set(localise.languages())
 
 
 # --- steps/ledger/README.md -----------------------------------------------------------------------
