@@ -111,6 +111,7 @@ def of_the_order(
         "end": "left" if rtl else "right",
         "money": money,
         "date": language.date,
+        "isolate": language.isolate,
         "count": len(items(event)),
         "partial": bool(rest_of_it) or _refunds_a_part(event),
         "sums": _sums(event, language),
