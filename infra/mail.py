@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import css_inline
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -164,7 +164,8 @@ def update_catalogues(sources: Path = kinds.FOLDER) -> None:
             updated = Catalog(locale=_locale(language))
             for message in wanted:
                 if message.id:
-                    updated.add(message.id, translations[language].get(_forms(message.id)))
+                    known = translations[language].get(_forms(message.id), message)
+                    updated.add(message.id, known.string, flags=known.flags)
             path.parent.mkdir(exist_ok=True)
             with path.open("wb") as file:
                 write_po(file, updated, omit_header=True, width=0, no_location=True)
@@ -174,9 +175,9 @@ def _forms(texts: str | Sequence[str]) -> _Forms:
     return texts if isinstance(texts, str) else tuple(texts)
 
 
-def _translations(sources: Path, language: str) -> dict[_Forms, _Forms]:
+def _translations(sources: Path, language: str) -> dict[_Forms, Message]:
     return {
-        _forms(message.id): _forms(message.string)
+        _forms(message.id): message
         for path in sorted(sources.glob(f"**/texts/{language}.po"))
         for message in read_po(io.BytesIO(path.read_bytes()), locale=_locale(language))
         if message.id

@@ -34,7 +34,7 @@ _TAG = re.compile(
 )
 """Language, script and territory at the start of a BCP 47 tag (RFC 5646, 2.1); variants may follow."""
 
-_MINIMUM_GROUPING_DIGITS = {"es": 2, "es_419": 1, "it": 2, "pl": 2, "pt_PT": 2}
+_MINIMUM_GROUPING_DIGITS = {"es": 2, "es_419": 1, "it": 2, "pl": 2, "pt_PT": 2, "pt_AO": 1}
 """Digits before a first separator: 1234,50 but 12.345,00. The CLDR's, which Babel leaves out."""
 
 _ISOLATE, _POP_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"

@@ -167,9 +167,9 @@ def test_the_subjects_of_wholes_and_parts_are_the_mails_own() -> None:
 
 
 def test_every_language_is_named() -> None:
-    listed = re.search(r"\*\*Languages\*\* are ([a-z, ]+)\.", prose(STEPS))
+    listed = re.search(r"\*\*Languages\*\* are ([a-zA-Z, -]+)\.", prose(STEPS))
     assert listed
-    assert set(re.findall(r"\b[a-z]{2}\b", listed[1])) == set(localise.languages())
+    assert set(re.findall(r"\b[a-z]{2}(?:-[A-Z]{2})?\b", listed[1])) == set(localise.languages())
 
 
 # --- steps/ledger/README.md -----------------------------------------------------------------------
