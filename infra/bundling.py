@@ -103,7 +103,8 @@ def _drop_locales(locale_data: Path, built: Path) -> None:
 
     `steps.mail.localise` asks for no other; the rest would be two thirds of the bundle.
     """
-    languages = {"root", localise.SOURCE, *(catalogue.stem for catalogue in built.glob("*.mo"))}
+    tags = [localise.SOURCE, *(catalogue.stem for catalogue in built.glob("*.mo"))]
+    languages = {"root", *(tag.partition("-")[0] for tag in tags)}
     for file in locale_data.glob("*.dat"):
         if file.stem.partition("_")[0] not in languages:
             file.unlink()

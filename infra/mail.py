@@ -11,12 +11,13 @@ import io
 import json
 import os
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import css_inline
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -166,10 +167,11 @@ def update_catalogues(sources: Path = kinds.FOLDER) -> None:
     for folder, wanted in collect_messages(sources).items():
         for language in languages:
             path = sources / folder / "texts" / f"{language}.po"
-            updated = Catalog(locale=language)
+            updated = Catalog(locale=_locale(language))
             for message in wanted:
                 if message.id:
-                    updated.add(message.id, translations[language].get(_forms(message.id)))
+                    known = translations[language].get(_forms(message.id), message)
+                    updated.add(message.id, known.string, flags=known.flags)
             path.parent.mkdir(exist_ok=True)
             with path.open("wb") as file:
                 write_po(file, updated, omit_header=True, width=0, no_location=True)
@@ -179,33 +181,70 @@ def _forms(texts: str | Sequence[str]) -> _Forms:
     return texts if isinstance(texts, str) else tuple(texts)
 
 
-def _translations(sources: Path, language: str) -> dict[_Forms, _Forms]:
+def _translations(sources: Path, language: str) -> dict[_Forms, Message]:
     return {
-        _forms(message.id): _forms(message.string)
+        _forms(message.id): message
         for path in sorted(sources.glob(f"**/texts/{language}.po"))
-        for message in read_po(io.BytesIO(path.read_bytes()), locale=language)
+        for message in read_po(io.BytesIO(path.read_bytes()), locale=_locale(language))
         if message.id
     }
 
 
+def _locale(language: str) -> str:
+    """Return the name that Babel has for a BCP 47 tag: pt_BR for `pt-BR`."""
+    return language.replace("-", "_")
+
+
 def compile_catalogues(sources: Path = kinds.FOLDER) -> dict[str, bytes]:
-    """Compile the catalogues, one per language; return them by file name: `de.mo`, ..."""
+    """Compile the catalogues that lack nothing, one per language; return them by file name: `de.mo`, ...
+
+    A mail is in one language: half of a catalogue would make mails of two.
+    """
+    files, lacks = {}, lacking_texts(sources)
+    for language, catalogue in _merged(sources).items():
+        if not lacks[language]:
+            buffer = io.BytesIO()
+            write_mo(buffer, catalogue)
+            files[f"{language}.mo"] = buffer.getvalue()
+    return files
+
+
+def lacking_texts(sources: Path = kinds.FOLDER) -> dict[str, int]:
+    """Return how many texts each language lacks: not translated, or marked as fuzzy.
+
+    English of a territory lacks none: what it leaves empty is as in `localise.SOURCE`.
+    """
+    wanted = [m.id for catalogue in collect_messages(sources).values() for m in catalogue if m.id]
+    return {
+        language: 0
+        if _locale(language).startswith(f"{localise.SOURCE}_")
+        else sum(not _is_translated(catalogue, id_) for id_ in wanted)
+        for language, catalogue in _merged(sources).items()
+    }
+
+
+def _is_translated(catalogue: Catalog, id_: str | tuple[str, ...] | list[str]) -> bool:
+    message = catalogue.get(id_)
+    if message is None or message.fuzzy:
+        return False
+    if isinstance(message.string, str):
+        return isinstance(id_, str) and bool(message.string)
+    return len(message.string) == catalogue.num_plurals and all(message.string)
+
+
+def _merged(sources: Path) -> dict[str, Catalog]:
+    """Return each language's texts, of all kinds together."""
     merged: dict[str, Catalog] = {}
     for path in sorted(sources.glob("**/texts/*.po")):
-        language = path.stem
+        locale = _locale(path.stem)
         # A fixed date: the same sources make the same bundle, and nothing is deployed anew.
         catalogue = merged.setdefault(
-            language, Catalog(locale=language, creation_date=EPOCH, revision_date=EPOCH)
+            path.stem, Catalog(locale=locale, creation_date=EPOCH, revision_date=EPOCH)
         )
-        for message in read_po(io.BytesIO(path.read_bytes()), locale=language):
+        for message in read_po(io.BytesIO(path.read_bytes()), locale=locale):
             if message.id:
-                catalogue.add(message.id, message.string)
-    files = {}
-    for language, catalogue in merged.items():
-        buffer = io.BytesIO()
-        write_mo(buffer, catalogue)
-        files[f"{language}.mo"] = buffer.getvalue()
-    return files
+                catalogue.add(message.id, message.string, flags=message.flags)
+    return merged
 
 
 # --- all of it ------------------------------------------------------------------------------------
@@ -231,6 +270,14 @@ def build(into: Path = localise.BUILT) -> Path:
     return into
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Bring the catalogues up to date, build, and say which languages are left out."""
     update_catalogues()
     build()
+    for language, lacks in lacking_texts().items():
+        if lacks:
+            sys.stdout.write(f"{language} is left out, for it lacks {lacks} texts\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -59,18 +59,23 @@ def environment() -> Environment:
 
 
 # One environment serves all languages, since the catalogue travels in the context. Texts are trusted
-# and are markup; what is put into them is not, and is escaped by `Markup.__mod__`.
+# and are markup; what is put into them is not: `_filled` isolates it, and `Markup.__mod__` escapes it.
 @pass_context
 def _gettext(context: Context, text: str, **values: Any) -> str:
-    translated: str = context["texts"].gettext(text)
-    return (Markup(translated) if context.eval_ctx.autoescape else translated) % values  # noqa: S704
+    return _filled(context, context["texts"].gettext(text), values)
 
 
 @pass_context
 def _ngettext(context: Context, singular: str, plural: str, number: int, **values: Any) -> str:
-    translated: str = context["texts"].ngettext(singular, plural, number)
-    text = Markup(translated) if context.eval_ctx.autoescape else translated  # noqa: S704
-    return text % (values | {"num": number})
+    translated = context["texts"].ngettext(singular, plural, number)
+    return _filled(context, translated, values | {"num": number})
+
+
+def _filled(context: Context, text: str, values: dict[str, Any]) -> str:
+    isolate = context["isolate"]
+    # What is markup has its direction from its elements.
+    filled = {k: isolate(v) if type(v) is str else v for k, v in values.items()}
+    return (Markup(text) if context.eval_ctx.autoescape else text) % filled  # noqa: S704
 
 
 def render(

@@ -73,7 +73,12 @@ class Mails:
         if (stamp := self.stamp) > self._built:
             kinds.names.cache_clear()
             mail.build()
-            for cache in (render.environment, localise.languages, localise.language):
+            for cache in (
+                render.environment,
+                localise.languages,
+                localise.catalogue,
+                localise.language,
+            ):
                 cache.cache_clear()
             self._built = stamp
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import gettext
 import io
 import re
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from jinja2 import Environment, nodes
 
 from infra import mail
 from steps import kinds
 from steps.mail import localise
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TEMPLATES = mail.compose_templates()
 CATALOGUES = sorted(kinds.FOLDER.glob("**/texts/*.po"))
@@ -78,7 +78,7 @@ def test_every_text_is_translated_with_the_same_placeholders(path: Path) -> None
         "" if path.parent.parent == kinds.FOLDER else path.parent.parent.name
     ]
     with path.open("rb") as file:
-        catalogue = read_po(file, locale=path.stem)
+        catalogue = read_po(file, locale=path.stem.replace("-", "_"))
     catalogue_ids = {message.id for message in catalogue if message.id}
     assert catalogue_ids == {message.id for message in messages if message.id}, (
         "run: python -m infra.mail"
@@ -88,10 +88,26 @@ def test_every_text_is_translated_with_the_same_placeholders(path: Path) -> None
             continue
         forms = message.string if isinstance(message.string, tuple) else (message.string,)
         original = message.id[-1] if isinstance(message.id, tuple) else message.id
-        for form in forms:
+        for index, form in enumerate(forms):
             assert form, f"{message.id} is not translated"
-            assert _placeholders(str(form)) == _placeholders(str(original))
+            expected = _placeholders(str(original))
+            if "%(num)d" not in str(form) and len(forms) > 1 and _says_one_or_two(catalogue, index):
+                expected.remove("%(num)d")
+            assert _placeholders(str(form)) == expected
         assert len(forms) == (catalogue.num_plurals if isinstance(message.id, tuple) else 1)
+
+
+def _says_one_or_two(catalogue: Catalog, index: int) -> bool:
+    """Whether a plural form is of 1 or of 2 alone, which Arabic says by the noun itself."""
+    catalogue = Catalog(locale=catalogue.locale)
+    forms = [str(number) for number in range(catalogue.num_plurals)]
+    catalogue.add(("one", "many"), tuple(forms))
+    file = io.BytesIO()
+    write_mo(file, catalogue)
+    file.seek(0)
+    texts = gettext.GNUTranslations(file)
+    numbers = {n for n in range(1000) if texts.ngettext("one", "many", n) == forms[index]}
+    return numbers in ({1}, {2})
 
 
 def test_every_kind_has_every_language() -> None:
@@ -99,6 +115,67 @@ def test_every_kind_has_every_language() -> None:
     assert languages | {localise.SOURCE} == set(localise.languages())
     for name in kinds.names():
         assert {path.stem for path in (kinds.folder(name) / "texts").glob("*.po")} == languages
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """Return a copy of the kinds, to change."""
+    return Path(shutil.copytree(kinds.FOLDER, tmp_path / "kinds"))
+
+
+TOTAL = r'msgid "Total"\nmsgstr ".+"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        (TOTAL, ""),
+        (TOTAL, 'msgid "Total"\nmsgstr ""\n'),
+        (TOTAL, r"#, fuzzy\n\g<0>"),
+        (r'msgstr\[1\] ".+"\n', 'msgstr[1] ""\n'),
+        (r'msgstr\[1\] ".+"\n', ""),
+    ],
+)
+def test_a_language_that_lacks_a_text_is_left_out(sources: Path, text: str, instead: str) -> None:
+    german = sources / "order_confirmed" / "texts" / "de.po"
+    before = mail.lacking_texts(sources)
+    whole = german.read_text()
+    german.write_text(re.sub(text, instead, whole, count=1))
+    assert german.read_text() != whole
+    assert mail.lacking_texts(sources) == before | {"de": before["de"] + 1}
+    assert "de.mo" not in mail.compile_catalogues(sources)
+    mail.update_catalogues(sources)
+    assert mail.lacking_texts(sources)["de"] == before["de"] + 1
+
+
+def test_a_new_text_leaves_out_every_language_until_it_is_translated(sources: Path) -> None:
+    before = mail.lacking_texts(sources)
+    template = sources / "order_shipped" / "mail.txt.j2"
+    source = template.read_text()
+    template.write_text(source.replace("[% endblock %]", '{{ _("Brand new") }}\n[% endblock %]'))
+    assert mail.lacking_texts(sources) == {tag: lacks + 1 for tag, lacks in before.items()}
+    assert mail.compile_catalogues(sources) == {}
+
+
+def test_texts_may_be_a_territory_s(sources: Path) -> None:
+    """Those of English need only say what is not as in English."""
+    (sources / "texts" / "pt-BR.po").touch()
+    (sources / "texts" / "en-GB.po").write_text('msgid "Total"\nmsgstr "Total, please"\n')
+    mail.update_catalogues(sources)
+    assert set(mail.collect_messages(sources)) == {
+        str(path.parent.parent.relative_to(sources)).replace(".", "")
+        for path in sources.glob("**/texts/pt-BR.po")
+    }
+    lacks = mail.lacking_texts(sources)
+    assert lacks["pt-BR"] == sum(
+        bool(message.id) for texts in mail.collect_messages(sources).values() for message in texts
+    )
+    catalogues = mail.compile_catalogues(sources)
+    assert "pt-BR.mo" not in catalogues
+    british = gettext.GNUTranslations(io.BytesIO(catalogues["en-GB.mo"]))
+    assert british.gettext("Total") == "Total, please"
+    assert british.gettext("Shipping") == "Shipping"
+    assert british.ngettext("%(num)d item", "%(num)d items", 2) == "%(num)d items"
 
 
 def test_the_same_sources_make_the_same_files(tmp_path: Path) -> None:
