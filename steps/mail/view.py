@@ -7,7 +7,7 @@ import hashlib
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from steps.mail import structured
+from steps.mail import addresses, structured
 from steps.mail.rest import rest
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 TEXT_MAX, NAME_MAX = 200, 60
 """Characters shown of a text and of the customer's name; a longer one ends in an ellipsis."""
-
-CITY_FIRST = {"US", "CA", "AU", "GB", "IE", "NZ", "IN"}
-"""Where an address says "city, region, postal code"; elsewhere the code precedes the city."""
 
 
 class Fields(dict[str, Any]):
@@ -191,15 +188,9 @@ def _sums(event: Fields, language: Language) -> list[tuple[str, str]]:
 
 
 def _address(address: dict[str, str], language: Language) -> list[str]:
-    """Return an address, line by line, in the order of the customer's territory."""
-    parts = Fields((k, clip(v, TEXT_MAX)) for k, v in address.items())
-    city, region, code = parts["city"], parts["region"], parts["postalCode"]
-    if language.locale.territory in CITY_FIRST:
-        place = [", ".join(filter(None, (city, " ".join(filter(None, (region, code))))))]
-    else:
-        place = [" ".join(filter(None, (code, city))), region]
-    lines = [parts["name"], parts["line1"], parts["line2"], *place, parts["country"]]
-    return [line for line in lines if line]
+    """Return an address, line by line, in the order of its destination."""
+    parts = {name: clip(part, TEXT_MAX) for name, part in address.items()}
+    return addresses.lines(parts, language.locale)
 
 
 def headers(
