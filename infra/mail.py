@@ -1,7 +1,8 @@
 """Build the mails: `python -m infra.mail`, and at every bundling.
 
 What need not happen per mail happens here: templates are composed from their parts, styles written as
-ordinary CSS are inlined (most clients drop or rewrite a mail's style sheet), catalogues are compiled.
+ordinary CSS are inlined (most clients drop or rewrite a mail's style sheet), catalogues are compiled, and the
+world's address formats are made ready.
 The sources are `steps/kinds`, the result is `steps/mail/built`, which is not in the repository.
 """
 
@@ -23,8 +24,10 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from infra import addresses
 from steps import kinds
 from steps.mail import localise
+from steps.mail.addresses import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -251,13 +254,13 @@ def _merged(sources: Path) -> dict[str, Catalog]:
 
 
 def build(into: Path = localise.BUILT) -> Path:
-    """Write templates and catalogues to the folder `into`, and return it."""
-    files = {
-        name: text.encode() for name, text in compose_templates().items()
-    } | compile_catalogues()
+    """Write templates, catalogues and what the render step is told of them to `into`, and return it."""
+    catalogues = compile_catalogues()
+    files = {name: text.encode() for name, text in compose_templates().items()} | catalogues
     items = {name: kinds.kind(name).items for name in kinds.names()}
     # The render step is told here what a kind's module says, since that would import the event's model.
     files["items.json"] = json.dumps(items).encode()
+    files[TABLE.name] = addresses.written([name.removesuffix(".mo") for name in catalogues])
     into.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         # Replaced in one go each, since another process may be reading.

@@ -71,7 +71,12 @@ STATUSES: dict[str, Words] = {
     ),
 }
 
+
 def announced(event_type: str, part: Mapping[str, str]) -> str:
     """Say what a mail announces: `Order shipped, shipment P1`. A kind's name is English enough."""
-    kind = event_type.replace(".", " ").replace("_", " ").capitalize() or "A mail of an unknown kind"
-    return ", ".join([kind, *(f"{name.removesuffix('Id')} {value}" for name, value in part.items())])
+    kind = (
+        event_type.replace(".", " ").replace("_", " ").capitalize() or "A mail of an unknown kind"
+    )
+    return ", ".join(
+        [kind, *(f"{name.removesuffix('Id')} {value}" for name, value in part.items())]
+    )

@@ -14,6 +14,7 @@ from decimal import Decimal
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from babel.core import get_global
 from babel.numbers import is_currency
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
@@ -42,6 +43,9 @@ DEFAULT_EVENT_TYPE = "order.confirmed"
 CONTENT_DIGITS = 16
 
 ISO_4217_LENGTH = 3
+
+_NO_COUNTRIES = {"CP", "CQ", "DG", "EA", "IC", "ZZ"}
+"""The CLDR's codes of places that go by their country's (the Canary Islands: ES), and of no place."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
@@ -109,6 +113,17 @@ def _address(value: str) -> str:
 def _currency(value: str) -> str:
     if len(value) != ISO_4217_LENGTH or not is_currency(value.upper()):
         raise PydanticCustomError("currency", "is not an ISO 4217 currency code")
+    return value.upper()
+
+
+def country_codes() -> set[str]:
+    """Return the codes of ISO 3166-1 alpha-2, and XK, AC and TA, which shops send to as well."""
+    return set(get_global("territory_languages")) - _NO_COUNTRIES
+
+
+def _country_code(value: str) -> str:
+    if value.upper() not in country_codes():
+        raise PydanticCustomError("country", "is not an ISO 3166-1 country code such as DE")
     return value.upper()
 
 
@@ -201,6 +216,11 @@ Address = Annotated[
 ]
 Currency = Annotated[
     str, AfterValidator(_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$"})
+]
+CountryCode = Annotated[
+    str,
+    AfterValidator(_country_code),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{2}$"}),
 ]
 LanguageTag = Annotated[
     str, Field(max_length=limits.LANGUAGE_TAG_MAX_LENGTH), AfterValidator(_locale)
@@ -340,15 +360,17 @@ class Payment(_Shape):
 
 
 class PostalAddress(_Shape):
-    """Where the parcel goes; shown line by line, as far as it is given."""
+    """Where the parcel goes; shown line by line in its country's order, as far as it is given."""
 
     name: Text | None = None
+    company: Text | None = None
     line1: Text | None = None
     line2: Text | None = None
     postal_code: Text | None = None
     city: Text | None = None
     region: Text | None = None
     country: Text | None = None
+    country_code: CountryCode | None = None
 
 
 class BillingAddress(PostalAddress):

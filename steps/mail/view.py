@@ -8,7 +8,7 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from steps.mail import structured, sums
+from steps.mail import addresses, structured, sums
 from steps.mail.localise import BUILT
 from steps.mail.rest import rest
 
@@ -29,9 +29,6 @@ ID_MAX = 40
 
 BESIDE_MAX = 70
 """A longer name, or an amount beside it of a quarter of that, has the line for itself."""
-
-CITY_FIRST = {"US", "CA", "AU", "GB", "IE", "NZ", "IN"}
-"""Where an address says "city, region, postal code"; elsewhere the code precedes the city."""
 
 
 class Fields(dict[str, Any]):
@@ -172,9 +169,11 @@ def of_the_order(
         "included_taxes": sums.included_taxes(event, language),
         "gift_cards": sums.gift_cards(event, language),
         "payment_state": sums.payment_state(event, language),
-        "address": _address(event["shippingAddress"] or {}, language),
+        "address": addresses.lines(event["shippingAddress"] or {}, language.locale),
         "billing_address": _billing_address(event["billingAddress"] or {}, language),
-        "pickup_address": _address((event["pickupPoint"] or Fields())["address"] or {}, language),
+        "pickup_address": addresses.lines(
+            (event["pickupPoint"] or Fields())["address"] or {}, language.locale
+        ),
         "documents": [],
         "documents_attached": True,
         "json_ld": structured.json_ld,
@@ -257,19 +256,7 @@ def _arrival(event: Fields, language: Language) -> Arrival:
 def _billing_address(address: Mapping[str, str], language: Language) -> list[str]:
     vat_id = address.get("vatId")
     shown = language.texts.gettext("VAT ID: %(id)s") % {"id": vat_id} if vat_id else ""
-    return [*_address(address, language), *filter(None, [shown])]
-
-
-def _address(address: Mapping[str, str], language: Language) -> list[str]:
-    """Return an address, line by line, in the order of the customer's territory."""
-    parts = Fields((k, clip(v, TEXT_MAX)) for k, v in address.items())
-    city, region, code = parts["city"], parts["region"], parts["postalCode"]
-    if language.locale.territory in CITY_FIRST:
-        place = [", ".join(filter(None, (city, " ".join(filter(None, (region, code))))))]
-    else:
-        place = [" ".join(filter(None, (code, city))), region]
-    lines = [parts["name"], parts["line1"], parts["line2"], *place, parts["country"]]
-    return [line for line in lines if line]
+    return [*addresses.lines(address, language.locale), *filter(None, [shown])]
 
 
 def headers(thread: str, brand: Brand, unsubscribe_url: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.sample_mails import ITEM, email
 
-ALONE = dict.fromkeys(("shipping", "tax", "discount"))
+ALONE: dict[str, Any] = dict.fromkeys(("shipping", "tax", "discount"))
 
 
 def rows(**fields: Any) -> list[str]:

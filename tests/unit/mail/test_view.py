@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -131,8 +132,9 @@ def test_a_refund_says_what_is_paid_back_for_an_item() -> None:
         ({}, "It has been handed over to UPS."),
     ],
 )
-def test_a_parcel_is_expected_on_a_day_or_in_a_window(fields: dict[str, str], lead: str) -> None:
-    mail = email("order.shipped", **{"estimatedDelivery": None} | fields)
+def test_a_parcel_is_expected_on_a_day_or_in_a_window(fields: dict[str, Any], lead: str) -> None:
+    fields = {"estimatedDelivery": None} | fields
+    mail = email("order.shipped", **fields)
     assert lead in in_one_line(mail["text"].replace("\u2009", " "))
 
 
