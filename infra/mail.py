@@ -1,7 +1,8 @@
 """Build the mails: `python -m infra.mail`, and at every bundling.
 
 What need not happen per mail happens here: templates are composed from their parts, styles written as
-ordinary CSS are inlined (most clients drop or rewrite a mail's style sheet), catalogues are compiled.
+ordinary CSS are inlined (most clients drop or rewrite a mail's style sheet), catalogues are compiled, the
+shop's brand is written beside them.
 The sources are `steps/kinds`, the result is `steps/mail/built`, which is not in the repository.
 """
 
@@ -21,11 +22,15 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from infra.brand import LOCAL_BRAND
 from steps import kinds
 from steps.mail import localise
+from steps.mail.brand import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from steps.mail.brand import Brand
 
 VIEW = Path(localise.__file__).with_name("view.py")
 _Forms = str | tuple[str, ...]
@@ -34,8 +39,8 @@ _Forms = str | tuple[str, ...]
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 BRAND_PROPERTIES = {
-    "accent": "{{ brand.colour }}",
-    "on-accent": "{{ brand.on_colour }}",
+    "accent": "{{ brand.light_colour }}",
+    "on-accent": "{{ brand.on_light_colour }}",
     "dark-accent": "{{ brand.dark_colour }}",
     "on-dark-accent": "{{ brand.on_dark_colour }}",
 }
@@ -205,11 +210,10 @@ def compile_catalogues(sources: Path = kinds.FOLDER) -> dict[str, bytes]:
 # --- all of it ------------------------------------------------------------------------------------
 
 
-def build(into: Path = localise.BUILT) -> Path:
-    """Write templates and catalogues to the folder `into`, and return it."""
-    files = {
-        name: text.encode() for name, text in compose_templates().items()
-    } | compile_catalogues()
+def build(into: Path = localise.BUILT, brand: Brand = LOCAL_BRAND) -> Path:
+    """Write templates, catalogues and the brand to the folder `into`, and return it."""
+    files = {name: text.encode() for name, text in compose_templates().items()}
+    files |= compile_catalogues() | {STORED.name: brand.to_json().encode()}
     into.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         # Replaced in one go each, since another process may be reading.
