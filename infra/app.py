@@ -64,7 +64,7 @@ def main() -> None:
     except ConfigError as error:
         sys.exit(str(error))
     with tempfile.TemporaryDirectory() as scratch:
-        build(app, config, build_bundle(target, Path(scratch) / "bundle"))
+        build(app, config, build_bundle(target, Path(scratch) / "bundle", config.brand))
         app.synth()
 
 

@@ -13,11 +13,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aws_cdk import aws_lambda as lambda_
 
 from infra import mail, sbom
 from steps.mail import localise
+
+if TYPE_CHECKING:
+    from steps.mail.brand import Brand
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,8 +77,8 @@ def laptop(bootstrap: Path) -> Target:
     )
 
 
-def build_bundle(target: Target, directory: Path) -> Bundle:
-    """Build the bundle for `target` in `directory`, from the lock file.
+def build_bundle(target: Target, directory: Path, brand: Brand) -> Bundle:
+    """Build the bundle for `target` in `directory`, from the lock file; its mails have this brand.
 
     Raises:
         subprocess.CalledProcessError: uv could not install the locked wheels; its message is shown.
@@ -90,7 +94,7 @@ def build_bundle(target: Target, directory: Path) -> Bundle:
     shutil.rmtree(directory / "bin", ignore_errors=True)
     (directory / ".lock").unlink(missing_ok=True)
     shutil.copytree(ROOT / "steps", directory / "steps", ignore=_NOT_FOR_LAMBDA)
-    built = mail.build(directory / "steps" / "mail" / "built")
+    built = mail.build(directory / "steps" / "mail" / "built", brand)
     _drop_locales(directory / "babel" / "locale-data", built)
     sbom.write(directory)
     if target.bootstrap:

@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from infra import formats
+from infra.brand import BRAND_SETTINGS, FILE, LOCAL_BRAND, completed
 from infra.setting import (
     ROW,
     ConfigError,
     Format,
     Group,
-    Setting,
     group,
     markdown_table,
     setting,
@@ -29,16 +29,11 @@ from steps.mail.brand import Brand
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LOCAL_ACCOUNT, LOCAL_REGION, LOCAL_SENDER = "000000000000", "us-east-1", "orders@example.com"
-LOCAL_BRAND = Brand(name="Example Shop", support_email=LOCAL_SENDER)
+LOCAL_ACCOUNT, LOCAL_REGION = "000000000000", "us-east-1"
 
 HOME = "us-east-1"
 """The region with the plain names of what an account has once, for all its regions: dashboards (CloudWatch
 API Reference, PutDashboard) and policies (IAM User Guide, "IAM and AWS STS quotas")."""
-
-BRAND_MAX_BYTES = 3_500
-"""All environment variables of a function together have 4 KB (AWS Lambda Developer Guide, "Lambda quotas");
-the rest is for the others, the names and what Lambda counts besides."""
 
 
 class KeyUse(StrEnum):
@@ -47,62 +42,6 @@ class KeyUse(StrEnum):
     TRUE = "true"
     RETIRING = "retiring"
     FALSE = "false"
-
-
-BRAND_SETTINGS = {
-    "name": Setting(
-        "BRAND_NAME",
-        "the shop's name in the mails",
-        formats.line(80, "the shop's name,"),
-        default="",
-        default_words="the sender's domain",
-        laptop_default=LOCAL_BRAND.name,
-    ),
-    "support_email": Setting(
-        "SUPPORT_EMAIL",
-        "where customers write to; also the mails' Reply-To",
-        formats.SUPPORT_ADDRESS,
-        default="",
-        default_words="the sender",
-    ),
-    "colour": Setting(
-        "BRAND_COLOUR",
-        "the mails' colour; the text on it is chosen to be readable",
-        formats.COLOUR,
-        default=Brand.colour,
-    ),
-    "logo_url": Setting(
-        "BRAND_LOGO_URL",
-        "a picture in place of the name at the top",
-        formats.WEB_LINK,
-        default=Brand.logo_url,
-    ),
-    "website_url": Setting(
-        "BRAND_WEBSITE_URL",
-        "where the name at the top leads to",
-        formats.WEB_LINK,
-        default=Brand.website_url,
-    ),
-    "postal_address": Setting(
-        "BRAND_POSTAL_ADDRESS",
-        "stands in the footer",
-        formats.line(200, "one line of"),
-        default=Brand.postal_address,
-    ),
-    "links": Setting(
-        "BRAND_LINKS",
-        "the footer's links: `Help=https://…, Returns=https://…`",
-        formats.LINKS,
-        default=Brand.links,
-    ),
-    "unsubscribe_url": Setting(
-        "LIST_UNSUBSCRIBE_URL",
-        "adds one-click unsubscribe (RFC 8058): `https://…/{notificationId}`",
-        formats.UNSUBSCRIBE_LINK,
-        default=Brand.unsubscribe_url,
-    ),
-}
-"""By the fields of `Brand`."""
 
 
 def _grace(least: int) -> Format[int]:
@@ -121,7 +60,7 @@ class Config:
         "VERIFIED_DOMAIN",
         "the sender: an address, or a domain (then `orders@` it)",
         formats.SENDER,
-        laptop_default=LOCAL_SENDER,
+        laptop_default=LOCAL_BRAND.support_email,
     )
     account: str = setting(
         "CDK_DEFAULT_ACCOUNT",
@@ -202,6 +141,12 @@ class Config:
         # The laptop's events are quick, and its users do not want to wait for a re-send.
         laptop_takes=_grace(limits.IN_DOUBT_GRACE_LOCAL_MIN),
     )
+    brand_file: str = setting(
+        "BRAND_FILE",
+        "all of the brand: a JSON file such as `infra/brand.example.json`; variables win over it",
+        FILE,
+        default="",
+    )
     brand: Brand = group(Brand, BRAND_SETTINGS)
 
     @property
@@ -238,13 +183,15 @@ class Config:
         """Read the settings; on the laptop account, region and sender have defaults.
 
         Raises:
-            ConfigError: for the first wrong value, or for values that do not go together.
+            ConfigError: for the first wrong value, for all that is wrong in the brand's file, or for values
+                that do not go together.
         """
         config = cls.rows().read(environ, local=local)
+        brand = completed(config.brand, config.brand_file, environ)
         brand = replace(
-            config.brand,
-            name=config.brand.name or formats.shown_domain(config.sender),
-            support_email=config.brand.support_email or config.sender,
+            brand,
+            name=brand.name or formats.shown_domain(config.sender),
+            support_email=brand.support_email or config.sender,
         )
         config = replace(config, brand=brand)
         config._check()
@@ -256,10 +203,10 @@ class Config:
                 "LOG_EXECUTION_DATA is true and ENVIRONMENT_SUFFIX is prod: customers' data must not be "
                 "logged there; look at an order in another environment"
             )
-        if (size := len(self.brand.to_json())) > BRAND_MAX_BYTES:
+        if self.brand.logo_dark_url and not self.brand.logo_url:
             raise ConfigError(
-                f"the settings of the brand (BRAND_*, SUPPORT_EMAIL, LIST_UNSUBSCRIBE_URL) have {size} "
-                f"bytes together: they take {BRAND_MAX_BYTES}; shorten links, most of all BRAND_LINKS"
+                "BRAND_LOGO_DARK_URL is given without BRAND_LOGO_URL: it takes its place in dark mode alone; "
+                "so it is for logoDarkUrl and logoUrl in BRAND_FILE"
             )
 
     @classmethod

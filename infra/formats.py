@@ -14,14 +14,15 @@ from pydantic import HttpUrl, TypeAdapter
 
 from infra.setting import Format
 from steps.contract.order_event import WebLink
+from steps.mail.brand import DEFAULT, OrderWording
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 PARTITION = "aws"
 """Links into the console, Cost Explorer and prices are this partition's: China and GovCloud have others."""
 
-LINKS_MAX = 6
-"""A footer, not a site map; and all of a Lambda's environment is at most 4 KB."""
+LINKS_MAX, LEGAL_MAX = 10, 10
+"""A footer, not a site map; and lines below it."""
 
 
 def matching(pattern: str, words: str) -> Format[str]:
@@ -39,7 +40,7 @@ def line(longest: int, words: str) -> Format[str]:
     """Return the format of a printable text; its words go on: "at most `longest` characters"."""
 
     def parse(text: str) -> str:
-        if len(text) > longest or not text.isprintable():
+        if not text.strip() or len(text) > longest or not text.isprintable():
             raise ValueError(text)
         return text
 
@@ -129,20 +130,19 @@ def _web_link(text: str) -> str:
     return text
 
 
-def _links(text: str) -> tuple[tuple[str, str], ...]:
+def _links(text: str) -> dict[str, tuple[tuple[str, str], ...]]:
     pairs = []
     for part in text.split(","):
         label, separator, url = part.strip().partition("=")
         if not (separator and label.strip()):
             raise ValueError(text)
-        pairs.append((_LABEL.parse(label.strip()), _web_link(url.strip())))
+        pairs.append((LABEL.parse(label.strip()), _web_link(url.strip())))
     if len(pairs) > LINKS_MAX:
         raise ValueError(text)
-    return tuple(pairs)
+    return {DEFAULT: tuple(pairs)}
 
 
 _EVENTS_LINK: TypeAdapter[HttpUrl] = TypeAdapter(WebLink)
-_LABEL = line(40, "a label of")
 
 SWITCH = Format("true or false", _switch)
 USD_A_MONTH = Format("US dollars a month, such as 100", _usd)
@@ -165,4 +165,18 @@ SUPPORT_ADDRESS = Format("the address that customers write to", _address)
 COLOUR = matching("#[0-9a-fA-F]{6}", "a colour such as #1f5a43")
 WEB_LINK = Format("a link that begins with https:// and a host's name", _web_link)
 UNSUBSCRIBE_LINK = Format(f"{WEB_LINK.words} and may hold {{notificationId}}", _web_link)
-LINKS = Format("up to six links for the footer: Help=https://..., Returns=https://...", _links)
+LABEL = line(40, "a label of")
+LINKS = Format(
+    f"up to {LINKS_MAX} links for the footer: Help=https://..., Returns=https://...", _links
+)
+LEGAL_LINE = line(200, "a line of")
+LANGUAGE = matching(
+    rf"{DEFAULT}|[A-Za-z]{{2,3}}(-[A-Za-z0-9]{{2,8}})*",
+    f'a language tag such as de-AT, or "{DEFAULT}"',
+)
+# A trunk prefix in brackets, as in +49 (0)40, is dialled from nowhere.
+PHONE = matching(
+    r"(?!.*\(0)(?=(\D*\d){3,15}\D*$)\+?[\d(][\d ()./-]{1,30}\d",
+    "a phone number such as +49 40 1234567 or +1 (503) 555-0100, without a (0)",
+)
+ORDER_WORDING = one_of(OrderWording)

@@ -25,12 +25,16 @@ from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from infra import addresses
+from infra.brand import LOCAL_BRAND
 from steps import kinds
 from steps.mail import localise
 from steps.mail.addresses import TABLE
+from steps.mail.brand import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from steps.mail.brand import Brand
 
 WORDS = [Path(localise.__file__).with_name(name) for name in ("view.py", "sums.py")]
 """The modules that have texts of their own."""
@@ -40,8 +44,8 @@ _Forms = str | tuple[str, ...]
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 BRAND_PROPERTIES = {
-    "accent": "{{ brand.colour }}",
-    "on-accent": "{{ brand.on_colour }}",
+    "accent": "{{ brand.light_colour }}",
+    "on-accent": "{{ brand.on_light_colour }}",
     "dark-accent": "{{ brand.dark_colour }}",
     "on-dark-accent": "{{ brand.on_dark_colour }}",
 }
@@ -253,13 +257,14 @@ def _merged(sources: Path) -> dict[str, Catalog]:
 # --- all of it ------------------------------------------------------------------------------------
 
 
-def build(into: Path = localise.BUILT) -> Path:
-    """Write templates, catalogues and what the render step is told of them to `into`, and return it."""
+def build(into: Path = localise.BUILT, brand: Brand = LOCAL_BRAND) -> Path:
+    """Write templates, catalogues, the brand and what else the render step is told to `into`, and return it."""
     catalogues = compile_catalogues()
     files = {name: text.encode() for name, text in compose_templates().items()} | catalogues
     items = {name: kinds.kind(name).items for name in kinds.names()}
     # The render step is told here what a kind's module says, since that would import the event's model.
     files["items.json"] = json.dumps(items).encode()
+    files[STORED.name] = brand.to_json().encode()
     files[TABLE.name] = addresses.written([name.removesuffix(".mo") for name in catalogues])
     into.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

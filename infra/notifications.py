@@ -36,7 +36,6 @@ from steps.feedback import FeedbackSettings
 from steps.ledger import rules
 from steps.overdue import OverdueSettings
 from steps.record import RecordSettings
-from steps.render import RenderSettings
 from steps.send import SendSettings
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class NotificationsStack(Stack):
                 "dedup",
                 DedupSettings(tracking_table=table, in_doubt_grace_seconds=config.in_doubt_grace),
             ),
-            render=step("render", RenderSettings(brand=config.brand)),
+            render=step("render"),
             send=step(
                 "send",
                 SendSettings(

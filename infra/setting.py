@@ -61,7 +61,7 @@ class Setting(Generic[T_co]):
         if local:
             takes = self.laptop_takes or takes
             default = default if self.laptop_default is None else self.laptop_default
-        text = environ.get(self.variable, "").strip()
+        text = self.text(environ)
         if not text and default is not None:
             return default
         if not text:
@@ -69,9 +69,13 @@ class Setting(Generic[T_co]):
         try:
             return takes.parse(text)
         except (ValueError, ArithmeticError):
-            # As in JSON, so that a line break in the value does not make two lines of the message.
-            quoted = json.dumps(text, ensure_ascii=False)
-            raise ConfigError(f"{self.variable} is {quoted}: it takes {takes.words}") from None
+            raise ConfigError(
+                f"{self.variable} is {quoted(text)}: it takes {takes.words}"
+            ) from None
+
+    def text(self, environ: Mapping[str, str]) -> str:
+        """Return what the variable holds; "" where it is not given."""
+        return environ.get(self.variable, "").strip()
 
     @property
     def described_default(self) -> str:
@@ -141,6 +145,11 @@ def _declare(row: Setting[T] | Group[T]) -> T:
     return declared
 
 
+def quoted(value: object) -> str:
+    """Return a value as a message shows it: as JSON, so that a line break in it does not make two lines."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def markdown_table(settings: Iterable[Setting[object]]) -> str:
     """Return a table for a document: variable, meaning, default."""
     rows = [f"| `{s.variable}` | {s.meaning} | {s.described_default} |" for s in settings]
@@ -152,4 +161,4 @@ def _described(value: object) -> str:
         return "must be given"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return f"`{value}`" if value not in ("", ()) else "none"
+    return f"`{value}`" if value not in ("", (), {}) else "none"

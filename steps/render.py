@@ -1,6 +1,7 @@
 """Render: the event as a mail, HTML and text, in the customer's language. Pure.
 
-Templates come composed and with their styles inlined from `steps/mail/built`, see `infra.mail`.
+Templates come composed and with their styles inlined from `steps/mail/built`, and so does the shop's brand:
+see `infra.mail`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import decimal
 import functools
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
@@ -16,7 +16,6 @@ from markupsafe import Markup
 
 from steps.contract import limits
 from steps.contract.handler import step_handler
-from steps.contract.settings import FunctionSettings
 from steps.contract.state import encoded_size
 from steps.mail import localise, view
 from steps.mail.brand import Brand
@@ -33,13 +32,6 @@ AMOUNT_DIGITS = 60
 
 LINES_SHOWN = (60, 30, 15, 7, 3, 1, 0)
 """How many items a mail lists, and of the order's rest as many: as many of these as fit, in this order."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RenderSettings(FunctionSettings):
-    """The shop's letterhead."""
-
-    brand: Brand
 
 
 @functools.cache
@@ -136,6 +128,6 @@ def handler(event: StepEvent, _context: LambdaContext) -> State:
     A mail and its order together could pass the 256 KiB that a state may have.
     """
     state = event["state"]
-    brand = RenderSettings.from_env().brand
-    email = render(state.pop("order"), brand, state["notificationId"], resent="resend" in state)
+    order, notification_id = state.pop("order"), state["notificationId"]
+    email = render(order, Brand.load(), notification_id, resent="resend" in state)
     return {**state, "email": email}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
-from decimal import Decimal
 from typing import TYPE_CHECKING, Self, get_type_hints
 
 if TYPE_CHECKING:
@@ -17,10 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSettings:
-    """The base of every function's settings.
-
-    A field is a str, int, bool or Decimal, or has `to_json` and `from_json` of its own.
-    """
+    """The base of every function's settings. A field is a str, int, bool or Decimal."""
 
     def to_env(self) -> dict[str, str]:
         """Return the environment variables that `from_env` reads."""
@@ -43,18 +39,8 @@ class FunctionSettings:
 
 
 def _to_text(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case str() | int() | Decimal():
-            return str(value)
-    text: str = value.to_json()  # type: ignore[attr-defined]
-    return text
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _from_text(text: str, type_: type) -> object:
-    if type_ is bool:
-        return {"true": True, "false": False}[text]
-    if type_ in (str, int, Decimal):
-        return type_(text)
-    return type_.from_json(text)  # type: ignore[attr-defined]
+    return {"true": True, "false": False}[text] if type_ is bool else type_(text)

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from infra.brand import LOCAL_BRAND
 from infra.bundling import ROOT, build_bundle, laptop
 from statemachines.order_workflow import Steps
 
@@ -57,7 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         bootstrap = Path(scratch) / "bootstrap"
         bootstrap.write_text("#!/bin/sh\n")
-        asset = build_bundle(laptop(bootstrap), Path(scratch) / "asset").directory
+        asset = build_bundle(laptop(bootstrap), Path(scratch) / "asset", LOCAL_BRAND).directory
         codes = {"boto3 client alone": BASELINE} | {
             name: f"import steps.{name}"
             + "".join(f"; steps.aws.{client}()" for client in CLIENTS.get(name, "").split())

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from steps import kinds
 from steps.contract.order_event import DEFAULT_EVENT_TYPE
 from steps.kinds.parsing import InvalidEvent
 from steps.mail import localise
+from steps.mail.brand import DEFAULT
 from steps.mail.view import NAME_MAX, TEXT_MAX, clip
 from tests.browser.axe import violations
 from tests.support.sample_mails import BRAND, email, order, pairs
@@ -56,8 +58,11 @@ LONG: dict[str, Any] = {
 
 LOUD = replace(
     BRAND,
+    support_phone="+49 40 1234567",
     colour="#d9a400",
     logo_url="https://shop.example/logo.png",
+    logo_dark_url="https://shop.example/logo-dark.png",
+    legal={DEFAULT: ("Northwind Home GmbH, Hafenstr. 12, 20457 Hamburg", "VAT ID DE123456789")},
     unsubscribe_url="https://shop.example/u/{notificationId}",
 )
 """A brand with everything, on whose colour white could not be read."""
@@ -74,9 +79,10 @@ FALLBACKS = {
     ":hover": "links without underline on hover",
     "<body> element": "the page's colour is on a table, too",
     "border-radius": "square corners",
-    "display:none": "the preheader also has mso-hide and the page's colour",
-    "max-height property": "the preheader also has mso-hide",
-    "overflow": "the preheader also has mso-hide",
+    "display:none": "the preheader and the dark logo also have mso-hide and no height",
+    "max-height property": "what has none also has mso-hide",
+    "object-fit": "a logo of more than 240 by 32 px is squeezed into that",
+    "overflow": "what it hides also has mso-hide",
     "white-space": "amounts hold no breaking space",
     "word-break": "names are clipped",
     "role attribute": "Windows Mail, which is discontinued, reads layout tables as tables",
@@ -138,7 +144,7 @@ def test_a_mail_is_accessible(page: Page, kind: str, language: str, scheme: Sche
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("colour", ["#d9a400", "#0b0b14", "#767676"])
+@pytest.mark.parametrize("colour", ["#d9a400", "#0b0b14", "#767676", "#ffffff", "#000000"])
 def test_a_mail_is_accessible_in_any_colour(page: Page, colour: str, scheme: Scheme) -> None:
     brand = replace(LOUD, colour=colour)
     _check_accessibility(page, email(DEFAULT_EVENT_TYPE, brand=brand)["html"], scheme)
@@ -171,6 +177,63 @@ def test_a_mail_without_its_images_is_complete(page: Page, kind: str) -> None:
     assert page.evaluate("[...document.images].every(i => i.alt || i.className == 'picture')")
     assert page.locator("h1").count() == 1
     assert page.locator(".wordmark").first.inner_text() == "Northwind Home"
+
+
+LOGOS = {
+    "square": (100, 100, 32, 32),
+    "wide": (400, 100, 128, 32),
+    "tiny": (8, 8, 32, 32),
+    "banner": (2000, 100, 240, 32),
+}
+"""A picture's measures, and those that it has in a mail, in px."""
+
+
+@pytest.mark.parametrize("shape", LOGOS)
+def test_a_logo_of_any_shape_is_32_px_high_and_at_most_240_wide(page: Page, shape: str) -> None:
+    width, height, *shown = LOGOS[shape]
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}'/>"
+    html = email(DEFAULT_EVENT_TYPE, brand=replace(LOUD, logo_dark_url=""))["html"]
+    page.emulate_media(color_scheme="light")
+    page.set_content(html.replace(LOUD.logo_url, f"data:image/svg+xml,{quote(svg)}"))
+    page.wait_for_function("document.querySelector('.logo').naturalWidth")
+    box = page.locator(".logo").bounding_box()
+    assert box
+    assert [box["width"], box["height"]] == shown
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_of_two_logos_the_one_for_the_scheme_is_shown_and_read(page: Page, scheme: Scheme) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_content(email(DEFAULT_EVENT_TYPE, brand=LOUD)["html"])
+    seen = {"light": LOUD.logo_url, "dark": LOUD.logo_dark_url}[scheme]
+    # By role there is what a screen reader finds.
+    (logo,) = page.get_by_role("img", name=LOUD.name).all()
+    assert logo.get_attribute("src") == seen
+    assert page.locator(".logo:visible").count() == 1
+    page.emulate_media(color_scheme="light")
+    page.evaluate("document.documentElement.setAttribute('data-ogsc', '')")
+    assert page.locator(".logo:visible").get_attribute("src") == LOUD.logo_dark_url
+
+
+@pytest.mark.parametrize("width", [375, 800])
+@pytest.mark.parametrize(("language", "edge"), [("en", "left"), ("ar", "right")])
+def test_the_masthead_and_the_footer_are_in_line_with_the_card_s_text(
+    page: Page, language: str, edge: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.set_content(email(DEFAULT_EVENT_TYPE, locale=language)["html"])
+    edges = {
+        selector: page.evaluate(
+            """([selector, edge]) => {
+                const range = document.createRange();
+                range.selectNodeContents(document.querySelector(selector));
+                return range.getBoundingClientRect()[edge];
+            }""",
+            [selector, edge],
+        )
+        for selector in (".wordmark", ".headline", ".footer .small")
+    }
+    assert len({round(place) for place in edges.values()}) == 1, edges
 
 
 CORPUS = [

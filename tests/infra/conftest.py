@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.brand import LOCAL_BRAND
 from infra.bundling import AWS_LAMBDA, build_bundle
 from tests.infra.judges.deployments import SETTINGS, Deployment
 from tests.support.templates import Deployments, Templates
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle for Lambda."""
-    return build_bundle(AWS_LAMBDA, tmp_path_factory.mktemp("bundle") / "asset").directory
+    folder = tmp_path_factory.mktemp("bundle") / "asset"
+    return build_bundle(AWS_LAMBDA, folder, LOCAL_BRAND).directory
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,10 @@ from typing import Any
 from babel.localedata import locale_identifiers
 
 from infra import sbom
+from infra.brand import LOCAL_BRAND
 from infra.bundling import build_bundle, laptop
 from steps import kinds
+from steps.mail.brand import Brand
 from tests.support.sample_mails import pairs
 
 MEGABYTE = 1024 * 1024
@@ -96,6 +98,11 @@ def test_of_the_steps_there_is_code_and_what_it_reads(bundle: Path) -> None:
     assert found == (code - {"kinds/schema.py", "contract/outcome_schema.py"}) | read | built
 
 
+def test_the_bundle_has_its_settings_brand(bundle: Path) -> None:
+    stored = (bundle / "steps" / "mail" / "built" / "brand.json").read_text("utf-8")
+    assert Brand.from_json(stored) == LOCAL_BRAND
+
+
 def test_mails_are_written_as_with_all_of_babel_s_locales(bundle: Path) -> None:
     tags = [identifier.replace("_", "-") for identifier in locale_identifiers()]
     tags += [
@@ -119,7 +126,7 @@ def test_mails_are_written_as_with_all_of_babel_s_locales(bundle: Path) -> None:
 def test_the_bundle_writes_every_mail_with_nothing_but_lambda_s_image(tmp_path: Path) -> None:
     """As on the laptop: Lambda's own bundle has wheels that run on Lambda's machines alone."""
     (tmp_path / "bootstrap").touch()
-    bundle = build_bundle(laptop(tmp_path / "bootstrap"), tmp_path / "asset").directory
+    bundle = build_bundle(laptop(tmp_path / "bootstrap"), tmp_path / "asset", LOCAL_BRAND).directory
     events = [kinds.sample(sample) | {"locale": locale} for sample, locale in pairs()]
     in_lambda = run(MAILS, events, path=bundle, python=".local/lambda-image/bin/python")
     assert len(in_lambda) > len(kinds.names())

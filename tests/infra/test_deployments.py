@@ -7,13 +7,12 @@ AWS CloudFormation User Guide, and played on the synthesised templates.
 from __future__ import annotations
 
 import json
-from bisect import bisect
 from itertools import pairwise, permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.config import BRAND_MAX_BYTES, Config
+from infra.config import Config
 from infra.setting import ConfigError
 from tests.support.templates import (
     PRODUCTION,
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.templates import Deployments
-
-LAMBDA_ENVIRONMENT_MAX = 4096
-"""In bytes (AWS Lambda Developer Guide, "Lambda quotas")."""
-
 
 # --- exports --------------------------------------------------------------------------------------
 
@@ -277,34 +272,8 @@ def test_customers_data_is_not_logged_in_production() -> None:
         Config.from_environment(PRODUCTION | {"LOG_EXECUTION_DATA": "true"}, local=False)
 
 
-def long_brand(path: int) -> dict[str, str]:
-    """Return a brand whose links have `path` characters each."""
-    link = f"https://shop.example/{'x' * path}"
-    return {
-        "BRAND_NAME": "ü" * 80,
-        "BRAND_LOGO_URL": link,
-        "BRAND_WEBSITE_URL": link,
-        "BRAND_LINKS": ", ".join(f"Label {n}={link}" for n in range(6)),
-        "LIST_UNSUBSCRIBE_URL": link,
-    }
-
-
-def test_a_brand_too_large_for_a_function_is_refused() -> None:
-    with pytest.raises(ConfigError, match=f"bytes together: they take {BRAND_MAX_BYTES}; shorten "):
-        Config.from_environment(PRODUCTION | long_brand(400), local=False)
-
-
-def test_the_largest_brand_still_fits_a_function(deployment: Deployments) -> None:
-    largest = bisect(range(400), 0, key=lambda path: 0 if fits(long_brand(path)) else 1) - 1
-    for template in deployment(**long_brand(largest)).values():
+def test_a_brand_is_in_no_function_s_environment(deployment: Deployments) -> None:
+    """All variables of a function together have 4 KB (AWS Lambda Developer Guide, "Lambda quotas")."""
+    for template in deployment(BRAND_NAME="Northwind Home").values():
         for function in resources(template, "AWS::Lambda::Function").values():
-            variables = function["Environment"]["Variables"]
-            assert len(json.dumps(variables)) <= LAMBDA_ENVIRONMENT_MAX
-
-
-def fits(settings: dict[str, str]) -> bool:
-    try:
-        Config.from_environment(PRODUCTION | settings, local=False)
-    except ConfigError:
-        return False
-    return True
+            assert "Northwind" not in json.dumps(function)

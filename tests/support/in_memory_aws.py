@@ -9,7 +9,6 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra.config import LOCAL_BRAND
 from steps.aws.ledger_table import (
     MESSAGE_ID_INDEX,
     ORDER_ID_INDEX,
@@ -25,7 +24,6 @@ from steps.contract import limits
 from steps.dedup import DedupSettings
 from steps.feedback import FeedbackSettings
 from steps.ledger import rules
-from steps.render import RenderSettings
 from steps.send import SendSettings
 from tests.support.clock import NOW
 from tests.support.sample_mails import NOTIFICATION_ID
@@ -50,7 +48,6 @@ CREDENTIALS = {
 }
 STEP_SETTINGS = (
     DedupSettings(tracking_table=TABLE.name, in_doubt_grace_seconds=limits.IN_DOUBT_GRACE),
-    RenderSettings(brand=LOCAL_BRAND),
     SendSettings(
         tracking_table=TABLE.name, sender=SES.sender, configuration_set=SES.configuration_set
     ),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from infra.config import LOCAL_BRAND
+from infra.brand import LOCAL_BRAND
 from steps import dedup, record, render, send, validate
 from steps.aws.queue import OrderQueue
 from steps.aws.workflow import OrderExecution, OrderWorkflow

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from steps import kinds, render
 from steps.kinds.parsing import parse
 from steps.mail import localise
-from steps.mail.brand import Brand
+from steps.mail.brand import DEFAULT, Brand
 
 if TYPE_CHECKING:
     from steps.contract.state import Email
@@ -21,7 +21,12 @@ BRAND = Brand(
     support_email="hello@shop.example",
     website_url="https://shop.example/",
     postal_address="12 Harbour Street, Portland, OR 97209",
-    links=(("Help", "https://shop.example/help"), ("Returns", "https://shop.example/returns")),
+    links={
+        DEFAULT: (
+            ("Help", "https://shop.example/help"),
+            ("Returns", "https://shop.example/returns"),
+        )
+    },
 )
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from steps import kinds
 from steps.contract import limits
-from steps.render import RenderSettings
 from tests.fuzz.events import (
     CUT,
     ROOM,
@@ -26,8 +25,7 @@ from tests.fuzz.events import (
     written,
 )
 from tests.fuzz.trial import MEMORY_MAX, SECONDS_MAX, Trial, handled, tried
-from tests.support.in_memory_aws import set_environment
-from tests.support.sample_mails import BRAND, ITEM
+from tests.support.sample_mails import ITEM
 
 SEEDS = 40
 HEAVIEST = (
@@ -36,11 +34,6 @@ HEAVIEST = (
     *("many unknown fields", "surrogates to the brim", "CJK links"),
 )
 """The classes that took the most before there were bounds, and those that take the most now."""
-
-
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_environment(monkeypatch, RenderSettings(brand=BRAND))
 
 
 def test_every_hostile_event_comes_to_an_end_that_can_be_told() -> None:

@@ -15,7 +15,7 @@ from steps.kinds.parsing import Identity, InvalidEvent, identify, parse
 from steps.ledger import rules
 from tests.conftest import load_event
 from tests.support.clock import NOW
-from tests.support.in_memory_aws import TABLE, set_environment
+from tests.support.in_memory_aws import TABLE
 from tests.support.lambda_context import lambda_context
 from tests.support.sample_mails import BRAND, NOTIFICATION_ID, order
 from tests.support.table_in_memory import MEMORY
@@ -301,9 +301,7 @@ def test_a_mail_that_is_sent_again_begins_a_conversation_of_its_own() -> None:
     assert headers(NOTIFICATION_ID, resent=False) == first
 
 
-def test_the_step_renders_a_resend_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_environment(monkeypatch, render.RenderSettings(brand=BRAND))
-
+def test_the_step_renders_a_resend_as_one() -> None:
     def references(event: dict[str, Any]) -> str:
         step: StepEvent = {"execution": "e", "state": validated(event)}
         rendered: State = render.handler(step, lambda_context())

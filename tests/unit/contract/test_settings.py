@@ -16,14 +16,12 @@ from steps.outcomes import OutcomesSettings
 from steps.overdue import OverdueSettings
 from steps.pause import PauseSettings
 from steps.record import RecordSettings
-from steps.render import RenderSettings
 from steps.send import SendSettings
 from tests.support.reports import (
     CANARY_SETTINGS,
     RECONCILIATION_SETTINGS,
     REJECTIONS_SETTINGS,
 )
-from tests.support.sample_mails import BRAND
 
 SETTINGS: list[FunctionSettings] = [
     BounceRateSettings(
@@ -53,7 +51,6 @@ SETTINGS: list[FunctionSettings] = [
     PauseSettings(configuration_set="", reports_table="t"),
     RECONCILIATION_SETTINGS,
     RecordSettings(tracking_table="t"),
-    RenderSettings(brand=BRAND),
     SendSettings(tracking_table="t", sender="orders@example.com", configuration_set="c"),
 ]
 
