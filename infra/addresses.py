@@ -45,6 +45,9 @@ OTHER_NAMES = {
     "Korea, Republic of": "KR",
     "Viet Nam": "VN",
     "UAE": "AE",
+    "الإمارات": "AE",
+    "السعودية": "SA",
+    "香港": "HK",
 }
 """What shops write that neither the CLDR nor Google calls a country."""
 

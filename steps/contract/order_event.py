@@ -122,7 +122,7 @@ def country_codes() -> set[str]:
 
 
 def _country_code(value: str) -> str:
-    if value.upper() not in country_codes():
+    if not value.isascii() or value.upper() not in country_codes():
         raise PydanticCustomError("country", "is not an ISO 3166-1 country code such as DE")
     return value.upper()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from steps.contract.order_event import OrderEvent, OrderId, Text
+from steps.contract.order_event import OrderEvent, OrderId, PostalAddress, Text, country_codes
 
 
 def test_a_total_may_differ_from_the_sum_of_the_items(order: dict[str, Any]) -> None:
@@ -93,3 +94,25 @@ def test_of_a_text_goes_only_what_no_mail_can_show(text: str, line: str) -> None
 
 def test_the_marks_in_an_order_id_are_not_part_of_it() -> None:
     assert TypeAdapter(OrderId).validate_python("\u200eNW-1\u200f") == "NW-1"
+
+
+def test_the_country_codes_are_those_of_iso_3166_and_three_that_shops_send_to_besides() -> None:
+    table = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text("utf-8")
+    iso = {line.split("\t")[0] for line in table.splitlines() if not line.startswith("#")}
+    assert country_codes() == iso | {"XK", "AC", "TA"}
+
+
+@pytest.mark.parametrize(("code", "kept"), [("DE", "DE"), ("de", "DE"), (None, None)])
+def test_a_country_code_is_kept_in_capitals(code: str | None, kept: str | None) -> None:
+    assert PostalAddress.model_validate({"countryCode": code}).country_code == kept
+
+
+@pytest.mark.parametrize(
+    "code", ["UK", "DEU", "Germany", "EU", "IC", "ZZ", "D", "", "ﬁ", "ıt", "DE "]
+)
+def test_what_is_no_country_code_is_rejected_by_name(order: dict[str, Any], code: str) -> None:
+    with pytest.raises(ValidationError) as rejected:
+        OrderEvent.model_validate(order | {"shippingAddress": {"countryCode": code}})
+    (error,) = rejected.value.errors()
+    assert error["loc"] == ("shippingAddress", "countryCode")
+    assert error["msg"] == "is not an ISO 3166-1 country code such as DE"
