@@ -153,9 +153,13 @@ def _nearest_texts(locale: str) -> str | None:
 
 
 def _ancestry(locale: str) -> list[str]:
-    """Return a locale and whom it inherits from: en_AU, en_001, en (UTS 35, 4.1.3 Parent Locales)."""
+    """Return a locale and those of its language that it inherits from: en_AU, en_001, en.
+
+    UTS 35, 4.1.3 Parent Locales. The CLDR goes on from Haitian to French, which is no language to write in.
+    """
+    language = locale.partition("_")[0]
     line = []
-    while locale and locale != "root":
+    while locale.partition("_")[0] == language:
         line.append(locale)
         locale = get_global("parent_exceptions").get(locale) or locale.rpartition("_")[0]
     return line

@@ -74,6 +74,8 @@ class Texts(gettext.NullTranslations):
         ("sr-Latn-RS", "en", "en"),
         ("zh-yue-Hant-HK", "en-GB", "en-HK"),
         ("sv", "en", "en"),
+        ("ht-HT", "en", "en"),
+        ("hi-Latn-IN", "en-GB", "en-IN"),
         ("xx", "en", "en"),
         ("x", "en", "en"),
         ("", "en", "en"),
@@ -83,7 +85,7 @@ class Texts(gettext.NullTranslations):
 def test_a_tag_gets_the_nearest_texts_and_its_own_territory_s_conventions(
     written_in: Callable[..., None], tag: str, texts: str, conventions: str
 ) -> None:
-    written_in("de", "es", "pt-BR", "en-GB")
+    written_in("de", "es", "fr", "pt-BR", "en-GB")
     chosen = localise.language(tag)
     assert (chosen.texts.gettext("Total"), chosen.tag) == (f"Total in {texts}", conventions)
 
