@@ -81,6 +81,7 @@ def bare() -> Render:
 def bare_context(order: Order) -> dict[str, object]:
     """Return what the templates want, as the event has it."""
     event, items = Fields(order), order["orderItems"]
+    source = structured.Source(event, BRAND, items, "View your order")
     return {
         "order": event,
         "order_id": event["orderId"],
@@ -97,7 +98,7 @@ def bare_context(order: Order) -> dict[str, object]:
         "sums": [(part, event[part]) for part in ("discount", "shipping", "tax")],
         "address": list(event["shippingAddress"].values()),
         "json_ld": structured.json_ld,
-        "order_ld": functools.partial(structured.order, event, BRAND, items),
+        "order_ld": functools.partial(structured.order, source),
         "listed": Listed(
             lines=[
                 Line(
