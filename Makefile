@@ -72,10 +72,14 @@ costs: $(VENV)/laptop.done ## prints what the system costs at list price, from u
 # --- checks ---------------------------------------------------------------------------------------
 # Counts metrics to the last one: of a step that is repeated, since a busy laptop did not answer it, there are two.
 COUNTS := tests/local/test_scheduled_workflows.py
-test: setup .local/browser.done lint ## runs every test, the fast ones first
+test: mail-judges setup .local/browser.done lint ## runs every test, the fast ones first
 	@$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/operator tests/workflow tests/infra
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/local tests/browser --ignore=$(COUNTS)
 	@$(BIN)/python -m pytest $(COUNTS)
+
+# Before all else, since they are what no target here can install.
+mail-judges:
+	@$(PYTHON) tests/browser/mail_judges.py
 
 lint: $(VENV)/laptop.done ## format, lint, types, import directions
 	@ruff format --check . && ruff check . && echo "· checking types" && mypy && lint-imports
@@ -101,4 +105,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down status demo chaos simulation preview costs test lint mutants format lock deploy destroy
+.PHONY: help setup up down status demo chaos simulation preview costs test mail-judges lint mutants format lock deploy destroy

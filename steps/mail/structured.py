@@ -1,13 +1,14 @@
 """What mail clients read instead of people: schema.org data that agrees with what is shown.
 
-`Order` follows Google's e-mail markup reference, which asks for `price` and `priceCurrency` on it.
-Each function returns a JSON-LD object; what is None is left out when it is written.
+It has all that Gmail asks of a type (https://developers.google.com/workspace/gmail/markup/reference), or is of
+another type: `tests/unit/mail/google_markup.json` has the table. Google's pages disagree on three names; where
+they do, both are given. Each function returns a JSON-LD object; what is None is left out when it is written.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2.utils import htmlsafe_json_dumps
 
@@ -21,26 +22,34 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
+class Source(NamedTuple):
+    """What the data is drawn from.
+
+    ordered: lines of the order, of which Gmail wants one at least. view: the label of the link to the order,
+    which it shows as a button.
+    """
+
+    event: Mapping[str, Any]
+    brand: Brand
+    ordered: list[Json]
+    view: str
+
+
 def json_ld(data: Json) -> Markup:
     """Write JSON-LD for a `<script>`: nothing in it can end the element."""
     full = {"@context": "https://schema.org", **data}
     return htmlsafe_json_dumps(_given(full), dumps=json.dumps, ensure_ascii=False)
 
 
-def order(event: Mapping[str, Any], brand: Brand, lines: list[Json], status: str | None) -> Json:
-    """Return an `Order` in `status` (schema.org OrderStatus) with the lines that the mail shows.
+def order(source: Source, status: str | None) -> Json:
+    """Return an `Order` with what was ordered; also for a refund, which no type is for.
 
-    None where the event does not tell in which status the whole order is.
+    status: schema.org's OrderStatus; None where the event does not tell in which one the whole order is, as
+    after a refund of a part.
     """
-    return {
-        "@type": "Order",
-        "merchant": {"@type": "Organization", "name": brand.name, "url": brand.website_url},
-        "orderNumber": event["orderId"],
-        "orderStatus": f"https://schema.org/{status}" if status else None,
-        "orderDate": event["orderTimestamp"],
-        "price": event["orderTotal"],
-        "priceCurrency": event["currency"],
-        "url": event["orderUrl"],
+    event = source.event
+    return _order(source, status) | {
+        "potentialAction": _action("ViewAction", source.view, event["orderUrl"]),
         "acceptedOffer": [
             {
                 "@type": "Offer",
@@ -49,53 +58,85 @@ def order(event: Mapping[str, Any], brand: Brand, lines: list[Json], status: str
                 "priceCurrency": event["currency"],
                 "eligibleQuantity": {"@type": "QuantitativeValue", "value": line["quantity"]},
             }
-            for line in lines
+            for line in source.ordered
         ],
     }
 
 
-def parcel(event: Mapping[str, Any], brand: Brand, lines: list[Json], status: str) -> Json:
-    """Return a `ParcelDelivery` of the lines that the mail shows; `status` is the whole order's."""
-    address = event["shippingAddress"] or {}
+def parcel(
+    source: Source, pieces: list[Json], status: str, *, track: str = "", arrived: str = ""
+) -> Json:
+    """Return a `ParcelDelivery` of the pieces that the mail shows; where it would not be whole, the `Order`.
+
+    status: of the whole order. track: the label of the link that follows the parcel; without one the link is
+    the order's. arrived: the moment, once it has.
+    """
+    event = source.event
+    address = _address(event["shippingAddress"] or {})
+    action = _action("TrackAction", track, event["trackingUrl"]) if track else None
+    needed = {
+        "carrier": _organization(event["carrier"]),
+        "deliveryAddress": address,
+        "expectedArrivalUntil": event["expectedArrivalUntil"]
+        or event["estimatedDelivery"]
+        or arrived.partition("T")[0],
+        "itemShipped": [_product(piece) for piece in pieces],
+    }
+    if not all((*needed.values(), *(address.get(part) for part in NEEDED_OF_AN_ADDRESS))):
+        return order(source, status)
     return {
         "@type": "ParcelDelivery",
-        "partOfOrder": order(event, brand, [], status),
-        "itemShipped": [_product(line) for line in lines],
-        "carrier": {"@type": "Organization", "name": event["carrier"]}
-        if event["carrier"]
-        else None,
+        "partOfOrder": _order(source, status),
+        **needed,
+        "expectedArrivalFrom": event["expectedArrivalFrom"],
         "trackingNumber": event["trackingNumber"],
         "trackingUrl": event["trackingUrl"],
-        "expectedArrivalUntil": event["estimatedDelivery"],
-        "deliveryAddress": {
-            "@type": "PostalAddress",
-            "name": address.get("name"),
-            "streetAddress": ", ".join(
-                address[part] for part in ("line1", "line2") if part in address
-            ),
-            "postalCode": address.get("postalCode"),
-            "addressLocality": address.get("city"),
-            "addressRegion": address.get("region"),
-            "addressCountry": address.get("country"),
-        }
-        if address
-        else None,
+        "potentialAction": action or _action("ViewAction", source.view, event["orderUrl"]),
     }
 
 
-def refund(event: Mapping[str, Any], brand: Brand, status: str | None) -> Json:
-    """Return an `Invoice` over what is owed: less than nothing, the refund; `status` is the whole order's."""
+NEEDED_OF_AN_ADDRESS = (
+    "streetAddress",
+    "postalCode",
+    "addressLocality",
+    "addressRegion",
+    "addressCountry",
+)
+
+
+def _order(source: Source, status: str | None) -> Json:
+    event = source.event
+    shop = _organization(source.brand.name, source.brand.website_url)
     return {
-        "@type": "Invoice",
-        "description": "Refund",
-        "provider": {"@type": "Organization", "name": brand.name, "url": brand.website_url},
-        "totalPaymentDue": {
-            "@type": "PriceSpecification",
-            "price": f"-{event['refundAmount']}",
-            "priceCurrency": event["currency"],
-        },
-        "paymentStatus": "https://schema.org/PaymentComplete",
-        "referencesOrder": order(event, brand, [], status),
+        "@type": "Order",
+        "merchant": shop,
+        "seller": shop,
+        "orderNumber": event["orderId"],
+        "orderStatus": f"https://schema.org/{status}" if status else None,
+        "orderDate": event["orderTimestamp"],
+        "price": event["orderTotal"],
+        "priceCurrency": event["currency"],
+        "url": event["orderUrl"],
+    }
+
+
+def _organization(name: str | None, url: str | None = None) -> Json | None:
+    return {"@type": "Organization", "name": name, "url": url} if name else None
+
+
+def _action(kind: str, name: str, url: str | None) -> Json | None:
+    return {"@type": kind, "name": name, "target": url, "url": url} if url else None
+
+
+def _address(address: Mapping[str, str]) -> Json:
+    return {
+        "@type": "PostalAddress",
+        "name": address.get("name"),
+        "streetAddress": ", ".join(address[part] for part in ("line1", "line2") if part in address),
+        "postalCode": address.get("postalCode"),
+        "addressLocality": address.get("city"),
+        "addressRegion": address.get("region"),
+        "addressCountry": address.get("countryCode") or address.get("country"),
     }
 
 

@@ -196,14 +196,13 @@ def of_the_items(
 
     about = items(event)
     shown, rest_shown = _clipped(about[:most]), _clipped(rest_of_it[:most])
+    ordered = _clipped(event["orderItems"][: most or 1])
+    source = structured.Source(event, brand, ordered, language.texts.gettext("View your order"))
     return {
         "listed": listed(about, shown),
         "rest": listed(rest_of_it, rest_shown),
-        "order_ld": functools.partial(
-            structured.order, event, brand, _clipped(event["orderItems"][:most])
-        ),
-        "parcel_ld": functools.partial(structured.parcel, event, brand, shown),
-        "refund_ld": functools.partial(structured.refund, event, brand),
+        "order_ld": functools.partial(structured.order, source),
+        "parcel_ld": functools.partial(structured.parcel, source, shown),
     }
 
 

@@ -23,7 +23,7 @@ from infra import mail
 from steps import kinds, render
 from steps.kinds.parsing import parse
 from steps.mail import localise, structured
-from steps.mail.view import Fields, Line, Listed
+from steps.mail.view import Arrival, Fields, Line, Listed
 from tests.support.sample_mails import BRAND, NOTIFICATION_ID
 
 ORDERS, ROUNDS = 300, 7
@@ -81,6 +81,7 @@ def bare() -> Render:
 def bare_context(order: Order) -> dict[str, object]:
     """Return what the templates want, as the event has it."""
     event, items = Fields(order), order["orderItems"]
+    source = structured.Source(event, BRAND, items, "View your order")
     return {
         "order": event,
         "order_id": event["orderId"],
@@ -93,19 +94,31 @@ def bare_context(order: Order) -> dict[str, object]:
         "end": "right",
         "money": str,
         "date": str,
+        "short_id": event["orderId"],
+        "isolate": str,
+        "arrival": Arrival(),
         "count": len(items),
+        "partial": False,
+        "included_taxes": [],
+        "gift_cards": [],
+        "billing_address": [],
+        "pickup_address": [],
+        "payment_state": "",
+        "documents": [],
+        "documents_attached": True,
         "sums": [(part, event[part]) for part in ("discount", "shipping", "tax")],
         "address": list(event["shippingAddress"].values()),
         "json_ld": structured.json_ld,
-        "order_ld": functools.partial(structured.order, event, BRAND, items),
+        "order_ld": functools.partial(structured.order, source),
         "listed": Listed(
             lines=[
                 Line(
                     name=item["name"],
                     quantity=item["quantity"],
                     price=item["price"],
-                    total=item["price"],
-                    sku=item.get("sku", ""),
+                    regular_price="",
+                    amount=item["price"],
+                    details=[item["sku"]] if "sku" in item else [],
                     url=item.get("url", ""),
                     image_url="",
                 )

@@ -1,12 +1,16 @@
-// Reads {name: html} from stdin, writes {name: {invalid: [...], unsupported: [...]}}: what html-validate
-// finds, and which features (caniemail.com's data) a big client drops.
+// Reads {name: html} from stdin, writes {name: {invalid: [...], unsupported: [...], unknown: [...]}}: what
+// html-validate finds, which features (caniemail.com's data) a big client drops, and of which properties that
+// data knows nothing.
 import { createRequire } from "node:module";
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 
 const require = createRequire(new URL("../../infra/package.json", import.meta.url));
 const { HtmlValidate, StaticConfigLoader } = require("html-validate");
-const { caniemail } = await import(pathToFileURL(require.resolve("caniemail")));
+const library = pathToFileURL(require.resolve("caniemail"));
+const { caniemail } = await import(library);
+// What it takes a property for; a property that it takes for nothing is not judged.
+const { getMatchingPropertyTitles } = await import(new URL("css-titles.js", library));
 
 const validator = new HtmlValidate(
   new StaticConfigLoader({
@@ -17,17 +21,26 @@ const validator = new HtmlValidate(
   }),
 );
 
+const clients = ["gmail.*", "outlook.*", "apple-mail.*"];
+// caniemail looks at no rule inside of @media.
+const withoutMedia = (html) => html.replace(/@media[^{]+\{((?:[^{}]+\{[^{}]*\}\s*)*)\}/g, "$1");
+const styles = (html) => [...html.matchAll(/\bstyle="([^"]*)"|<style>(.*?)<\/style>/gs)].map((m) => m[1] ?? m[2]);
+const properties = (css) => [...css.matchAll(/(?:^|[;{])\s*([a-z-]+)\s*:/g)].map((m) => m[1]);
+
 const answer = {};
 for (const [name, html] of Object.entries(JSON.parse(await text(process.stdin)))) {
   const report = await validator.validateString(html);
-  const { issues } = caniemail({ clients: ["gmail.*", "outlook.*", "apple-mail.*"], html });
   const unsupported = new Set();
-  for (const [client, features] of issues.errors) {
-    for (const { title } of features) unsupported.add(`${title} in ${client}`);
+  for (const version of [html, withoutMedia(html)]) {
+    for (const [client, features] of caniemail({ clients, html: version }).issues.errors) {
+      for (const { title } of features) unsupported.add(`${title} in ${client}`);
+    }
   }
+  const used = new Set(styles(withoutMedia(html)).flatMap(properties));
   answer[name] = {
     invalid: report.results.flatMap((r) => r.messages).map((m) => `${m.line}: ${m.ruleId}: ${m.message}`),
     unsupported: [...unsupported].sort(),
+    unknown: [...used].filter((propertyName) => !getMatchingPropertyTitles({ propertyName }).length).sort(),
   };
 }
 process.stdout.write(JSON.stringify(answer));

@@ -9,7 +9,7 @@ import pytest
 
 from infra.operator.reasons import REASONS, why
 from infra.operator.words import STATUSES
-from steps import dispatch, kinds
+from steps import dispatch
 from steps.contract import errors
 from steps.contract.state import FailureEnd
 from steps.ledger import rules, ses_events

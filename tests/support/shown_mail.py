@@ -48,8 +48,8 @@ class ShownMail(HTMLParser):
 
 
 def order_in(json_ld: JsonLd) -> JsonLd:
-    """Return the order that a mail's data is about, be it a parcel's, a refund's or the order itself."""
-    order: JsonLd = json_ld.get("partOfOrder") or json_ld.get("referencesOrder") or json_ld
+    """Return the order that a mail's data is about, be it a parcel's or the order itself."""
+    order: JsonLd = json_ld.get("partOfOrder") or json_ld
     return order
 
 

@@ -109,7 +109,7 @@ def translate(checkout: Path, language: str) -> None:
             if message.id and not any(message.string):
                 forms = message.id if isinstance(message.id, tuple) else (message.id,)
                 said = tuple(
-                    f"TACK {' '.join(re.findall(r'%[(][a-z]+[)][sd]', form))}"
+                    f"TACK {' '.join(re.findall(r'%[(][a-z]+[)][sd]', str(form)))}"
                     for form in (forms * catalogue.num_plurals)[-catalogue.num_plurals :]
                 )
                 message.string = said if isinstance(message.id, tuple) else said[-1]
