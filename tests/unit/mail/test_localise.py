@@ -92,12 +92,12 @@ def test_a_tag_gets_the_nearest_texts_and_its_own_territory_s_conventions(
 
 @pytest.mark.parametrize(
     ("tag", "texts"),
-    [("pt-PT", "pt-PT"), ("pt-AO", "pt-PT"), ("pt-BR", "pt-BR"), ("pt", "pt-BR")],
+    [("pt-PT", "pt-PT"), ("pt-AO", "pt-AO"), ("pt-MZ", "pt-PT"), ("pt-BR", "pt-BR")],
 )
 def test_texts_of_one_s_own_territory_come_first(
     written_in: Callable[..., None], tag: str, texts: str
 ) -> None:
-    written_in("pt-BR", "pt-PT")
+    written_in("pt-AO", "pt-BR", "pt-PT")
     assert localise.language(tag).texts.gettext("Total") == f"Total in {texts}"
 
 
