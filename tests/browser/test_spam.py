@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -37,7 +36,7 @@ ONE_CLICK = replace(BRAND, unsubscribe_url="https://shop.example/u/{notification
 UNSEEN = '<p style="color:#ffffff;background-color:#ffffff">Cheap watches!</p></body>'
 
 WORTH_NOTHING = 0.01
-"""Rules below only say what a mail is, such as HTML_MESSAGE, and round to no point."""
+"""What a rule costs that only says what a mail is, such as HTML_MESSAGE, or that is on trial (T_...)."""
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +80,7 @@ def points(
     found = spamassassin(received, tmp_path_factory.mktemp("spam"))
     assert len(found) == len(mails)
     return {
-        name: {rule: cost for rule, cost in found[of_mail].items() if cost >= WORTH_NOTHING}
+        name: {rule: cost for rule, cost in found[of_mail].items() if cost > WORTH_NOTHING}
         for name, of_mail in zip(mails, map(_message_id, received), strict=True)
     }
 
@@ -90,22 +89,9 @@ def _message_id(mail: bytes) -> str:
     return str(message_from_bytes(mail)["Message-ID"])
 
 
-def test_no_mail_costs_a_point(points: dict[str, Points], mails: dict[str, Email]) -> None:
-    costly = {name: dict(of_mail) for name, of_mail in points.items() if name != "unseen"}
-    for name, of_mail in costly.items():
-        if _has_no_capitals(mails[name]["subject"]):
-            of_mail.pop("SUBJ_ALL_CAPS", None)
-    assert {name: of_mail for name, of_mail in costly.items() if of_mail} == {}
-
-
-def _has_no_capitals(subject: str) -> bool:
-    """Tell a script without Latin letters: the rule sees those of the order's number, which is the shop's."""
-    letters = [letter for letter in subject if letter.isalpha() and not letter.isascii()]
-    return any(not unicodedata.name(letter).startswith("LATIN") for letter in letters)
-
-
-def test_what_is_accepted_is_still_found(points: dict[str, Points]) -> None:
-    assert any("SUBJ_ALL_CAPS" in of_mail for of_mail in points.values())
+def test_no_mail_costs_a_point(points: dict[str, Points]) -> None:
+    costly = {name: of_mail for name, of_mail in points.items() if name != "unseen" and of_mail}
+    assert costly == {}
 
 
 def test_the_judge_finds_what_a_reader_cannot_see(points: dict[str, Points]) -> None:
