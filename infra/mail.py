@@ -1,4 +1,4 @@
-"""Build the mails: `python -m infra.mail`, and at every bundling.
+"""Build the mails: `make mails`, and at every bundling.
 
 What need not happen per mail happens here: templates are composed from their parts, styles written as
 ordinary CSS are inlined (most clients drop or rewrite a mail's style sheet), catalogues are compiled.
@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import css_inline
 from babel.messages.catalog import Catalog
@@ -25,7 +26,7 @@ from steps import kinds
 from steps.mail import localise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 VIEW = Path(localise.__file__).with_name("view.py")
 _Forms = str | tuple[str, ...]
@@ -222,6 +223,53 @@ def build(into: Path = localise.BUILT) -> Path:
     return into
 
 
+# --- make mails -----------------------------------------------------------------------------------
+
+
+class Untranslated(NamedTuple):
+    """How complete a language is: of `total` texts, those that wait in each `.po` file."""
+
+    total: int
+    waiting: dict[Path, list[str]]
+
+
+def untranslated(sources: Path = kinds.FOLDER) -> dict[str, Untranslated]:
+    """Find, for each language, the texts of the templates that have no translation, or not in each plural."""
+    wanted = {
+        folder: [_forms(message.id) for message in catalogue if message.id]
+        for folder, catalogue in collect_messages(sources).items()
+    }
+    total = sum(map(len, wanted.values()))
+    found = {}
+    for language in sorted(path.stem for path in (sources / "texts").glob("*.po")):
+        translations = _translations(sources, language)
+        waiting = {
+            sources / folder / "texts" / f"{language}.po": [
+                text if isinstance(text, str) else text[0]
+                for text in texts
+                if not _is_whole(translations.get(text, ""))
+            ]
+            for folder, texts in wanted.items()
+        }
+        found[language] = Untranslated(total, {file: t for file, t in waiting.items() if t})
+    return found
+
+
+def _is_whole(translation: _Forms) -> bool:
+    return bool(translation) and all(translation)
+
+
+def summary(found: Mapping[str, Untranslated]) -> str:
+    """Say how many texts of each language wait for a translation, and in which files."""
+    lines = []
+    for language, (total, waiting) in found.items():
+        count = sum(map(len, waiting.values()))
+        lines.append(f"{language}: {count} of {total} texts to be translated")
+        lines += [f"    {len(texts)} in {os.path.relpath(file)}" for file, texts in waiting.items()]
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     update_catalogues()
     build()
+    sys.stdout.write(f"{summary(untranslated())}\n")

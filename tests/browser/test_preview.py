@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from infra.local.loopback import free_ports
 from tests.conftest import load_event
@@ -93,7 +94,7 @@ def test_the_preview_shows_every_mail_in_every_view(preview: Page) -> None:
     preview.get_by_role("button", name="Headers").click()
     preview.get_by_text("Northwind Home <orders@shop.example>").wait_for()
     preview.get_by_role("button", name="All").click()
-    assert preview.locator(".thumb").count() == len(pairs())
+    expect(preview.locator(".thumb")).to_have_count(len(pairs()))
 
 
 def test_the_preview_follows_what_is_edited(preview: Page, checkout: Path) -> None:
