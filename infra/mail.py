@@ -234,29 +234,34 @@ class Untranslated(NamedTuple):
 
 
 def untranslated(sources: Path = kinds.FOLDER) -> dict[str, Untranslated]:
-    """Find, for each language, the texts of the templates that have no translation, or not in each plural."""
-    wanted = {
-        folder: [_forms(message.id) for message in catalogue if message.id]
-        for folder, catalogue in collect_messages(sources).items()
-    }
-    total = sum(map(len, wanted.values()))
+    """Find, for each language, the texts of the templates that lack a translation, or one of its plurals.
+
+    A fuzzy one is a guess, and lacks it, too. English of a territory lacks none: what it leaves empty is said
+    as the templates say it.
+    """
+    messages = collect_messages(sources)
+    total = sum(bool(m.id) for catalogue in messages.values() for m in catalogue)
     found = {}
     for language in sorted(path.stem for path in (sources / "texts").glob("*.po")):
-        translations = _translations(sources, language)
-        waiting = {
-            sources / folder / "texts" / f"{language}.po": [
-                text if isinstance(text, str) else text[0]
-                for text in texts
-                if not _is_whole(translations.get(text, ""))
-            ]
-            for folder, texts in wanted.items()
-        }
-        found[language] = Untranslated(total, {file: t for file, t in waiting.items() if t})
+        found[language] = Untranslated(total, {})
+        if language.startswith(f"{localise.SOURCE}-"):
+            continue
+        known = _translated(sources, language)
+        for folder, catalogue in messages.items():
+            texts = [_forms(message.id) for message in catalogue if message.id]
+            if waiting := [text for text in texts if text not in known]:
+                path = sources / folder / "texts" / f"{language}.po"
+                found[language].waiting[path] = [t if isinstance(t, str) else t[0] for t in waiting]
     return found
 
 
-def _is_whole(translation: _Forms) -> bool:
-    return bool(translation) and all(translation)
+def _translated(sources: Path, language: str) -> set[_Forms]:
+    return {
+        _forms(message.id)
+        for path in sources.glob(f"**/texts/{language}.po")
+        for message in read_po(io.BytesIO(path.read_bytes()), locale=language.replace("-", "_"))
+        if message.id and not message.fuzzy and message.string and all(message.string)
+    }
 
 
 def summary(found: Mapping[str, Untranslated]) -> str:

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from dataclasses import fields
+from gettext import GNUTranslations
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -135,8 +136,9 @@ class Mails:
             if (stamp := self.stamp) > self._built:
                 kinds.names.cache_clear()
                 mail.build()
-                for cache in (render.environment, localise.languages, localise.language):
-                    cache.cache_clear()
+                for function in (*vars(render).values(), *vars(localise).values()):
+                    if hasattr(function, "cache_clear"):
+                        function.cache_clear()
                 self.events = self._read_events()
                 self.gaps = mail.untranslated()
                 self._built = stamp
@@ -202,10 +204,11 @@ class Mails:
     def _gap(self, locale: str) -> dict[str, Any]:
         """Say which texts of a language wait for a translation, and whether mails are in English meanwhile."""
         language = locale.partition("-")[0].lower()
-        waiting = self.gaps[language].waiting if language in self.gaps else {}
+        gap = self.gaps.get(locale) or self.gaps.get(language)
+        is_translated = isinstance(localise.language(locale).texts, GNUTranslations)
         return {
-            "inEnglish": language not in localise.languages(),
-            "missing": {shown(file): texts for file, texts in waiting.items()},
+            "inEnglish": not is_translated and language != localise.SOURCE,
+            "missing": {shown(file): texts for file, texts in gap.waiting.items()} if gap else {},
         }
 
     def describe(self, sample: str, locale: str, brand: str, sender: str) -> dict[str, Any]:
