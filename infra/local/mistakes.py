@@ -87,6 +87,8 @@ def _needles(error: Exception, composed: str) -> list[re.Pattern[str]]:
     """Return what to look for in the sources, the surest first."""
     if isinstance(error, UndefinedError) and (match := _UNDEFINED.search(str(error))):
         return [_word(match[1] or match[2])]
+    if "Unexpected end of template" in str(error):
+        return []  # What is not closed is not where it is missed.
     tags = _TAG.findall(composed)
     if isinstance(error, TemplateSyntaxError):
         tags = [tag for tag in tags if _is_wrong(tag)] or tags

@@ -51,14 +51,21 @@ class Asked(NamedTuple):
 
 
 def events() -> dict[str, Event]:
-    """Return what can be sent, by name: each kind's samples, and what strains it."""
-    samples = {name: kinds.sample(name) for name in kinds.samples()}
+    """Return what can be sent, by name: each kind's samples, and what strains it.
+
+    What they attach is left out: it is in nobody's bucket.
+    """
+    samples = {name: _without_attachments(kinds.sample(name)) for name in kinds.samples()}
     derived = {
         f"{kind}-{case}": event
         for kind in kinds.names()
         for case, event in stress.cases(samples[kind]).items()
     }
     return derived | samples
+
+
+def _without_attachments(event: Event) -> Event:
+    return {name: value for name, value in event.items() if name != "attachments"}
 
 
 def asked(arguments: Sequence[str]) -> Asked:
@@ -97,10 +104,8 @@ def rendered(what: Asked, config: Config) -> Email:
         SendTestError: the address or the language is none.
     """
     chosen = {"customerEmail": what.to} | ({"locale": what.locale} if what.locale else {})
-    # What a sample attaches is in nobody's bucket.
-    event = {n: v for n, v in events()[what.sample].items() if n != "attachments"} | chosen
     try:
-        order = validated(event, what.sample)
+        order = validated(events()[what.sample] | chosen, what.sample)
     except EventError as error:
         said = str(error).replace("customerEmail: ", f"TO={what.to} ")
         raise SendTestError(said.replace("locale: ", f"LOCALE={what.locale} ")) from None
