@@ -256,12 +256,15 @@ def untranslated(sources: Path = kinds.FOLDER) -> dict[str, Untranslated]:
 
 
 def _translated(sources: Path, language: str) -> set[_Forms]:
-    return {
-        _forms(message.id)
-        for path in sources.glob(f"**/texts/{language}.po")
-        for message in read_po(io.BytesIO(path.read_bytes()), locale=language.replace("-", "_"))
-        if message.id and not message.fuzzy and message.string and all(message.string)
-    }
+    whole = set()
+    for path in sources.glob(f"**/texts/{language}.po"):
+        catalogue = read_po(io.BytesIO(path.read_bytes()), locale=language.replace("-", "_"))
+        for message in catalogue:
+            plurals = 1 if isinstance(message.id, str) else catalogue.num_plurals
+            forms = [message.string] if isinstance(message.string, str) else message.string
+            if not message.fuzzy and len(forms) == plurals and all(forms):
+                whole.add(_forms(message.id))
+    return whole
 
 
 def summary(found: Mapping[str, Untranslated]) -> str:

@@ -80,9 +80,7 @@ def test_every_text_is_translated_with_the_same_placeholders(path: Path) -> None
     with path.open("rb") as file:
         catalogue = read_po(file, locale=path.stem)
     catalogue_ids = {message.id for message in catalogue if message.id}
-    assert catalogue_ids == {message.id for message in messages if message.id}, (
-        "run: python -m infra.mail"
-    )
+    assert catalogue_ids == {message.id for message in messages if message.id}, "run: make mails"
     for message in catalogue:
         if not message.id:
             continue
@@ -154,3 +152,59 @@ def test_a_text_that_a_second_kind_uses_moves_with_its_translation(tmp_path: Pat
 
     assert translated(".") == translation.string
     assert translated("order_shipped") is None
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    folder = tmp_path / "kinds"
+    shutil.copytree(kinds.FOLDER, folder)
+    return folder
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def test_nothing_waits_for_a_translation() -> None:
+    found = mail.untranslated()
+    assert found.keys() == set(localise.languages()) - {localise.SOURCE}
+    assert not any(gap.waiting for gap in found.values())
+
+
+def test_texts_that_wait_are_found_with_their_file_whichever_way_they_lack(sources: Path) -> None:
+    common, own = sources / "texts" / "de.po", sources / "order_shipped" / "texts" / "de.po"
+    edit(common, 'msgstr "Zugestellt"', 'msgstr ""')
+    edit(common, 'msgstr[1] "und %(num)d weitere Artikel"', 'msgstr[1] ""')
+    edit(own, 'msgid "', 'msgid "New: ')
+    (plain,) = re.findall(r'^(msgid "Carrier")$', common.read_text("utf-8"), re.MULTILINE)
+    edit(common, plain, f"#, fuzzy\n{plain}")
+    waiting = mail.untranslated(sources)["de"].waiting
+    assert set(waiting[common]) == {"Delivered", "and %(num)d more item", "Carrier"}
+    assert len(waiting[own]) == 1
+    assert set(waiting) == {common, own}
+    assert mail.untranslated(sources)["fr"].waiting == {}
+    arabic = sources / "texts" / "ar.po"
+    arabic.write_text(
+        re.sub(r"^msgstr\[5\].*\n", "", arabic.read_text(), count=1, flags=re.MULTILINE)
+    )
+    assert mail.untranslated(sources)["ar"].waiting == {arabic: ["and %(num)d more item"]}
+
+
+def test_english_of_a_territory_lacks_nothing(sources: Path) -> None:
+    (sources / "texts" / "en-GB.po").write_text("")
+    (sources / "texts" / "pt-BR.po").write_text("")
+    found = mail.untranslated(sources)
+    assert found["en-GB"].waiting == {}
+    assert sum(map(len, found["pt-BR"].waiting.values())) == found["pt-BR"].total > 50
+
+
+def test_the_summary_counts_what_waits_and_where() -> None:
+    file = kinds.FOLDER / "texts" / "de.po"
+    found = {"de": mail.Untranslated(96, {file: ["a", "b"]}), "fr": mail.Untranslated(96, {})}
+    assert mail.summary(found) == (
+        "de: 2 of 96 texts to be translated\n"
+        "    2 in steps/kinds/texts/de.po\n"
+        "fr: 0 of 96 texts to be translated"
+    )
