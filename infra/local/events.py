@@ -43,6 +43,22 @@ def read(file: Path, name: str = "") -> Event:
     return event
 
 
+def samples() -> dict[str, Event]:
+    """Read each kind's samples, by their names.
+
+    Raises:
+        EventError: a file is no valid event.
+    """
+    read_samples = {}
+    for sample in kinds.samples():
+        event_type, dash, case = sample.partition("-")
+        path = kinds.folder(event_type) / f"sample{dash}{case}.json"
+        name = str(path.relative_to(kinds.FOLDER.parents[1]))
+        read_samples[sample] = read(path, name)
+        validated(read_samples[sample], name)
+    return read_samples
+
+
 def validated(event: Event, name: str) -> dict[str, Any]:
     """Validate an event at its own time, at which none is too old.
 

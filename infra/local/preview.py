@@ -25,7 +25,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from infra import mail
 from infra.config import Config
 from infra.local import gate, stress
-from infra.local.events import Event, EventError, kind_of, read, unknown_fields, validated
+from infra.local.events import Event, EventError, kind_of, read, samples, unknown_fields, validated
 from infra.local.loopback import LOOPBACK, is_taken
 from infra.local.mistakes import explain, misspelt_fields, shown
 from infra.setting import ConfigError
@@ -146,15 +146,7 @@ class Mails:
     def _read_events(self) -> dict[str, Event]:
         """Return the events by their names: one's own, then each kind's samples and what strains it."""
         own = {self.own.name: read(self.own)} if self.own else {}
-        samples = {name: _sample(name) for name in kinds.samples()}
-        derived = {
-            f"{name}-{case}": event
-            for name in kinds.names()
-            for case, event in stress.cases(samples[name]).items()
-        }
-        # A sample that has the name of a derived one is meant to be in its place.
-        by_kind = sorted((samples | derived | samples).items(), key=lambda named: kind_of(named[1]))
-        events = own | dict(by_kind)
+        events = own | stress.with_cases(samples())
         for name, event in events.items():
             validated(event, name)
         return events
@@ -234,14 +226,6 @@ class Mails:
         }
 
 
-def _sample(name: str) -> Event:
-    event_type, dash, case = name.partition("-")
-    path = kinds.folder(event_type) / f"sample{dash}{case}.json"
-    event = read(path, shown(path))
-    validated(event, shown(path))
-    return event
-
-
 class _Handler(gate.GatedHandler, WSGIRequestHandler):
     def policy(self, path: str) -> str:
         match path.partition("?")[0]:
@@ -268,7 +252,16 @@ def server(mails: Mails, sender: str, port: int) -> BaseWSGIServer:
 
     It serves the page, the mails, and the stamp by which the page knows when to reload.
     """
+    # The page asks every second: no line for each request.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    app = _app(mails, sender)
+    return make_server(LOOPBACK, port, app, threaded=True, request_handler=_Handler)
+
+
+def _app(mails: Mails, sender: str) -> Flask:
     app = Flask(__name__)
+    app.register_error_handler(Exception, _mistake)
+    app.after_request(_not_kept)
 
     @app.get("/")
     def page() -> str:
@@ -300,21 +293,19 @@ def server(mails: Mails, sender: str, port: int) -> BaseWSGIServer:
         scheme = _asked("scheme", SCHEMES)
         return in_scheme(mails.render(*asked())["html"], scheme)
 
-    @app.errorhandler(Exception)
-    def mistake(error: Exception) -> Response | HTTPException:
-        """Show a mistake in a template in its place."""
-        if isinstance(error, HTTPException):
-            return error
-        return _json({"error": str(error) if isinstance(error, EventError) else explain(error)})
+    return app
 
-    @app.after_request
-    def not_kept(response: Response) -> Response:
-        response.headers["Cache-Control"] = "no-store"
-        return response
 
-    # The page asks every second: no line for each request.
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    return make_server(LOOPBACK, port, app, threaded=True, request_handler=_Handler)
+def _mistake(error: Exception) -> Response | HTTPException:
+    """Show a mistake in a template or an event in its place."""
+    if isinstance(error, HTTPException):
+        return error
+    return _json({"error": str(error) if isinstance(error, EventError) else explain(error)})
+
+
+def _not_kept(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ from botocore.exceptions import ClientError
 from infra import mail
 from infra.config import Config
 from infra.local import stress
-from infra.local.events import EventError, validated
+from infra.local.events import EventError, samples, validated
 from infra.setting import ConfigError
-from steps import kinds, render
+from steps import render
 from steps.aws.sdk import error_code
 from steps.aws.ses import Ses, sesv2
 from steps.contract.errors import OrderMailError
@@ -55,17 +55,10 @@ def events() -> dict[str, Event]:
 
     What they attach is left out: it is in nobody's bucket.
     """
-    samples = {name: _without_attachments(kinds.sample(name)) for name in kinds.samples()}
-    derived = {
-        f"{kind}-{case}": event
-        for kind in kinds.names()
-        for case, event in stress.cases(samples[kind]).items()
+    return {
+        sample: {name: value for name, value in event.items() if name != "attachments"}
+        for sample, event in stress.with_cases(samples()).items()
     }
-    return derived | samples
-
-
-def _without_attachments(event: Event) -> Event:
-    return {name: value for name, value in event.items() if name != "attachments"}
 
 
 def asked(arguments: Sequence[str]) -> Asked:

@@ -114,6 +114,20 @@ CASES: dict[str, Callable[[Event], Event]] = {
 }
 
 
+def with_cases(samples: dict[str, Event]) -> dict[str, Event]:
+    """Return samples by name with what is derived of them, kind by kind: `order.shipped-long`, ...
+
+    A sample that has the name of a derived one is in its place.
+    """
+    derived = {
+        f"{name}-{case}": event
+        for name, sample in samples.items()
+        if name == kind_of(sample)
+        for case, event in cases(sample).items()
+    }
+    return dict(sorted((samples | derived | samples).items(), key=lambda e: kind_of(e[1])))
+
+
 def cases(event: Event) -> dict[str, Event]:
     """Derive the cases of a sample by their names, but for those that are the sample itself."""
     derived = {case: derive(event) for case, derive in CASES.items()}

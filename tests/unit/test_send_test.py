@@ -176,7 +176,7 @@ def test_every_sample_and_what_strains_a_kind_can_be_sent() -> None:
 
 
 def test_what_a_sample_attaches_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    sample = kinds.sample
-    enclosed = {"attachments": [{"uri": "s3://nobodys/invoice.pdf"}]}
-    monkeypatch.setattr(kinds, "sample", lambda name: sample(name) | enclosed)
+    event = kinds.sample("order.shipped") | {"attachments": [{"uri": "s3://nobodys/invoice.pdf"}]}
+    monkeypatch.setattr(send_test, "samples", lambda: {"order.shipped": event})
+    assert "order.shipped-long" in events()
     assert not any("attachments" in event for event in events().values())
