@@ -63,8 +63,14 @@ chaos: setup ## sends a thousand orders while everything around them fails (ORDE
 simulation: $(VENV)/laptop.done ## lets many seeds' orders live in virtual time while everything fails (SEEDS=100 ORDERS=1000)
 	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ORDERS),--orders $(ORDERS))
 
+mails: $(VENV)/laptop.done ## collects the mails' texts, builds the mails, counts what is to be translated
+	@$(BIN)/python -m infra.mail
+
 preview: $(VENV)/laptop.done ## shows every kind of mail in every language (EVENT=file: your own event)
-	@$(BIN)/python -m infra.local.preview $(EVENT)
+	@$(BIN)/python -m infra.local.preview $(if $(EVENT),"$(EVENT)")
+
+send-test: $(VENV)/laptop.done ## sends a sample mail by SES, with your AWS credentials (TO=me@shop.example KIND=order.shipped LOCALE=de)
+	@$(BIN)/python -m infra.local.send_test --to "$(TO)" --kind "$(KIND)" --locale "$(LOCALE)"
 
 costs: $(VENV)/laptop.done ## prints what the system costs at list price, from usage counted in a local run
 	@$(BIN)/python -m infra.local.costs $(if $(COUNT),count $(COUNT))
@@ -105,4 +111,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down status demo chaos simulation preview costs test mail-judges lint mutants format lock deploy destroy
+.PHONY: help setup up down status demo chaos simulation mails preview send-test costs test mail-judges lint mutants format lock deploy destroy

@@ -1,4 +1,4 @@
-"""Build the mails: `python -m infra.mail`, and at every bundling.
+"""Build the mails: `make mails`, and at every bundling.
 
 What need not happen per mail happens here: templates are composed from their parts, styles written as
 ordinary CSS are inlined (most clients drop or rewrite a mail's style sheet), catalogues are compiled, and the
@@ -15,7 +15,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import css_inline
 from babel.messages.catalog import Catalog, Message
@@ -32,7 +32,7 @@ from steps.mail.addresses import TABLE
 from steps.mail.brand import STORED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from steps.mail.brand import Brand
 
@@ -207,27 +207,47 @@ def compile_catalogues(sources: Path = kinds.FOLDER) -> dict[str, bytes]:
 
     A mail is in one language: half of a catalogue would make mails of two.
     """
-    files, lacks = {}, lacking_texts(sources)
+    files, waiting = {}, untranslated(sources)
     for language, catalogue in _merged(sources).items():
-        if not lacks[language]:
+        if not waiting[language].lacks:
             buffer = io.BytesIO()
             write_mo(buffer, catalogue)
             files[f"{language}.mo"] = buffer.getvalue()
     return files
 
 
-def lacking_texts(sources: Path = kinds.FOLDER) -> dict[str, int]:
-    """Return how many texts each language lacks: not translated, or marked as fuzzy.
+class Untranslated(NamedTuple):
+    """How complete a language is: of `total` texts, those that wait in each `.po` file."""
 
-    English of a territory lacks none: what it leaves empty is as in `localise.SOURCE`.
+    total: int
+    waiting: dict[Path, list[str]]
+
+    @property
+    def lacks(self) -> int:
+        """How many texts wait for a translation."""
+        return sum(map(len, self.waiting.values()))
+
+
+def untranslated(sources: Path = kinds.FOLDER) -> dict[str, Untranslated]:
+    """Find, for each language, the texts of the templates that lack a translation, or one of its plurals.
+
+    A fuzzy one is a guess, and lacks it, too. English of a territory lacks none: what it leaves empty is said
+    as the templates say it.
     """
-    wanted = [m.id for catalogue in collect_messages(sources).values() for m in catalogue if m.id]
-    return {
-        language: 0
-        if _locale(language).startswith(f"{localise.SOURCE}_")
-        else sum(not _is_translated(catalogue, id_) for id_ in wanted)
-        for language, catalogue in _merged(sources).items()
+    wanted = {
+        folder: [message.id for message in catalogue if message.id]
+        for folder, catalogue in collect_messages(sources).items()
     }
+    found = {}
+    for language, catalogue in _merged(sources).items():
+        waiting: dict[Path, list[str]] = {}
+        for folder, ids in wanted.items():
+            missing = [id_ for id_ in ids if not _is_translated(catalogue, id_)]
+            if missing and not language.startswith(f"{localise.SOURCE}-"):
+                path = sources / folder / "texts" / f"{language}.po"
+                waiting[path] = [id_ if isinstance(id_, str) else id_[0] for id_ in missing]
+        found[language] = Untranslated(sum(map(len, wanted.values())), waiting)
+    return found
 
 
 def _is_translated(catalogue: Catalog, id_: str | tuple[str, ...] | list[str]) -> bool:
@@ -278,14 +298,24 @@ def build(into: Path = localise.BUILT, brand: Brand = LOCAL_BRAND) -> Path:
     return into
 
 
-def main() -> None:
-    """Bring the catalogues up to date, build, and say which languages are left out."""
-    update_catalogues()
-    build()
-    for language, lacks in lacking_texts().items():
-        if lacks:
-            sys.stdout.write(f"{language} is left out, for it lacks {lacks} texts\n")
+# --- make mails -----------------------------------------------------------------------------------
+
+
+def summary(found: Mapping[str, Untranslated]) -> str:
+    """Say how many texts of each language wait for a translation, and in which files."""
+    lines = []
+    for language, of_language in found.items():
+        lines.append(
+            f"{language}: {of_language.lacks} of {of_language.total} texts to be translated"
+        )
+        lines += [
+            f"    {len(texts)} in {os.path.relpath(file)}"
+            for file, texts in of_language.waiting.items()
+        ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    update_catalogues()
+    build()
+    sys.stdout.write(f"{summary(untranslated())}\n")

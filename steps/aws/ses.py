@@ -9,7 +9,7 @@ import functools
 from dataclasses import dataclass
 from email.header import Header
 from email.utils import formataddr
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import boto3
 from botocore.exceptions import (
@@ -76,9 +76,13 @@ def sesv2() -> SESV2Client:
     )
 
 
+class _Through(TypedDict, total=False):
+    ConfigurationSetName: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ses:
-    """SES as the shop's sender (a bare address) through its configuration set."""
+    """SES as the shop's sender (a bare address) through its configuration set; an empty one is none."""
 
     sender: str
     configuration_set: str
@@ -94,6 +98,9 @@ class Ses:
             SendRejected: SES will never accept it. Which refusal is which: `steps.aws.refusals`.
             SendOutcomeUnknown: no answer or a 5xx; the mail may be on its way.
         """
+        through: _Through = (
+            {"ConfigurationSetName": self.configuration_set} if self.configuration_set else {}
+        )
         with translated("SES", SendOutcomeUnknown, _refusal, _UNMADE):
             answer = sesv2().send_email(
                 FromEmailAddress=from_field(email["fromName"], self.sender),
@@ -109,7 +116,7 @@ class Ses:
                         "Headers": [{"Name": n, "Value": v} for n, v in email["headers"].items()],
                     }
                 },
-                ConfigurationSetName=self.configuration_set,
+                **through,
                 EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
             )
         return answer["MessageId"]

@@ -317,8 +317,8 @@ def test_what_a_mail_to_the_inbox_brings_runs_nothing(
 
 def test_a_mail_in_the_preview_runs_nothing(browser: Browser) -> None:
     class Hostile(preview.Mails):
-        def render(self, kind: str, locale: str) -> Any:
-            return super().render(kind, locale) | {"html": HOSTILE}
+        def render(self, sample: str, locale: str, brand: str = preview.YOURS) -> Any:
+            return super().render(sample, locale, brand) | {"html": HOSTILE}
 
     config = Config.from_environment({}, local=True)
     with serving(Hostile(config.brand), config.sender) as url, closing(browser.new_page()) as page:

@@ -38,6 +38,7 @@ RUN_BY_OTHERS = {
     r"make simulation.*": "tests/unit/test_simulation.py",
     r"(.*/)?python -m tests\.fuzz.*": "tests/unit/test_hostile_events.py",
     r"make preview.*": "tests/browser/test_preview.py",
+    r"make send-test .*": "tests/unit/test_send_test.py",
     r"make \.local/browser\.done": "tests/browser/test_chromium.py",
     r"python -m tests\.browser\.workflow_picture": "tests/browser/test_console.py",
     r".*order-mail doctor .*": "tests/local/test_operator_doctor.py",
