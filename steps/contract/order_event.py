@@ -347,13 +347,14 @@ class GiftCard(_Shape):
 
 
 class Payment(_Shape):
-    """How the order is paid. `method` is shown as it is: `Visa •••• 4242`.
+    """How the order is paid, or what gift cards leave of it. `method` is shown as it is: `Visa •••• 4242`.
 
     state: `paid`; `pending` until somebody else has confirmed it; `due`: the customer is to pay, until the
         day `due`, as `instructions` say.
     """
 
     method: Text
+    amount: Money | None = None
     state: Literal["paid", "pending", "due"] | None = None
     due: Day | None = None
     instructions: Text | None = None

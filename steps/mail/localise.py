@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from babel import Locale, localedata
 from babel.core import get_global
-from babel.dates import format_date, format_interval
+from babel.dates import format_date
 from babel.numbers import (
     NumberPattern,
     format_percent,
@@ -37,6 +37,9 @@ _TAG = re.compile(
 
 _MINIMUM_GROUPING_DIGITS = {"es": 2, "es_419": 1, "it": 2, "pl": 2, "pt_PT": 2, "pt_AO": 1}
 """Digits before a first separator: 1234,50 but 12.345,00. The CLDR's, which Babel leaves out."""
+
+_FIRST_OF_A_MONTH = {"fr": "1er", "pt": "1º"}
+_ONE = re.compile(r"(?<!\d)1(?= (?:de )?[^\W\d])")
 
 _ISOLATE, _POP_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 
@@ -95,15 +98,28 @@ class Language:
     def date(self, moment: str) -> str:
         """Write the day of an ISO 8601 date or moment, in the moment's own time zone."""
         day = date.fromisoformat(moment) if len(moment) == 10 else datetime.fromisoformat(moment)  # noqa: PLR2004
-        written: str = format_date(day, "long", locale=self.locale)
-        return written
+        return self._with_ordinal(format_date(day, "long", locale=self.locale))
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - bounded, as are the languages
     def dates(self, first: str, last: str) -> str:
         """Write an interval of days, two ISO 8601 dates."""
-        begin, end = date.fromisoformat(first), date.fromisoformat(last)
-        written: str = format_interval(begin, end, "yMMMMd", locale=self.locale)
-        return written
+        days = begin, end = date.fromisoformat(first), date.fromisoformat(last)
+        differs = "y" if begin.year != end.year else "M" if begin.month != end.month else "d"
+        formats = self.locale.interval_formats
+        patterns = (formats.get("yMMMMd") or formats["yMMMd"])[differs]
+        # Where the CLDR has short months alone, long ones are made of them (UTS 35, Dates, "Missing
+        # Skeleton Fields").
+        long = (re.sub("MMM+|LLL+", lambda m: m[0][0] * 4, pattern) for pattern in patterns)
+        written = (
+            format_date(day, pattern, locale=self.locale)
+            for day, pattern in zip(days, long, strict=True)
+        )
+        return self._with_ordinal("".join(written))
+
+    def _with_ordinal(self, written: str) -> str:
+        """Write the first of a month as the language does, of which the CLDR does not know."""
+        first = _FIRST_OF_A_MONTH.get(self.locale.language)
+        return _ONE.sub(first, written) if first else written
 
     def percent(self, rate: str) -> str:
         """Write a rate that is given in percent."""

@@ -162,6 +162,7 @@ def of_the_order(
         "money": money,
         "date": language.date,
         "isolate": language.isolate,
+        "colon": language.texts.gettext(": "),
         "arrival": _arrival(event, language),
         "count": pieces(items(event)),
         "partial": bool(rest_of_it) or _refunds_a_part(event),
@@ -169,6 +170,7 @@ def of_the_order(
         "included_taxes": sums.included_taxes(event, language),
         "gift_cards": sums.gift_cards(event, language),
         "payment_state": sums.payment_state(event, language),
+        "payment_open": (event["payment"] or Fields())["state"] in ("pending", "due"),
         "address": addresses.lines(event["shippingAddress"] or {}, language.locale),
         "billing_address": _billing_address(event["billingAddress"] or {}, language),
         "pickup_address": addresses.lines(
@@ -222,9 +224,11 @@ def _line(item: dict[str, Any], currency: str, language: Language) -> Line:
     price, regular = item.get("price"), item.get("compareAtPrice")
     quantity = language.number(item["quantity"])
     details = [*item.get("options", []), *filter(None, [item.get("sku")])]
-    if price:
-        total = Decimal(price) * Decimal(item["quantity"])
-        amount = money(total) if total else language.texts.gettext("Free")
+    if price and (total := Decimal(price) * Decimal(item["quantity"])):
+        amount = money(total)
+    elif price:
+        price, amount = None, language.texts.gettext("Free")
+        details = [f"× {quantity}", *details]
     elif paid_back := item.get("amount"):
         amount, details = money(paid_back), [f"× {quantity}", *details]
     else:
@@ -254,7 +258,11 @@ def _arrival(event: Fields, language: Language) -> Arrival:
 
 def _billing_address(address: Mapping[str, str], language: Language) -> list[str]:
     vat_id = address.get("vatId")
-    shown = language.texts.gettext("VAT ID: %(id)s") % {"id": vat_id} if vat_id else ""
+    shown = (
+        language.texts.gettext("VAT ID: %(id)s") % {"id": language.isolate(vat_id)}
+        if vat_id
+        else ""
+    )
     return [*addresses.lines(address, language.locale), *filter(None, [shown])]
 
 

@@ -1,7 +1,7 @@
 // What ICU writes, for test_icu.py: a question as JSON on standard input, the answer on standard output.
 import { readFileSync } from "node:fs";
 
-const { locales, currencies, numbers, days, everywhere, languages, counts } = JSON.parse(readFileSync(0, "utf8"));
+const { locales, currencies, numbers, days, intervals, everywhere, languages, counts } = JSON.parse(readFileSync(0, "utf8"));
 
 function written(locale) {
   const tag = `${locale}-u-ca-gregory-nu-latn`;
@@ -16,6 +16,7 @@ function written(locale) {
     amounts: Object.fromEntries(amounts),
     numbers: numbers.map((value) => number.format(value)),
     days: days.map((day) => date.format(new Date(day))),
+    intervals: intervals.map(([first, last]) => date.formatRange(new Date(first), new Date(last))),
   };
 }
 

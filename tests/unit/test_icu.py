@@ -59,6 +59,18 @@ AMOUNTS = [
     "999999999999.99",
 ]
 NUMBERS = ["0", "1", "-3", "0.5", "999", "1234", "-1234.25", "12345", "1234567.125"]
+ORDINALS = {"fr": "1er", "pt": "1º"}
+"""The first of a month, as these languages have it and the CLDR does not."""
+INTERVALS = [
+    ("2026-10-12", "2026-10-14"),
+    ("2026-10-30", "2026-11-02"),
+    ("2026-12-30", "2027-01-02"),
+]
+OTHER_INTERVALS = {
+    *("en-GB", "en-ZA"),  # A newer CLDR has another space around the dash,
+    "it-CH",  # and another zero before a day.
+    *(tag for tag in LOCALES if tag.startswith("ja")),  # ICU takes 2026/10/12 for a long date.
+}
 DAYS = [f"2026-{month:02}-{day:02}" for month in range(1, 13) for day in (1, 15)]
 
 APOSTROPHE = "since the CLDR's 48 Switzerland groups by ' instead of ’ or a space"
@@ -115,6 +127,7 @@ def icu() -> Any:
         },
         "numbers": NUMBERS,
         "days": DAYS,
+        "intervals": INTERVALS,
         "everywhere": EVERYWHERE,
         "languages": LANGUAGES,
         "counts": COUNTS,
@@ -182,7 +195,16 @@ def test_separators_begin_at_as_many_digits_as_icu_s() -> None:
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_dates_are_written_as_icu_writes_them(locale: str) -> None:
-    assert [language(locale).date(day) for day in DAYS] == icu()["written"][locale]["days"]
+    theirs = icu()["written"][locale]["days"]
+    if first := ORDINALS.get(locale[:2]):
+        theirs = [re.sub(r"^1(?= )", first, day) for day in theirs]
+    assert [language(locale).date(day) for day in DAYS] == theirs
+
+
+def test_intervals_are_written_as_icu_writes_them() -> None:
+    ours = {tag: [language(tag).dates(*days) for days in INTERVALS] for tag in LOCALES}
+    theirs = {tag: icu()["written"][tag]["intervals"] for tag in LOCALES}
+    assert {tag for tag in LOCALES if ours[tag] != theirs[tag]} == OTHER_INTERVALS
 
 
 def test_currencies_have_icu_s_decimals() -> None:
