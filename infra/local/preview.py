@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import sys
-from dataclasses import fields
+from dataclasses import replace
 from gettext import GNUTranslations
 from pathlib import Path
 from threading import Lock
@@ -23,6 +23,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from infra import mail
+from infra.brand import LOCAL_BRAND, completed
 from infra.config import Config
 from infra.local import gate, stress
 from infra.local.events import Event, EventError, kind_of, read, samples, unknown_fields, validated
@@ -33,12 +34,12 @@ from steps import kinds, render
 from steps.aws.ses import from_field
 from steps.contract.order_event import DEFAULT_EVENT_TYPE
 from steps.mail import localise
-from steps.mail.brand import Brand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from steps.contract.state import Email
+    from steps.mail.brand import Brand
 
 PORT_VARIABLE, PORT = "LOCAL_PREVIEW_PORT", 8090
 PAGE = Path(__file__).with_name("preview.html")
@@ -53,22 +54,6 @@ LOGO = (
     " font-weight='700' fill='%237a8591'%3ENorthwind%3C/text%3E%3C/svg%3E"
 )
 """A logo in the page itself, since the preview has no other server; grey, so that both schemes show it."""
-FULL_BRAND = {
-    "name": "Northwind Home",
-    "support_email": "hello@shop.example",
-    "logo_url": LOGO,
-    "website_url": "https://shop.example/",
-    "postal_address": "12 Harbour Street, Portland, OR 97209",
-    "links": (
-        ("Help", "https://shop.example/help"),
-        ("Returns", "https://shop.example/returns"),
-        ("Privacy", "https://shop.example/privacy"),
-    ),
-    "unsubscribe_url": "https://shop.example/unsubscribe/{notificationId}",
-    "phone": "+1 503 555 0142",
-    "legal": "Northwind Home LLC · Registered in Oregon, no. 1234567-89 · VAT ID US123456789",
-}
-"""By the fields of `Brand`; those that it does not have are left out."""
 SNIPPET = 200
 """Characters of a mail's beginning that a list of mails may show where nothing ends the preheader."""
 _UNSEEN = re.compile(r"<!--.*?-->|<(head|style|script)\b.*?</\1>|<[^>]+>", re.DOTALL)
@@ -90,10 +75,9 @@ def in_scheme(html: str, scheme: str) -> str:
 
 
 def full_brand() -> Brand:
-    """Return an example brand that has everything that a brand can have."""
-    known = {field.name for field in fields(Brand)}
-    values: dict[str, Any] = {n: value for n, value in FULL_BRAND.items() if n in known}
-    return Brand(**values)
+    """Return an example brand that has everything that a brand can have, with a logo that needs no server."""
+    brand = completed(LOCAL_BRAND, "infra/brand.example.json", {})
+    return replace(brand, logo_url=LOGO, logo_dark_url="")
 
 
 def preheader(document: str) -> str:
