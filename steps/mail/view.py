@@ -27,8 +27,8 @@ NOTE_MAX = 500
 ID_MAX = 40
 """Of an order id in a subject, of which a phone shows about as much in all."""
 
-BESIDE_MAX = 70
-"""A longer name, or an amount beside it of a quarter of that, has the line for itself."""
+NAME_BESIDE_MAX, AMOUNT_BESIDE_MAX = 70, 17
+"""A name and an amount of so many characters stand beside each other; a longer one has the line for itself."""
 
 
 class Fields(dict[str, Any]):
@@ -59,15 +59,25 @@ class Line(NamedTuple):
     @property
     def stacked(self) -> bool:
         """Whether the amount stands below."""
-        return len(self.name) > BESIDE_MAX or len(self.amount) > BESIDE_MAX // 4
+        return len(self.name) > NAME_BESIDE_MAX or stacks(self.amount)
+
+
+def stacks(amount: str) -> bool:
+    """Whether an amount leaves no room beside itself."""
+    return len(amount) > AMOUNT_BESIDE_MAX
 
 
 class Listed(NamedTuple):
-    """A list as shown: its first lines, how many more there are, and whether a line has a picture."""
+    """A list as shown: its first lines, how many more pieces there are, and whether a line has a picture."""
 
     lines: list[Line]
     more: int
     pictures: bool
+
+    @property
+    def stacked(self) -> bool:
+        """Whether an amount stands below its name."""
+        return any(line.stacked for line in self.lines)
 
 
 class Arrival(NamedTuple):
@@ -160,6 +170,7 @@ def of_the_order(
         "start": "right" if rtl else "left",
         "end": "left" if rtl else "right",
         "money": money,
+        "stacks": stacks,
         "date": language.date,
         "isolate": language.isolate,
         "colon": language.texts.gettext(": "),
