@@ -13,6 +13,7 @@ from email_validator import validate_email
 from pydantic import HttpUrl, TypeAdapter
 
 from infra.setting import Format
+from steps.contract.attachments import MEDIA_TYPES
 from steps.contract.order_event import WebLink
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -141,6 +142,13 @@ def _links(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def _attachment_types(text: str) -> tuple[str, ...]:
+    types = tuple(dict.fromkeys(part.strip().lower().removeprefix(".") for part in text.split(",")))
+    if not MEDIA_TYPES.keys() >= set(types):
+        raise ValueError(text)
+    return types
+
+
 _EVENTS_LINK: TypeAdapter[HttpUrl] = TypeAdapter(WebLink)
 _LABEL = line(40, "a label of")
 
@@ -165,4 +173,12 @@ SUPPORT_ADDRESS = Format("the address that customers write to", _address)
 COLOUR = matching("#[0-9a-fA-F]{6}", "a colour such as #1f5a43")
 WEB_LINK = Format("a link that begins with https:// and a host's name", _web_link)
 UNSUBSCRIBE_LINK = Format(f"{WEB_LINK.words} and may hold {{notificationId}}", _web_link)
+S3_PREFIX = matching(
+    # No wildcard of IAM's: it becomes a part of a policy's resource.
+    r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([A-Za-z0-9!_.'()-]+/)*",
+    "a bucket and a prefix that ends with a slash, such as s3://shop-documents/invoices/",
+)
+ATTACHMENT_TYPES = Format(
+    f"file extensions separated by commas, of {', '.join(MEDIA_TYPES)}", _attachment_types
+)
 LINKS = Format("up to six links for the footer: Help=https://..., Returns=https://...", _links)

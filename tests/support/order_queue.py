@@ -22,6 +22,7 @@ from steps.aws.queue import OrderQueue
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
 from tests.support import asl
+from tests.support.in_memory_aws import NO_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from steps.aws.ses import Ses
     from steps.contract.sqs_event import SqsRecord
     from steps.mail.brand import Brand
+    from steps.send import Fetch
 
 
 def sqs_record(
@@ -158,6 +160,7 @@ class WorkflowInProcess(OrderWorkflow):
     sleep: Callable[[float], None]
     table: LedgerTable
     ses: Ses
+    fetch: Fetch = NO_FILES
     brand: Brand = LOCAL_BRAND
 
     def run(self, *, name: str, request: str) -> OrderExecution:
@@ -194,7 +197,10 @@ class WorkflowInProcess(OrderWorkflow):
             case "Render":
                 order, kept = state_input["order"], state_input.keys() - {"order"}
                 notification_id, resent = state_input["notificationId"], "resend" in state_input
-                email = render.render(order, self.brand, notification_id, resent=resent)
+                linked = state_input["claim"].get("linked", False)
+                email = render.render(
+                    order, self.brand, notification_id, resent=resent, linked=linked
+                )
                 result = {key: state_input[key] for key in kept} | {"email": email}
             case "Send":
                 result = send.send(
@@ -202,6 +208,7 @@ class WorkflowInProcess(OrderWorkflow):
                     owner,
                     table=table,
                     ses=self.ses,
+                    fetch=self.fetch,
                     handover_id=self._handover_id(),
                     clock=self.clock,
                 )

@@ -54,7 +54,13 @@ SETTINGS: list[FunctionSettings] = [
     RECONCILIATION_SETTINGS,
     RecordSettings(tracking_table="t"),
     RenderSettings(brand=BRAND),
-    SendSettings(tracking_table="t", sender="orders@example.com", configuration_set="c"),
+    SendSettings(
+        tracking_table="t",
+        sender="orders@example.com",
+        configuration_set="c",
+        attachments_prefix="s3://b/p/",
+        attachment_types="pdf",
+    ),
 ]
 
 
