@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ class Objects:
         self._mind_the_time()
         try:
             answer = s3().get_object(Bucket=where.bucket, Key=where.key)
-            with answer["Body"] as body:
+            with closing(answer["Body"]) as body:
                 self._mind_the_time()
                 if answer["ContentLength"] > self.room:
                     raise AttachmentUnavailable(Unattached.TOO_LARGE)
