@@ -7,9 +7,10 @@ import json
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
+from urllib.parse import quote
 
 import pytest
+import urllib3
 
 from infra.config import LOCAL_ATTACHMENTS
 from steps.contract.attachments import s3_object
@@ -51,8 +52,9 @@ def files(stack: RunningStack, mail: dict[str, Any]) -> dict[str, bytes]:
     found = {}
     for attachment in mail.get("attachments") or []:
         url = f"{stack.plan.settings.inbox_url}/api/email/{mail['id']}/attachment/"
-        with urlopen(url + attachment["generatedFileName"].replace(" ", "%20")) as answer:
-            found[attachment["fileName"]] = answer.read()
+        answer = urllib3.request("GET", url + quote(attachment["generatedFileName"]))
+        assert answer.status == 200
+        found[attachment["fileName"]] = answer.data
     return found
 
 

@@ -25,11 +25,13 @@ from tests.support import asl
 from tests.support.in_memory_aws import NO_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from steps.aws.ledger_table import LedgerTable
     from steps.aws.ses import Ses
+    from steps.contract.attachments import Attachment
     from steps.contract.sqs_event import SqsRecord
+    from steps.contract.state import Reference
     from steps.mail.brand import Brand
     from steps.send import Fetch
 
@@ -208,7 +210,7 @@ class WorkflowInProcess(OrderWorkflow):
                     owner,
                     table=table,
                     ses=self.ses,
-                    fetch=self.fetch,
+                    fetch=self._fetch,
                     handover_id=self._handover_id(),
                     clock=self.clock,
                 )
@@ -223,6 +225,10 @@ class WorkflowInProcess(OrderWorkflow):
             case _:
                 raise AssertionError(f"no step is called by {state}")
         return result
+
+    def _fetch(self, references: Sequence[Reference]) -> list[Attachment]:
+        """Fetch a mail's attachments."""
+        return self.fetch(references)
 
     def _handover_id(self) -> str:
         """Name one try of Send, as its function does."""

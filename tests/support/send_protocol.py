@@ -64,8 +64,9 @@ FETCH_FAULTS = {
     "missing": Unattached.NOT_FOUND,
     "replaced": Unattached.MISMATCH,
     "too large": Unattached.TOO_LARGE,
+    "too large, answer lost": Unattached.TOO_LARGE,
 }
-"""What may befall the attachment."""
+"""What may befall the attachment; in the last case also the write that says so."""
 
 REFERENCE: Reference = {"uri": "s3://shop/mails/1", "sha256": "0" * 64, "fileName": "Invoice.pdf"}
 INVOICE = Attachment(file_name="Invoice.pdf", media_type="application/pdf", content=b"%PDF-")
@@ -342,6 +343,7 @@ class SlowMotion:
 
     def _fetch(self, references: Sequence[Reference]) -> list[Attachment]:
         if references and (fault := self.strikes("S3")) in FETCH_FAULTS:
+            self.fault, self.fault_at = fault.partition(", ")[2] or None, "write"
             raise errors.AttachmentUnavailable(FETCH_FAULTS[fault])
         return [INVOICE for _ in references]
 
