@@ -54,7 +54,7 @@ def files(stack: RunningStack, mail: dict[str, Any]) -> dict[str, bytes]:
         url = f"{stack.plan.settings.inbox_url}/api/email/{mail['id']}/attachment/"
         answer = urllib3.request("GET", url + quote(attachment["generatedFileName"]))
         assert answer.status == 200
-        found[attachment["fileName"]] = answer.data
+        found[attachment["filename"]] = answer.data
     return found
 
 
@@ -67,7 +67,7 @@ def test_an_invoice_arrives_as_it_was(stack: RunningStack, size: int) -> None:
     assert "attachmentsLinked" not in record
     (mail,) = stack.inbox(order_id)
     ((name, arrived),) = files(stack, mail).items()
-    assert name.endswith(f"{order_id}.pdf")
+    assert name == f"Rechnung Müller {order_id}.pdf"
     assert arrived == content
 
 
