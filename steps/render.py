@@ -87,16 +87,8 @@ def render(
     `linked`: its documents are links, not attachments.
     """
     with decimal.localcontext(prec=AMOUNT_DIGITS):
-        email = _render(
-            order,
-            brand,
-            notification_id,
-            documents.of_the_order(order, linked=linked),
-            resent=resent,
-        )
-    if not linked and (references := documents.references(order)):
-        email["attachments"] = references
-    return email
+        enclosed = documents.of_the_order(order, linked=linked)
+        return _render(order, brand, notification_id, enclosed, resent=resent)
 
 
 def _render(
@@ -129,6 +121,8 @@ def _render(
                 unsubscribe_url,
             ),
         }
+        if enclosed["documents_attached"]:
+            email["attachments"] = documents.references(order)
         if _fits(email):
             break
     return email

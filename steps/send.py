@@ -85,11 +85,7 @@ def send(
     try:
         attachments = fetch(state["email"].get("attachments", []))
     except AttachmentUnavailable as error:
-        # An execution that no message is behind waits for nothing.
-        if (
-            error.reason.passes
-            and clock() < state.get("publishedAt", 0) + limits.ATTACHMENT_PATIENCE
-        ):
+        if error.reason.passes and _is_patient(state, clock()):
             raise
         _give_up_on(error.reason, notification_id, owner, table=table)
         raise AttachmentsLinked(error.reason) from error
@@ -106,18 +102,7 @@ def send(
             state["email"], tags={NOTIFICATION_TAG: notification_id}, attachments=attachments
         )
     except (SendDeferred, SendRejected):
-        try:
-            table.write(
-                rules.refused(
-                    notification_id=notification_id,
-                    owner=owner,
-                    handover_id=handover_id,
-                    now=clock(),
-                )
-            )
-        except OrderMailError:
-            # The record stays SENDING and is settled after the grace period: late, never twice.
-            logger.warning("could not take SENDING back")
+        _take_back(notification_id, owner, table=table, handover_id=handover_id, now=clock())
         raise
     return {"messageId": message_id, "sentAt": rules.iso(clock()), "handoverId": handover_id}
 
@@ -145,6 +130,11 @@ def _verified(content: bytes, sha256: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise AttachmentUnavailable(Unattached.MISMATCH)
     return content
+
+
+def _is_patient(state: State, now: float) -> bool:
+    """Whether a mail waits for its attachments; one that no message is behind would wait for nothing."""
+    return now < state.get("publishedAt", 0) + limits.ATTACHMENT_PATIENCE
 
 
 def _give_up_on(
@@ -189,6 +179,19 @@ def _say_so(
         if previous == handover_id:  # Our own write; its answer was lost.
             return
     raise LedgerUnavailable("an earlier call's writes came in between each time")
+
+
+def _take_back(
+    notification_id: str, owner: str, *, table: LedgerTable, handover_id: str, now: float
+) -> None:
+    """Take SENDING back; where that fails the record is settled after the grace period: late, never twice."""
+    refused = rules.refused(
+        notification_id=notification_id, owner=owner, handover_id=handover_id, now=now
+    )
+    try:
+        table.write(refused)
+    except OrderMailError:
+        logger.warning("could not take SENDING back")
 
 
 @step_handler

@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from steps import send
+from steps import render, send
 from steps.aws.objects import Objects
 from steps.aws.ses import SendingAccount, Ses
 from steps.contract import errors, limits
 from steps.contract.attachments import Unattached
+from steps.contract.state import encoded_size
 from steps.dispatch import Dispatcher
 from steps.ledger import rules
 from steps.mail.documents import Attachable
-from steps.render import render as render_mail
 from tests.conftest import load_event
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, STATE, TABLE, claim, table_items
+from tests.support.lambda_context import lambda_context
 from tests.support.order_queue import QueueInMemory, WorkflowInProcess
 from tests.support.pace_in_memory import PaceInMemory
-from tests.support.sample_mails import BRAND, NOTIFICATION_ID, order
+from tests.support.sample_mails import BRAND, ITEM, NOTIFICATION_ID, order
 from tests.support.table_in_memory import MEMORY
 
 if TYPE_CHECKING:
@@ -213,13 +214,35 @@ def test_who_sends_the_mail_again_gets_its_attachment_tried_again(path: Path) ->
     assert [len(attachments) for _, attachments in path.outbox.mails] == [0, 1]
 
 
+@pytest.mark.usefixtures("ledger_in_memory")
+@pytest.mark.parametrize(("claim", "attached"), [({}, True), ({"linked": True}, False)])
+def test_the_render_step_heeds_the_claim(claim: dict[str, bool], *, attached: bool) -> None:
+    with_invoice = order("order.confirmed", attachments=[INVOICE])
+    event: Any = {"execution": "me", "state": STATE | {"order": with_invoice, "claim": claim}}
+    state = render.handler(event, lambda_context())
+    assert ("attachments" in state["email"]) is attached
+
+
+def test_a_long_order_s_mail_has_room_for_what_is_said_of_its_attachments() -> None:
+    attachments = [
+        INVOICE | {"uri": f"s3://shop/{n}{'k' * 1023}", "fileName": f"{n}{'ü' * 250}.pdf"}
+        for n in range(limits.ATTACHMENTS_MAX)
+    ]
+    items = [ITEM | {"name": '"' * 199, "sku": f"{n}"} for n in range(300)]
+    mail = render.render(
+        order("order.confirmed", orderItems=items, attachments=attachments), BRAND, NOTIFICATION_ID
+    )
+    assert len(mail["attachments"]) == limits.ATTACHMENTS_MAX
+    assert encoded_size(mail) <= limits.ANSWER_MAX_BYTES
+
+
 # --- the step alone -------------------------------------------------------------------------------
 
 
 def claimed_state(**changes: Any) -> State:
     TABLE.write(claim())
     with_invoice = order("order.confirmed", attachments=[INVOICE])
-    mail = render_mail(with_invoice, BRAND, NOTIFICATION_ID)
+    mail = render.render(with_invoice, BRAND, NOTIFICATION_ID)
     return {**STATE, "email": mail, "publishedAt": int(NOW), **changes}  # type: ignore[typeddict-item]
 
 
