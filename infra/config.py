@@ -23,6 +23,7 @@ from infra.setting import (
     setting,
 )
 from steps.contract import limits
+from steps.contract.attachments import MEDIA_TYPES
 from steps.contract.metrics import PRODUCTION, namespace
 from steps.mail.brand import Brand
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOCAL_ACCOUNT, LOCAL_REGION = "000000000000", "us-east-1"
+LOCAL_ATTACHMENTS = "s3://shop-documents/mails/"
+"""The local stack makes the bucket."""
 
 HOME = "us-east-1"
 """The region with the plain names of what an account has once, for all its regions: dashboards (CloudWatch
@@ -112,6 +115,20 @@ class Config:
         "`false` leaves out what tells the shop of outcomes: the topic, its function, the table's stream",
         formats.SWITCH,
         default=True,
+    )
+    attachments_prefix: str = setting(
+        "ATTACHMENTS_PREFIX",
+        "where the files are that mails may bring: `s3://bucket/prefix/`; without it none brings any",
+        formats.S3_PREFIX,
+        default="",
+        laptop_default=LOCAL_ATTACHMENTS,
+    )
+    attachment_types: tuple[str, ...] = setting(
+        "ATTACHMENT_TYPES",
+        f"which files, by their extensions: of {', '.join(MEDIA_TYPES)}",
+        formats.ATTACHMENT_TYPES,
+        default=("pdf",),
+        default_words="`pdf`",
     )
     canary_minutes: int = setting(
         "CANARY_MINUTES",

@@ -13,6 +13,7 @@ from email_validator import validate_email
 from pydantic import HttpUrl, TypeAdapter
 
 from infra.setting import Format
+from steps.contract.attachments import MEDIA_TYPES
 from steps.contract.order_event import WebLink
 from steps.mail.brand import DEFAULT, OrderWording
 
@@ -142,6 +143,13 @@ def _links(text: str) -> dict[str, tuple[tuple[str, str], ...]]:
     return {DEFAULT: tuple(pairs)}
 
 
+def _attachment_types(text: str) -> tuple[str, ...]:
+    types = tuple(dict.fromkeys(part.strip().lower().removeprefix(".") for part in text.split(",")))
+    if not MEDIA_TYPES.keys() >= set(types):
+        raise ValueError(text)
+    return types
+
+
 _EVENTS_LINK: TypeAdapter[HttpUrl] = TypeAdapter(WebLink)
 
 SWITCH = Format("true or false", _switch)
@@ -180,3 +188,11 @@ PHONE = matching(
     "a phone number such as +49 40 1234567 or +1 (503) 555-0100, without a (0)",
 )
 ORDER_WORDING = one_of(OrderWording)
+S3_PREFIX = matching(
+    # No wildcard of IAM's: it becomes a part of a policy's resource.
+    r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([A-Za-z0-9!_.'()-]+/)*",
+    "a bucket and a prefix that ends with a slash, such as s3://shop-documents/invoices/",
+)
+ATTACHMENT_TYPES = Format(
+    f"file extensions separated by commas, of {', '.join(MEDIA_TYPES)}", _attachment_types
+)

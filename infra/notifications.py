@@ -30,6 +30,7 @@ from statemachines.order_workflow import TIMEOUTS, Steps, order_workflow
 from steps.aws.ledger_table import MESSAGE_ID_INDEX, ORDER_ID_INDEX, OVERDUE_INDEX
 from steps.aws.pace import PACE_KEY
 from steps.contract import limits
+from steps.contract.attachments import s3_object
 from steps.dedup import DedupSettings
 from steps.dispatch import DispatchSettings
 from steps.feedback import FeedbackSettings
@@ -133,6 +134,8 @@ class NotificationsStack(Stack):
                     tracking_table=table,
                     sender=config.sender,
                     configuration_set=ses.configuration_set.configuration_set_name,
+                    attachments_prefix=config.attachments_prefix,
+                    attachment_types=",".join(config.attachment_types),
                 ),
             ),
             record=step("record", RecordSettings(tracking_table=table)),
@@ -141,6 +144,7 @@ class NotificationsStack(Stack):
         self._grant_ledger(steps.send, "dynamodb:UpdateItem")
         self._grant_ledger(steps.record, "dynamodb:PutItem", "dynamodb:UpdateItem")
         self._grant_send(steps.send, ses)
+        self._grant_attachments(steps.send)
         return steps
 
     def _dispatcher(self, functions: Functions) -> lambda_.Function:
@@ -270,6 +274,25 @@ class NotificationsStack(Stack):
                 )
             },
         )
+
+    def _grant_attachments(self, send: lambda_.IFunction) -> None:
+        """Let the step read the objects that may be attached, and no other; none where there is no prefix."""
+        if not self._config.attachments_prefix:
+            return
+        bucket, prefix = s3_object(self._config.attachments_prefix)
+        objects = self.format_arn(
+            service="s3", region="", account="", resource=bucket, resource_name=f"{prefix}*"
+        )
+        send.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects])
+        )
+        acknowledge(
+            send.role or send,
+            {f"AwsSolutions-IAM5[Resource::{objects}]": "Which objects there are, orders say."},
+        )
+        if send.role:
+            # For the policies of a bucket or a key that another account owns.
+            CfnOutput(self, "AttachmentsReader", value=send.role.role_arn)
 
     def _grant_dispatching(self, dispatcher: lambda_.IFunction) -> None:
         """Let the dispatcher ask for the send rate, and keep its items: the pace, and attempts.

@@ -45,13 +45,13 @@ def claim(
     """
     put, started = _put(state, owner, now), state.get("startedAt", int(now))
     request: rules.Put | rules.Update = put
-    in_doubt = False
+    in_doubt = linked = False
     for _ in range(limits.CLAIM_WRITES):
         record = table.write(request)
         if record is None:
-            return _new(in_doubt=in_doubt)
+            return _new(in_doubt=in_doubt, linked=linked)
         if not record:  # Deleted between our write and its answer.
-            request, in_doubt = put, False
+            request, in_doubt, linked = put, False, False
             continue
         verdict = rules.judge(
             record,
@@ -63,23 +63,24 @@ def claim(
             published_at=state.get("publishedAt"),
         )
         match verdict:
-            case rules.New(in_doubt):
-                return _new(in_doubt=in_doubt)
+            case rules.New(in_doubt, linked):
+                return _new(in_doubt=in_doubt, linked=linked)
             case rules.Duplicate(status):
                 _note(record, state, status, table=table, now=now)
                 return Claim(result=ClaimResult.DUPLICATE, retryAfter=0)
             case rules.InProgress(retry_after):
                 return Claim(result=ClaimResult.IN_PROGRESS, retryAfter=retry_after)
-            case rules.TakeOver(request, in_doubt):
+            case rules.TakeOver(request, in_doubt, linked):
                 pass
     raise LedgerUnavailable("the record changed under the claim each time")
 
 
-def _new(*, in_doubt: bool) -> Claim:
+def _new(*, in_doubt: bool, linked: bool) -> Claim:
     if in_doubt:
         count(Metric.IN_DOUBT)
         logger.warning("in doubt: no event of SES's came, sending again")
-    return Claim(result=ClaimResult.NEW, retryAfter=0)
+    claim = Claim(result=ClaimResult.NEW, retryAfter=0)
+    return {**claim, "linked": True} if linked else claim
 
 
 def _note(

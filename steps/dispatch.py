@@ -22,6 +22,8 @@ from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import limits
 from steps.contract.batch_response import not_done
 from steps.contract.errors import (
+    AttachmentsLinked,
+    AttachmentUnavailable,
     OrderMailError,
     QueueUnavailable,
     QuotaExceeded,
@@ -59,6 +61,12 @@ PACED = "Paced"
 
 MALFORMED = "malformed"
 """Stands for the order id of a message that has none."""
+
+SOON = {
+    AttachmentUnavailable.__name__: limits.ATTACHMENT_RETRY_MAX,
+    AttachmentsLinked.__name__: limits.RETRY_DELAY_MIN,
+}
+"""The longest delay after an error that need not wait as long as others, in seconds."""
 
 NAME_MAX = 80
 """Step Functions: an execution's name has at most 80 characters."""
@@ -131,7 +139,8 @@ def dispose(execution: OrderExecution, *, receives: int, attempt: int) -> Dispos
     bug = execution.broke or execution.end is FailureEnd.FAILED
     if is_last(receives) or (bug and attempt >= limits.UNEXPECTED_MAX_ATTEMPTS):
         return DeadLetter(execution.error, execution.arn)
-    return Later(limits.retry_delay(receives), execution.error)
+    longest = SOON.get(execution.error, limits.RETRY_DELAY_MAX)
+    return Later(min(longest, limits.retry_delay(receives)), execution.error)
 
 
 def is_last(receives: int) -> bool:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from steps.contract import limits
 from steps.contract.handler import step_handler
 from steps.contract.state import encoded_size
-from steps.mail import localise, view
+from steps.mail import documents, localise, view
 from steps.mail.brand import Brand
 
 if TYPE_CHECKING:
@@ -71,22 +71,36 @@ def _filled(context: Context, text: str, values: dict[str, Any]) -> str:
 
 
 def render(
-    order: dict[str, Any], brand: Brand, notification_id: str, *, resent: bool = False
+    order: dict[str, Any],
+    brand: Brand,
+    notification_id: str,
+    *,
+    resent: bool = False,
+    linked: bool = False,
 ) -> Email:
     """Render the mail of a validated event (`steps.contract.order_event` as JSON, camel case).
 
     `resent`: it is sent again on purpose, so clients must not put it behind the one before.
+    `linked`: its documents are links, not attachments.
     """
     with decimal.localcontext(prec=AMOUNT_DIGITS):
-        return _render(order, brand, notification_id, resent=resent)
+        enclosed = documents.of_the_order(order, linked=linked)
+        return _render(order, brand, notification_id, enclosed, resent=resent)
 
 
-def _render(order: dict[str, Any], brand: Brand, notification_id: str, *, resent: bool) -> Email:
+def _render(
+    order: dict[str, Any],
+    brand: Brand,
+    notification_id: str,
+    enclosed: dict[str, Any],
+    *,
+    resent: bool,
+) -> Email:
     language = localise.language(order["locale"])
     event = view.shown_fields(order)
     unsubscribe_url = brand.unsubscribe_url.replace("{notificationId}", notification_id)
     rest = view.rest_of_the_order(event)
-    context = view.of_the_order(event, rest, brand, language, unsubscribe_url)
+    context = view.of_the_order(event, rest, brand, language, unsubscribe_url) | enclosed
     for most in LINES_SHOWN:
         context |= view.of_the_items(event, rest, brand, language, most)
         text = re.sub(r"\n{3,}", "\n\n", _template(event, "txt").render(context)).strip() + "\n"
@@ -103,6 +117,8 @@ def _render(order: dict[str, Any], brand: Brand, notification_id: str, *, resent
                 unsubscribe_url,
             ),
         }
+        if enclosed["documents_attached"]:
+            email["attachments"] = documents.references(order)
         if _fits(email):
             break
     return email
@@ -128,6 +144,11 @@ def handler(event: StepEvent, _context: LambdaContext) -> State:
     A mail and its order together could pass the 256 KiB that a state may have.
     """
     state = event["state"]
-    order, notification_id = state.pop("order"), state["notificationId"]
-    email = render(order, Brand.load(), notification_id, resent="resend" in state)
+    email = render(
+        state.pop("order"),
+        Brand.load(),
+        state["notificationId"],
+        resent="resend" in state,
+        linked=state.get("claim", {}).get("linked", False),
+    )
     return {**state, "email": email}

@@ -32,6 +32,7 @@ from infra.local.programs import (
 )
 from infra.local.settings import ROOT, VARIABLES, LocalSettings
 from infra.local.supervisor import read_status
+from steps.contract.attachments import s3_object
 
 START_TIMEOUT = 60.0
 """Seconds in which a program must serve; on an idle machine the slowest takes two."""
@@ -210,6 +211,9 @@ def _deploy(plan: Plan, say: Say, app: str | None) -> None:
     with _step("verifying the sender's domain in SES", say):
         domain = Config.from_environment(os.environ, local=True).domain
         boto3.client("sesv2", **settings.client).create_email_identity(EmailIdentity=domain)
+    if prefix := Config.from_environment(os.environ, local=True).attachments_prefix:
+        with _step("making the bucket of the mails' attachments", say):
+            boto3.client("s3", **settings.client).create_bucket(Bucket=s3_object(prefix).bucket)
     with _step("deploying the app (cdk deploy --all)", say):
         _cdk(
             plan,

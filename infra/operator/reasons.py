@@ -43,6 +43,14 @@ _OURS = {
     errors.QueueUnavailable: Why("The queue did not answer in time.", WAITS),
     errors.TopicUnavailable: Why("The topic did not take what was to be published.", WAITS),
     errors.SourceUnavailable: Why("A source of the reports did not answer.", WAITS),
+    errors.AttachmentUnavailable: Why(
+        "A document that the mail is to bring is not in the shop's store yet, or is not the one it names.",
+        "Nothing: a quarter of an hour after the order the mail goes out without it, with a link in its place.",
+    ),
+    errors.AttachmentsLinked: Why(
+        "A document that the mail was to bring could not be attached, so it gets a link in its place.",
+        WAITS,
+    ),
     errors.ClaimLost: Why("Another attempt had taken the mail over by then.", WAITS),
     errors.SendDeferred: Why("SES, the mail service, does not take the mail now.", WAITS),
     errors.SendThrottled: Why("There are more mails than SES lets us send in a second.", WAITS),

@@ -458,6 +458,7 @@ def _details(record: Record, listed: Suppressed | str) -> dict[str, str]:
     """Return what else is known and is no other's: ids, counts."""
     found = {
         "message id": record.get("messageId", ""),
+        "links in place of attachments": record.get("attachmentsLinked", ""),
         "sent again": str(again) if (again := rules.resends(record)) else "",
         "second mails": ", ".join(sorted(record.get("secondMessageIds", ()))),
         "given up by SES before": ", ".join(sorted(record.get("superseded", ()))),

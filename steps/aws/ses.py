@@ -36,11 +36,13 @@ from steps.contract.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from botocore.exceptions import ClientError
     from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sesv2.type_defs import AttachmentTypeDef, MessageTypeDef
 
+    from steps.contract.attachments import Attachment
     from steps.contract.state import Email
 
 _UNMADE: dict[type[BotoCoreError], type[OrderMailError]] = {
@@ -87,11 +89,13 @@ class Ses:
     sender: str
     configuration_set: str
 
-    def send(self, email: Email, *, tags: Mapping[str, str]) -> str:
+    def send(
+        self, email: Email, *, tags: Mapping[str, str], attachments: Sequence[Attachment] = ()
+    ) -> str:
         """Hand one mail to SES v2 and return SES's message id.
 
-        Subject, addresses and bodies travel as separate fields of `Content.Simple`; SES builds the MIME,
-        so no value can become a header of its own.
+        Subject, addresses, bodies and attachments travel as separate fields of `Content.Simple`; SES builds
+        the MIME, so no value can become a header of its own.
 
         Raises:
             SendDeferred: one of its kinds; SES did not accept the mail and may later.
@@ -101,25 +105,40 @@ class Ses:
         through: _Through = (
             {"ConfigurationSetName": self.configuration_set} if self.configuration_set else {}
         )
+        message: MessageTypeDef = {
+            "Subject": {"Data": email["subject"], "Charset": "UTF-8"},
+            "Body": {
+                "Html": {"Data": email["html"], "Charset": "UTF-8"},
+                "Text": {"Data": email["text"], "Charset": "UTF-8"},
+            },
+            "Headers": [{"Name": n, "Value": v} for n, v in email["headers"].items()],
+        }
+        if attachments:
+            message["Attachments"] = _files(attachments)
         with translated("SES", SendOutcomeUnknown, _refusal, _UNMADE):
             answer = sesv2().send_email(
                 FromEmailAddress=from_field(email["fromName"], self.sender),
                 ReplyToAddresses=[email["replyTo"]],
                 Destination={"ToAddresses": [email["to"]]},
-                Content={
-                    "Simple": {
-                        "Subject": {"Data": email["subject"], "Charset": "UTF-8"},
-                        "Body": {
-                            "Html": {"Data": email["html"], "Charset": "UTF-8"},
-                            "Text": {"Data": email["text"], "Charset": "UTF-8"},
-                        },
-                        "Headers": [{"Name": n, "Value": v} for n, v in email["headers"].items()],
-                    }
-                },
+                Content={"Simple": message},
                 **through,
                 EmailTags=[{"Name": name, "Value": value} for name, value in tags.items()],
             )
         return answer["MessageId"]
+
+
+def _files(attachments: Sequence[Attachment]) -> list[AttachmentTypeDef]:
+    return [
+        {
+            "FileName": attachment.file_name,
+            "ContentType": attachment.media_type,
+            "ContentDisposition": "ATTACHMENT",
+            # By default SES writes seven-bit text, which no PDF is.
+            "ContentTransferEncoding": "BASE64",
+            "RawContent": attachment.content,
+        }
+        for attachment in attachments
+    ]
 
 
 def _refusal(error: ClientError) -> type[OrderMailError]:

@@ -7,6 +7,8 @@ OrderMailError
 ├── QueueUnavailable      SQS did not take a message back or on
 ├── TopicUnavailable      SNS did not take an outcome
 ├── SourceUnavailable     a figure of the scheduled reports is unavailable; the report says so
+├── AttachmentUnavailable  an attachment is not there, or not the one that the event means (yet)
+├── AttachmentsLinked     the mail is to go without its attachments: it is rendered anew, with links
 ├── ClaimLost             another execution owns the notification by now; this one must stop
 ├── SendDeferred          SES did not accept the mail and says it may do so later
 │   ├── SendThrottled     faster than the account's send rate
@@ -23,6 +25,13 @@ OrderMailError
 Messages say what happened and never hold an address, a name or an item: Step Functions stores them
 as an execution's cause.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from steps.contract.attachments import Unattached
 
 
 class OrderMailError(Exception):
@@ -51,6 +60,18 @@ class TopicUnavailable(OrderMailError):
 
 class SourceUnavailable(OrderMailError):
     """Cost Explorer, CloudWatch, SES or the reports table refused or did not answer."""
+
+
+class AttachmentUnavailable(OrderMailError):
+    """An attachment cannot be had now; `reason` says why. SES was not called."""
+
+    def __init__(self, reason: Unattached) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AttachmentsLinked(OrderMailError):
+    """The record says by now that the mail goes without its attachments. SES was not called."""
 
 
 class ClaimLost(OrderMailError):

@@ -25,6 +25,11 @@ SES_READ_TIMEOUT = 6
 SES_CALL = SES_CONNECT_TIMEOUT + SES_READ_TIMEOUT
 """SES is called once per step (it has no idempotency token), so this is all the time one mail gets."""
 
+S3_CONNECT_TIMEOUT = 1
+S3_READ_TIMEOUT = 3
+S3_ATTEMPTS = 2
+S3_CALL = S3_ATTEMPTS * (S3_CONNECT_TIMEOUT + S3_READ_TIMEOUT) + SDK_BACKOFF
+
 QUEUE_CONNECT_TIMEOUT = 1
 QUEUE_READ_TIMEOUT = 3
 QUEUE_ATTEMPTS = 2
@@ -45,8 +50,11 @@ DEDUP_TIMEOUT = CLAIM_WRITES * LEDGER_CALL + OWN_TIME
 
 SENDING_WRITES = 2
 """SENDING, and once more where the record knows of an earlier call."""
-SEND_TIMEOUT = SENDING_WRITES * LEDGER_CALL + SES_CALL + LEDGER_CALL + OWN_TIME
-"""SENDING, the mail, and back to CLAIMED where SES refused it."""
+ATTACHMENTS_BUDGET = 6
+"""How long a mail's attachments may take together: five of seven megabytes take less than one second. The last
+call that is begun may take longer, but then SES is not called."""
+SEND_TIMEOUT = ATTACHMENTS_BUDGET + SENDING_WRITES * LEDGER_CALL + SES_CALL + LEDGER_CALL + OWN_TIME
+"""The attachments, SENDING, the mail, and back to CLAIMED where SES refused it."""
 
 RECORD_WRITES = 2
 """What became of the mail, and once more on top of what the record says by then."""
@@ -155,6 +163,11 @@ RETRY_DELAY_MIN = 5
 RETRY_DELAY_MAX = 30 * 60
 """A mail that waits for SES or for another execution comes back after 5 s, 10 s, 20 s, ... 30 min."""
 
+ATTACHMENT_PATIENCE = 15 * 60
+"""How long a mail waits for its attachments, from when its event was published. Then it goes without."""
+ATTACHMENT_RETRY_MAX = 2 * 60
+"""The longest delay meanwhile, so that the patience is kept."""
+
 QUEUE_RETENTION = 14 * DAY
 QUEUE_MAX_RECEIVES = 200
 """About four days at `RETRY_DELAY_MAX`: an outage of a weekend passes. Then the order workflow gives up, and
@@ -222,6 +235,16 @@ CLOCK_SKEW = 15 * 60
 """How far in the future an event may be: the shop's clock is not ours."""
 ZONES_AHEAD = 14 * 60 * 60
 """How much more where it names no zone: it counts as UTC, and local time is ahead by that at most."""
+
+ATTACHMENTS_MAX = 5
+ATTACHMENTS_MAX_BYTES = 7_000_000
+"""Of all attachments of a mail, as they are in S3. In Base64, a third larger, with the mail's parts they stay
+below the 10 MB from which on SES takes its time (SES Developer Guide, "Service quotas in Amazon SES") and some
+receivers take none. A function of 256 MB sends them with half of its memory left."""
+FILE_NAME_MAX_LENGTH = 255
+"""SES API v2 Reference, Attachment."""
+S3_URI_MAX_LENGTH = len("s3://") + 63 + 1 + 1024
+"""A bucket's name has at most 63 characters, a key 1,024 bytes (Amazon S3 User Guide)."""
 
 REASONS_MAX, REASON_MAX_LENGTH = 100, 300
 """How many reasons of a rejection are kept, and how many characters of each path and each sentence."""

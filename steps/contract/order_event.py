@@ -32,6 +32,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from steps.contract import limits
+from steps.contract.attachments import extension
 from steps.contract.text import NOTIFICATION_ID, identifier, one_line
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ ISO_4217_LENGTH = 3
 _NO_COUNTRIES = {"CP", "CQ", "DG", "EA", "IC", "ZZ"}
 """The CLDR's codes of places that go by their country's (the Canary Islands: ES), and of no place."""
 
+_S3_URI = re.compile(
+    r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>[^\x00-\x1f\x7f]+)"
+)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and a symbol that show nothing: Hangul fillers, the empty Braille pattern."""
@@ -172,6 +176,36 @@ def _notification_id(value: str) -> str:
     if not NOTIFICATION_ID.fullmatch(value):
         raise PydanticCustomError("notification_id", "must be a notification id: 40 hex digits")
     return value
+
+
+def _s3_uri(value: str) -> str:
+    uri = _S3_URI.fullmatch(value)
+    # Whoever normalises a path makes another key of these.
+    if not uri or {"", ".", ".."} & set(uri["key"].split("/")):
+        raise PydanticCustomError("s3_uri", "must be an object of S3, such as s3://bucket/key")
+    return value
+
+
+def _sha256(value: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]{64}", value):
+        raise PydanticCustomError("sha256", "must be a SHA-256: 64 hex digits")
+    return value.lower()
+
+
+def _file_name(value: str) -> str:
+    name = identifier(value)
+    if set(name) & {"/", "\\"} or not extension(name) or name.startswith("."):
+        raise PydanticCustomError(
+            "file_name", "must be a file name with an extension, such as Invoice-4711.pdf"
+        )
+    return name
+
+
+def _named_apart(attachments: list[Attachment]) -> list[Attachment]:
+    """Refuse two files of one name: no customer could tell them apart, and a mail client may drop one."""
+    if len({a.file_name.casefold() for a in attachments}) < len(attachments):
+        raise PydanticCustomError("file_names", "must have file names that differ")
+    return attachments
 
 
 def _web_link(value: HttpUrl) -> HttpUrl:
@@ -389,6 +423,31 @@ class PickupPoint(_Shape):
     url: WebLink | None = None
 
 
+class Attachment(_Shape):
+    """A file that a mail is to bring, by where it is in S3. `url`: where the customer can have it, too."""
+
+    uri: Annotated[
+        str,
+        Field(max_length=limits.S3_URI_MAX_LENGTH),
+        AfterValidator(_s3_uri),
+        WithJsonSchema(
+            {"type": "string", "pattern": "^s3://", "maxLength": limits.S3_URI_MAX_LENGTH}
+        ),
+    ]
+    sha256: Annotated[
+        str,
+        AfterValidator(_sha256),
+        WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}),
+    ]
+    file_name: Annotated[
+        str,
+        Field(min_length=1, max_length=limits.FILE_NAME_MAX_LENGTH),
+        BeforeValidator(_without_halves),
+        AfterValidator(_file_name),
+    ]
+    url: WebLink | None = None
+
+
 class Resend(_Shape):
     """Marks an event by which a notification is sent again on purpose.
 
@@ -437,6 +496,14 @@ class OrderEvent(_Shape):
     gift_note: Text | None = None
     customer_note: Text | None = None
     order_url: WebLink | None = None
+    attachments: (
+        Annotated[
+            list[Attachment],
+            Field(max_length=limits.ATTACHMENTS_MAX),
+            AfterValidator(_named_apart),
+        ]
+        | None
+    ) = None
     resend: Resend | None = None
 
     def content(self) -> str:

@@ -46,17 +46,29 @@ class Reason(TypedDict):
 
 
 class Claim(TypedDict):
-    """The dedup step's answer; `retryAfter` is in seconds and says something of IN_PROGRESS only."""
+    """The dedup step's answer; `retryAfter` is in seconds and says something of IN_PROGRESS only.
+
+    linked: the mail is to name its documents as links, since they could not be attached.
+    """
 
     result: ClaimResult
     retryAfter: int
+    linked: NotRequired[bool]
+
+
+class Reference(TypedDict):
+    """An attachment: where it is (`s3://bucket/key`), its SHA-256 in hex digits, what the customer sees."""
+
+    uri: str
+    sha256: str
+    fileName: str
 
 
 class Email(TypedDict):
     """A rendered mail; the sender's address is the send step's.
 
     `to` and `replyTo` are bare addresses; `fromName`, `subject` and the values of `headers` are single
-    lines.
+    lines. The files themselves never travel through the state, `attachments` says which they are.
     """
 
     to: str
@@ -66,6 +78,7 @@ class Email(TypedDict):
     html: str
     text: str
     headers: dict[str, str]
+    attachments: NotRequired[list[Reference]]
 
 
 class Receipt(TypedDict):

@@ -18,6 +18,8 @@ Record (DynamoDB item; epoch seconds where a number is a time):
     leaseUntil      until when a CLAIMED record is its owner's alone
     inDoubt         the claim was taken over from a mail that SES may have
     handoverId      names the last call of SES: what is written about a call must match it
+    attachmentsLinked  why the mail goes with links in place of its attachments:
+                    `steps.contract.attachments.Unattached`
     sendingAt       when that call began; gone once SES is known not to have taken the mail
     messageId       SES's message id, once it accepted the mail
     promotedBy      the invocation that learned of the acceptance from an event of SES's
@@ -201,9 +203,13 @@ class Update:
 
 @dataclass(frozen=True)
 class New:
-    """The claim is ours: go on. `in_doubt`: it was taken over from a mail that SES may have."""
+    """The claim is ours: go on. `in_doubt`: it was taken over from a mail that SES may have.
+
+    `linked`: the mail goes without its attachments.
+    """
 
     in_doubt: bool = False
+    linked: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,10 +228,14 @@ class InProgress:
 
 @dataclass(frozen=True)
 class TakeOver:
-    """The claim is free to take: make `update`. `in_doubt`: SES may have the mail already."""
+    """The claim is free to take: make `update`. `in_doubt`: SES may have the mail already.
+
+    `linked`: the mail goes without its attachments.
+    """
 
     update: Update
     in_doubt: bool
+    linked: bool = False
 
 
 Verdict = New | Duplicate | InProgress | TakeOver
@@ -314,7 +324,8 @@ def judge(
     if is_erased(record):
         return Duplicate(status)
     if status is Status.CLAIMED and record["owner"] == owner:
-        return New(in_doubt=record.get("inDoubt", False))  # Our own write; its answer was lost.
+        # Our own write; its answer was lost.
+        return New(in_doubt=record.get("inDoubt", False), linked=_LINKED in record)
     if is_settled(record) and (status is not Status.UNDELIVERED or "secondMessageIds" in record):
         return Duplicate(status)  # Of two mails that SES has, one may arrive yet.
     if int(record.get("endedAt", 0)) >= started:
@@ -323,9 +334,14 @@ def judge(
     in_doubt = "sendingAt" in record and not is_settled(record)
     if (wait := _busy_until(record, grace) - int(now)) > 0:
         return InProgress(wait)
-    given = _given(inDoubt=in_doubt, content=content, publishedAt=published_at)
+    # Of the same mail, which waits or is in doubt. Where its event is mended or redriven, they are tried anew.
+    same = (status is Status.CLAIMED or in_doubt) and not differs(record, content)
+    linked = same and record.get(_LINKED)
+    given = _given(
+        inDoubt=in_doubt, content=content, publishedAt=published_at, attachmentsLinked=linked
+    )
     update = _take_over(record, owner, now, in_doubt=in_doubt, given=given)
-    return TakeOver(update, in_doubt=in_doubt)
+    return TakeOver(update, in_doubt=in_doubt, linked=bool(linked))
 
 
 def _busy_until(record: Record, grace: int) -> int:
@@ -337,8 +353,10 @@ def _busy_until(record: Record, grace: int) -> int:
     return 0
 
 
+_LINKED = "attachmentsLinked"
+
 _OF_THE_MAIL_BEFORE = (
-    *("reason", "reasons", "handoverId", "sendingAt"),
+    *("reason", "reasons", "handoverId", "sendingAt", _LINKED),
     *("messageId", "promotedBy", "events", "endedAt", "inDoubt", "publishedAt"),
 )
 """What a claim that is taken over forgets: word of the mail before must not pass for word of the next."""
@@ -386,13 +404,19 @@ def ignored(record: Record, now: float) -> Update:
 
 
 def sending(
-    *, notification_id: str, owner: str, handover_id: str, previous: str | None, now: float
+    *,
+    notification_id: str,
+    owner: str,
+    handover_id: str,
+    previous: str | None,
+    now: float,
+    attached: bool = False,
 ) -> Update:
     """Say that SES is about to be called; `previous` is the last call that the record knows of.
 
     The owner may say so again: the order workflow repeats its send step only where SES certainly does
     not have the mail. Each call names the one before it, so that a request which the network delivers
-    late cannot pass for a new call.
+    late cannot pass for a new call. `attached`: with attachments, after all.
     """
     follows = "handoverId = :previous" if previous else "attribute_not_exists(handoverId)"
     return Update(
@@ -403,9 +427,23 @@ def sending(
             "sendingAt": int(now),
             "handoverId": handover_id,
         },
+        remove=(_LINKED,) if attached else (),
         condition=f"{_OF_THIS_CLAIM} AND {follows} AND {_NOT_ERASED}",
         values={"owner": owner, "claimed": Status.CLAIMED, "sending": Status.SENDING}
         | ({"previous": previous} if previous else {}),
+    )
+
+
+def linked(*, notification_id: str, owner: str, reason: str) -> Update:
+    """Say that the mail goes with links in place of its attachments; the next claim is told so.
+
+    Not while SES is called: what is said of a mail that is under way stays, also where this write comes late.
+    """
+    return Update(
+        notification_id=notification_id,
+        set={_LINKED: reason},
+        condition=f"#owner = :owner AND #status = :claimed AND {_NOT_ERASED}",
+        values={"owner": owner, "claimed": Status.CLAIMED},
     )
 
 

@@ -187,8 +187,6 @@ def of_the_order(
         "pickup_address": addresses.lines(
             (event["pickupPoint"] or Fields())["address"] or {}, language.locale
         ),
-        "documents": [],
-        "documents_attached": True,
         "json_ld": structured.json_ld,
     }
 

@@ -77,6 +77,8 @@ def test_every_setting_is_read() -> None:
             "REQUIRE_TLS": "true",
             "DISPATCHER_CONCURRENCY": "50",
             "IN_DOUBT_GRACE_SECONDS": "600",
+            "ATTACHMENTS_PREFIX": "s3://shop-documents/mails/invoices/",
+            "ATTACHMENT_TYPES": "pdf, .XML,pdf",
         },
         local=False,
     )
@@ -88,6 +90,8 @@ def test_every_setting_is_read() -> None:
     assert config.log_execution_data
     assert config.dispatcher_concurrency == 50
     assert config.in_doubt_grace == 600
+    assert config.attachments_prefix == "s3://shop-documents/mails/invoices/"
+    assert config.attachment_types == ("pdf", "xml")
     assert not config.keeps_data
     assert config.name("email-order-dlq") == "email-order-dlq-staging"
 
@@ -114,6 +118,15 @@ def test_every_setting_is_read() -> None:
         *(("CANARY_MINUTES", wrong) for wrong in ("-1", "4", "1441", "7.5", "00", "off")),
         ("IN_DOUBT_GRACE_SECONDS", str(limits.IN_DOUBT_GRACE_MIN - 1)),
         ("IN_DOUBT_GRACE_SECONDS", "5 min"),
+        *(
+            ("ATTACHMENTS_PREFIX", wrong)
+            for wrong in (
+                *("s3://shop-documents", "s3://shop-documents/mails", "shop-documents/mails/"),
+                *("s3://Shop/", "s3://shop-documents/*/", "s3://shop-documents/a?/", "s3://s/"),
+                *("s3://shop-documents/${aws:username}/", "s3://shop-documents//"),
+            )
+        ),
+        *(("ATTACHMENT_TYPES", wrong) for wrong in ("exe", "pdf;xml", "pdf,", "application/pdf")),
     ],
 )
 def test_a_wrong_value_is_named_with_what_the_setting_takes(variable: str, value: str) -> None:

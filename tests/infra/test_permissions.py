@@ -54,6 +54,10 @@ def send(resource: str, sender: str = SENDER, action: str = "SendEmail") -> Requ
     return Request(f"ses:{action}", arn("ses", resource), (("ses:FromAddress", sender),))
 
 
+def document(action: str, key: str, bucket: str = "shop-documents") -> Request:
+    return Request(f"s3:{action}", f"arn:aws:s3:::{bucket}/{key}")
+
+
 def search(*functions: str) -> set[Request]:
     """Return requests to look for lines in functions' logs, by both forms of a group's ARN."""
     return {
@@ -168,6 +172,7 @@ JOBS = dict(
             # In the sandbox SES asks for the recipient's identity, too.
             send("identity/customer@example.com"),
             send(CONFIGURATION_SET),
+            document("GetObject", "mails/2026/4711.pdf"),
         ),
         function(
             "email-record", items("PutItem", *ANY_ITEM), items("UpdateItem", *ANY_ITEM), TABLE_KEY
@@ -330,7 +335,13 @@ NOBODY = united(
     {
         Request("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
         Request("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
-        Request("s3:GetObject", "arn:aws:s3:::a-bucket/object"),
+        document("GetObject", "another-prefix/4711.pdf"),
+        document("GetObject", "mails-of-another/4711.pdf"),
+        document("GetObject", "mails/4711.pdf", bucket="shop-documents-of-another"),
+        document("PutObject", "mails/4711.pdf"),
+        document("DeleteObject", "mails/4711.pdf"),
+        document("GetObjectVersion", "mails/4711.pdf"),
+        Request("s3:ListBucket", "arn:aws:s3:::shop-documents"),
         Request("secretsmanager:GetSecretValue", arn("secretsmanager", "secret:a-b-c")),
     },
 )
@@ -393,6 +404,12 @@ def test_without_a_key_no_role_may_use_one(deployments: dict[str, Deployment]) -
     without = Policies(deployments["prod"])
     granted = {action for role in without.roles.values() for action in actions(without, role)}
     assert [action for action in granted if action.startswith("kms:")] == []
+
+
+def test_without_a_prefix_no_role_may_read_an_object(deployments: dict[str, Deployment]) -> None:
+    without = Policies(deployments["prod"])
+    granted = {action for role in without.roles.values() for action in actions(without, role)}
+    assert [action for action in granted if action.startswith("s3:")] == []
 
 
 def test_a_wildcard_is_noticed(policies: Policies) -> None:

@@ -64,6 +64,10 @@ def search(function: str) -> tuple[str, str, dict[str, Any]]:
     return "logs", "filter_log_events", {"logGroupName": f"/aws/lambda/{function}-test"}
 
 
+def document(key: str, call: str = "get_object") -> tuple[str, str, dict[str, Any]]:
+    return "s3", call, {"Bucket": "shop-documents", "Key": key}
+
+
 PUT = table("put_item", Item=KEY)
 GET = table("get_item", Key=KEY)
 DELETE = table("delete_item", Key=KEY)
@@ -115,8 +119,15 @@ ORDERS = (
         ("email-render-test", [], [GET, PUT, SHOP]),
         (
             "email-send-test",
-            [SHOP, update("probe")],
-            [send("ceo@example.com"), send("orders@example.com", "another-set"), PUT, DELETE],
+            [SHOP, update("probe"), document("mails/probe.pdf")],
+            [
+                document("probe.pdf"),
+                document("mails/probe.pdf", "put_object"),
+                send("ceo@example.com"),
+                send("orders@example.com", "another-set"),
+                PUT,
+                DELETE,
+            ],
         ),
         ("email-record-test", [PUT, update("probe")], [GET, DELETE, SCAN, SHOP]),
         (
@@ -164,6 +175,8 @@ def test_a_function_may_do_its_job_and_nothing_else(
     allowed: list[tuple[str, str, dict[str, Any]]],
     denied: list[tuple[str, str, dict[str, Any]]],
 ) -> None:
+    for key in ("mails/probe.pdf", "probe.pdf"):
+        stack.client("s3").put_object(Bucket="shop-documents", Key=key)
     lambda_ = stack.client("lambda")
     role = lambda_.get_function_configuration(FunctionName=function)["Role"]
     bootstrap = (stack.plan.lambda_dir / "bootstrap").read_text()

@@ -2,6 +2,7 @@
 
 import json
 import random
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local.ses import events
+from infra.local.ses import events, mime
 from infra.local.ses.account import DAY, Send, SesAccount, SesError, TokenBucket
 from infra.local.ses.mime import Email, compose
 from infra.local.ses.settings import SesSettings, faults, schedule
@@ -317,6 +318,49 @@ def test_the_wire_holds_the_mail_as_ses_builds_it() -> None:
     assert b"\n" not in email.wire.replace(b"\r\n", b"")
 
 
+def test_an_attachment_arrives_as_it_was() -> None:
+    content = bytes(range(256)) * 100
+    asked = request()
+    asked["Content"]["Simple"]["Attachments"] = [
+        {
+            "FileName": name,
+            "ContentType": "application/pdf",
+            "ContentDisposition": "ATTACHMENT",
+            "ContentTransferEncoding": "BASE64",
+            "RawContent": b64encode(content).decode(),
+        }
+        for name in ("Rechnung-4711.pdf", "請求書 (2026).pdf")
+    ]
+    mail = message_from_bytes(composed(asked).wire, policy=policy.SMTP)
+    assert mail.get_content_type() == "multipart/mixed"
+    assert [part.get_filename() for part in mail.iter_attachments()] == [
+        "Rechnung-4711.pdf",
+        "請求書 (2026).pdf",
+    ]
+    for part in mail.iter_attachments():
+        assert part.get_content_type() == "application/pdf"
+        assert part.get_content() == content
+    for kind in ("plain", "html"):
+        body = mail.get_body((kind,))
+        assert body
+        assert "Grüße" in body.get_content()
+
+
+def test_a_mail_has_a_size_and_a_virus_is_found_in_a_file_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mime, "MAX_BYTES", 10_000)
+    asked = request()
+    file = {"FileName": "a.pdf", "ContentTransferEncoding": "BASE64"}
+    simple = asked["Content"]["Simple"]
+    simple["Attachments"] = [file | {"RawContent": b64encode(b"x" * 8_000).decode()}]
+    with pytest.raises(SesError, match="Message length is more than"):
+        composed(asked)
+    eicar = b"X5O!P%@AP EICAR-STANDARD-ANTIVIRUS-TEST-FILE!"
+    simple["Attachments"] = [file | {"RawContent": b64encode(eicar).decode()}]
+    assert composed(asked).infected
+
+
 def _simple(**changes: Any) -> dict[str, Any]:
     parts = {"Subject": {"Data": "x"}, "Body": {"Text": {"Data": "x"}}}
     return {"Content": {"Simple": parts | changes}}
@@ -337,7 +381,17 @@ def _simple(**changes: Any) -> dict[str, Any]:
         _simple(Headers=[{"Name": "Message-ID", "Value": "<a@b>"}]),
         _simple(Headers=[{"Name": f"X-{n}", "Value": "1"} for n in range(16)]),
         _simple(Body={}),
-        _simple(Attachments=[{"FileName": "a", "RawContent": "YQ=="}]),
+        *(
+            _simple(Attachments=[{"FileName": "a.pdf", "RawContent": "YQ=="} | wrong])
+            for wrong in (
+                *({"FileName": "a.exe"}, {"FileName": "a.JS"}, {"FileName": f"{'a' * 252}.pdf"}),
+                *({"FileName": "a\r\nBcc: b@example.com"}, {"FileName": ""}),
+                *({"RawContent": "no Base64"}, {"RawContent": "w7w="}),
+                *({"ContentTransferEncoding": "GZIP"}, {"ContentType": "application/x\r\nBcc: b"}),
+            )
+        ),
+        _simple(Attachments=[{"RawContent": "YQ=="}]),
+        _simple(Attachments=[{"FileName": "a.pdf"}]),
         {"Content": {"Raw": {"Data": "RnJvbTogYUBiLmV4YW1wbGU="}}},
         {"Content": {"Template": {"TemplateName": "t"}}},
     ],

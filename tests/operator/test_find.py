@@ -151,6 +151,15 @@ def test_the_workflows_own_log_tells_the_end_of_an_execution(environment: Enviro
     ]
 
 
+def test_why_a_mail_has_links_in_place_of_its_attachments(environment: Environment) -> None:
+    keep(sent(Status.DELIVERED, "Delivery", attachmentsLinked="NotFound"))
+    story = only(find(environment.deployment, "ORDER1"))
+    assert story.details["links in place of attachments"] == "NotFound"
+    keep(sent(Status.DELIVERED, "Delivery"))
+    story = only(find(environment.deployment, "ORDER1"))
+    assert "links in place of attachments" not in story.details
+
+
 def test_an_address_on_the_suppression_list(environment: Environment) -> None:
     reason = "Permanent/OnAccountSuppressionList"
     keep(sent(Status.BOUNCED, f"Bounce|{reason}", reason=reason))

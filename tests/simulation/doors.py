@@ -13,7 +13,13 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 from statemachines.order_workflow import TIMEOUTS
 from steps.aws.workflow import OrderExecution
 from steps.contract import limits
-from steps.contract.errors import LedgerUnavailable, OrderMailError, WorkflowUnavailable
+from steps.contract.attachments import Attachment, Unattached
+from steps.contract.errors import (
+    AttachmentUnavailable,
+    LedgerUnavailable,
+    OrderMailError,
+    WorkflowUnavailable,
+)
 from steps.ledger.rules import INVALID_EVENT, Put
 from tests.simulation.processes import Died, InjectedBug, Invocation, TaskFailed, running
 from tests.simulation.scheduler import Future
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from steps.aws.pace import Answer, Outside
+    from steps.contract.state import Reference
     from steps.ledger.rules import Record, Update
     from tests.simulation.faults import Dice
     from tests.simulation.life import Life
@@ -41,6 +48,14 @@ EMAIL = {
     "headers": {},
 }
 """What stands in for a rendered mail: rendering is pure, and slow."""
+
+INVOICE: Reference = {"uri": "s3://shop/1", "sha256": "0a" * 32, "fileName": "Invoice.pdf"}
+
+UNATTACHED = {
+    "missing": Unattached.NOT_FOUND,
+    "unavailable": Unattached.UNAVAILABLE,
+    "too-large": Unattached.TOO_LARGE,
+}
 
 FUNCTIONS = {
     state: definition["Resource"].rpartition(":")[2].split("-")[1]
@@ -292,15 +307,16 @@ class Sdk:
         if fault == "killed-before":
             raise world.killed()
         self._refuse(life, fault)
+        attached = "Attachments" in call["Content"]["Simple"]
         tag = {t["Name"]: t["Value"] for t in call["EmailTags"]}["notificationId"]
         if fault == "accepted-late":
             self._judge_handover(life)
             moment = world.time.now + life.dice.long(1, 200)
-            world.time.at(moment, lambda: world.accept(life, tag))
+            world.time.at(moment, lambda: world.accept(life, tag, attached=attached))
             world.travel(limits.SES_READ_TIMEOUT)
             raise _no_answer()
         self._judge_handover(life)
-        message_id = world.accept(life, tag)
+        message_id = world.accept(life, tag, attached=attached)
         if fault == "killed-after":
             raise world.killed()
         if fault == "5xx-accepted":
@@ -503,8 +519,29 @@ class Workflow(WorkflowInProcess):
     def _run_once(self, state: str, state_input: Any, owner: str) -> object:
         if state == "Render" and running().life is not self.world.rendered:
             kept = {key: value for key, value in state_input.items() if key != "order"}
-            return kept | {"email": EMAIL | {"to": state_input["order"]["customerEmail"]}}
+            email = EMAIL | {"to": state_input["order"]["customerEmail"]}
+            if not state_input["claim"].get("linked"):
+                email["attachments"] = [INVOICE]
+            return kept | {"email": email}
         return super()._run_once(state, state_input, owner)
+
+    def _fetch(self, references: Sequence[Reference]) -> list[Attachment]:
+        """Fetch a mail's attachments, or not."""
+        world = self.world
+        if not references:
+            return []
+        fault = world.strike("s3")
+        world.travel(0.05)
+        if fault == "killed":
+            raise world.killed()
+        if fault == "unavailable":
+            world.travel(limits.S3_CALL * running().life.dice.share())
+        if fault:
+            raise AttachmentUnavailable(UNATTACHED[fault])
+        return [
+            Attachment(file_name=r["fileName"], media_type="application/pdf", content=b"%PDF-")
+            for r in references
+        ]
 
     def _handover_id(self) -> str:
         return f"handover-{self.world.number()}"

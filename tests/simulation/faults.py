@@ -117,6 +117,8 @@ FAULTS: dict[str, tuple[tuple[str, float], ...]] = {
     # One message of SES's events on its queue.
     "event-receive": (("delivered-twice", 0.004),),
     "event-delete": (("not-deleted", 0.004),),
+    # A mail's attachments, fetched once.
+    "s3": (("missing", 0.02), ("unavailable", 0.01), ("too-large", 0.01), ("killed", 0.002)),
 }
 """Each site's faults with their probability per visit in an order of storm 1. No visit has two."""
 

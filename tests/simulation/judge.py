@@ -75,6 +75,7 @@ def _judge(life: Life, table: StreamedTable) -> Iterator[tuple[str, str]]:
     if not life.forgotten:
         yield from _not_twice(life, record)
         yield from _true(life, record)
+        yield from _complete(life, record)
         yield from _counted(life)
     for broken in sorted(life.broken_erasures):
         yield "what is erased stays erased", broken
@@ -156,6 +157,16 @@ def _true(life: Life, record: Record) -> Iterator[tuple[str, str]]:
     said = {e.detail for mail in last for e in mail.arrived if e.status == status}
     if said and status in ACCEPTED and status not in ("SENT", "DELIVERED") and reason not in said:
         yield "the reason is true", f"{status} for the reason {reason}, SES said {sorted(said)}"
+
+
+def _complete(life: Life, record: Record) -> Iterator[tuple[str, str]]:
+    """A mail has its attachments, or the record says why it has links in their place."""
+    if len(life.mails) != 1 or rules.resends(record) or record.get("status") not in ACCEPTED:
+        return
+    (mail,), linked = life.mails, record.get("attachmentsLinked")
+    troubled = any(strike.split(":")[1] == "s3" for strike in life.dice.strikes)
+    if mail.attached is bool(linked) and (linked or troubled):
+        yield "the record says what a mail brings", f"attached {mail.attached}, linked {linked}"
 
 
 def _excused(life: Life) -> bool:

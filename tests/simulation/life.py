@@ -32,6 +32,7 @@ class Mail:
 
     message_id: str
     accepted_at: float
+    attached: bool = False
     events: list[Event] = field(default_factory=list)
 
     @property

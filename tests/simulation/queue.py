@@ -129,7 +129,13 @@ class Queue:
             copy.life.mates.update(other.life.number for other in batch)
         dispatcher = self._idle.pop() if self._idle else self._new_dispatcher()
         records = [
-            sqs_record(copy.body, message_id=copy.handle, receives=copy.receives) for copy in batch
+            sqs_record(
+                copy.body,
+                message_id=copy.handle,
+                receives=copy.receives,
+                sent_at=copy.sent_at,
+            )
+            for copy in batch
         ]
         try:
             staying = set(dispatcher.run_batch(records))

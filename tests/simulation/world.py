@@ -215,9 +215,9 @@ class World:
 
     # --- SES's events -----------------------------------------------------------------------------
 
-    def accept(self, life: Life, tag: str) -> str:
+    def accept(self, life: Life, tag: str, *, attached: bool) -> str:
         """Let SES accept a mail, and let its fate take its course."""
-        mail = Mail(f"message-{next(self._numbers)}", self.time.now)
+        mail = Mail(f"message-{next(self._numbers)}", self.time.now, attached)
         life.mails.append(mail)
         self.log(life, f"SES accepts {mail.message_id}")
         event = partial(self._event, mail, tag)

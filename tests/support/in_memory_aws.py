@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,6 +18,7 @@ from steps.aws.ledger_table import (
     dynamodb,
     scanner,
 )
+from steps.aws.objects import Objects, s3
 from steps.aws.queue import sqs
 from steps.aws.ses import Ses, sesv2
 from steps.aws.workflow import stepfunctions
@@ -24,7 +26,8 @@ from steps.contract import limits
 from steps.dedup import DedupSettings
 from steps.feedback import FeedbackSettings
 from steps.ledger import rules
-from steps.send import SendSettings
+from steps.mail.documents import Attachable
+from steps.send import SendSettings, fetch
 from tests.support.clock import NOW
 from tests.support.sample_mails import NOTIFICATION_ID
 
@@ -41,6 +44,9 @@ SENDER = "orders@example.com"
 TABLE = LedgerTable("tracking")
 SES = Ses(sender=SENDER, configuration_set="mails")
 
+NO_FILES = partial(fetch, attachable=Attachable.of("", "pdf"), objects=Objects())
+"""Fetches nothing: no mail has attachments."""
+
 CREDENTIALS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "test",
@@ -49,7 +55,11 @@ CREDENTIALS = {
 STEP_SETTINGS = (
     DedupSettings(tracking_table=TABLE.name, in_doubt_grace_seconds=limits.IN_DOUBT_GRACE),
     SendSettings(
-        tracking_table=TABLE.name, sender=SES.sender, configuration_set=SES.configuration_set
+        tracking_table=TABLE.name,
+        sender=SES.sender,
+        configuration_set=SES.configuration_set,
+        attachments_prefix="s3://shop/mails/",
+        attachment_types="pdf,xml",
     ),
     FeedbackSettings(
         tracking_table=TABLE.name,
@@ -69,7 +79,7 @@ def mocked_aws(*, runs_workflows: bool = False) -> Iterator[None]:
     services = mock_aws(config={"stepfunctions": {"execute_state_machine": runs_workflows}})
     with services, pytest.MonkeyPatch.context() as patch:
         set_environment(patch, *STEP_SETTINGS)
-        for client in (dynamodb, scanner, sesv2, stepfunctions, sqs):
+        for client in (dynamodb, s3, scanner, sesv2, stepfunctions, sqs):
             client.cache_clear()
         _create_tracking_table()
         _verify_sender()

@@ -22,14 +22,18 @@ from steps.aws.queue import OrderQueue
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
 from tests.support import asl
+from tests.support.in_memory_aws import NO_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from steps.aws.ledger_table import LedgerTable
     from steps.aws.ses import Ses
+    from steps.contract.attachments import Attachment
     from steps.contract.sqs_event import SqsRecord
+    from steps.contract.state import Reference
     from steps.mail.brand import Brand
+    from steps.send import Fetch
 
 
 def sqs_record(
@@ -158,6 +162,7 @@ class WorkflowInProcess(OrderWorkflow):
     sleep: Callable[[float], None]
     table: LedgerTable
     ses: Ses
+    fetch: Fetch = NO_FILES
     brand: Brand = LOCAL_BRAND
 
     def run(self, *, name: str, request: str) -> OrderExecution:
@@ -194,7 +199,10 @@ class WorkflowInProcess(OrderWorkflow):
             case "Render":
                 order, kept = state_input["order"], state_input.keys() - {"order"}
                 notification_id, resent = state_input["notificationId"], "resend" in state_input
-                email = render.render(order, self.brand, notification_id, resent=resent)
+                linked = state_input["claim"].get("linked", False)
+                email = render.render(
+                    order, self.brand, notification_id, resent=resent, linked=linked
+                )
                 result = {key: state_input[key] for key in kept} | {"email": email}
             case "Send":
                 result = send.send(
@@ -202,6 +210,7 @@ class WorkflowInProcess(OrderWorkflow):
                     owner,
                     table=table,
                     ses=self.ses,
+                    fetch=self._fetch,
                     handover_id=self._handover_id(),
                     clock=self.clock,
                 )
@@ -216,6 +225,10 @@ class WorkflowInProcess(OrderWorkflow):
             case _:
                 raise AssertionError(f"no step is called by {state}")
         return result
+
+    def _fetch(self, references: Sequence[Reference]) -> list[Attachment]:
+        """Fetch a mail's attachments."""
+        return self.fetch(references)
 
     def _handover_id(self) -> str:
         """Name one try of Send, as its function does."""

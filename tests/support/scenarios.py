@@ -211,6 +211,19 @@ SCENARIOS = [
         error="SendThrottled",
         record={"status": "CLAIMED"},
     ),
+    *(
+        Scenario(
+            name=name,
+            throws=failing("Send", error, 1),
+            path=(*SEND_FAILED, "HandedOver?", "Release", *DEFERRED),
+            error=error,
+            record={"status": "CLAIMED"},
+        )
+        for name, error in (
+            ("attachment-not-there-yet", "AttachmentUnavailable"),
+            ("attachments-become-links", "AttachmentsLinked"),
+        )
+    ),
     Scenario(
         name="paused",
         throws=failing("Send", "SendingPaused", 1),

@@ -20,6 +20,7 @@ from steps import dedup, dispatch, feedback, record, send
 from steps.aws.ses import Ses
 from steps.aws.workflow import OrderExecution
 from steps.contract import errors, limits
+from steps.contract.attachments import Attachment, Unattached
 from steps.contract.handler import metrics
 from steps.contract.state import FailureEnd
 from steps.ledger import rules
@@ -33,9 +34,9 @@ from tests.support.ses_events import ses_event
 from tests.support.table_in_memory import TableInMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from steps.contract.state import State
+    from steps.contract.state import Email, Reference, State
 
 WRITES_NOTHING = "Render"
 """The step between the claim and the send: nobody can tell whether it has run, so it runs at once."""
@@ -58,6 +59,17 @@ SEND_FAULTS = (
     *("dies before", "dies after", "answer lost", "5xx, not accepted"),
     *("throttled", "paused", "quota", "not verified", "not reached", "refused as it is", "bug"),
 )
+
+FETCH_FAULTS = {
+    "missing": Unattached.NOT_FOUND,
+    "replaced": Unattached.MISMATCH,
+    "too large": Unattached.TOO_LARGE,
+    "too large, answer lost": Unattached.TOO_LARGE,
+}
+"""What may befall the attachment; in the last case also the write that says so."""
+
+REFERENCE: Reference = {"uri": "s3://shop/mails/1", "sha256": "0" * 64, "fileName": "Invoice.pdf"}
+INVOICE = Attachment(file_name="Invoice.pdf", media_type="application/pdf", content=b"%PDF-")
 
 INVALID: State = {
     "attempt": 1,
@@ -84,6 +96,7 @@ class Message:
 
     number: int
     visible_at: float
+    published_at: float = 0
     receives: int = 0
     attempts: int = 0
 
@@ -127,6 +140,8 @@ class SlowMotion:
         self.executions: list[RunningExecution] = []
         self.dead_letters: list[Message] = []
         self.accepted: list[str] = []
+        self.attached: dict[str, bool] = {}
+        """Whether a mail that SES accepted has its attachment."""
         self.events: list[Event] = []
         self.late: list[rules.Put | rules.Update] = []
         self.counted: Counter[str] = Counter()
@@ -143,7 +158,7 @@ class SlowMotion:
 
     def publish(self, receives: int = 0) -> None:
         """The shop publishes the order event, perhaps again; it may have been received often already."""
-        self.queue.append(Message(next(self.numbers), self.now, receives))
+        self.queue.append(Message(next(self.numbers), self.now, self.now, receives))
 
     def redrive(self) -> None:
         """The operator sends the dead letters through again."""
@@ -162,7 +177,7 @@ class SlowMotion:
             "attempt": message.attempts + 1,
             "lastReceive": dispatch.is_last(message.receives),
             "startedAt": int(self.now),
-            "email": {"to": "customer@example.com", "subject": "", "html": "", "text": ""},
+            "publishedAt": int(message.published_at),
         }
         state = "RecordRejected" if self.stale else "Dedup"
         self.executions.append(RunningExecution(owner, message, state_input, state))
@@ -296,6 +311,7 @@ class SlowMotion:
                 e.owner,
                 table=self.table,
                 ses=self.ses,
+                fetch=self._fetch,
                 handover_id=f"call-{next(self.numbers)}",
                 clock=lambda: self.now,
             ),
@@ -315,10 +331,21 @@ class SlowMotion:
 
     def _go_on(self, execution: RunningExecution, state: str, state_input: asl.StateInput) -> None:
         if state == WRITES_NOTHING:
-            state, state_input = asl.after(state, state_input, state_input)
+            linked = state_input["claim"].get("linked", False)
+            email = {"to": "customer@example.com", "subject": "", "html": "", "text": ""}
+            rendered = state_input | {
+                "email": email if linked else email | {"attachments": [REFERENCE]}
+            }
+            state, state_input = asl.after(state, state_input, rendered)
         execution.state, execution.state_input, execution.tries = state, state_input, 0
         if ended := asl.ended(execution.owner, state, state_input):
             self._end(execution, ended)
+
+    def _fetch(self, references: Sequence[Reference]) -> list[Attachment]:
+        if references and (fault := self.strikes("S3")) in FETCH_FAULTS:
+            self.fault, self.fault_at = fault.partition(", ")[2] or None, "write"
+            raise errors.AttachmentUnavailable(FETCH_FAULTS[fault])
+        return [INVOICE for _ in references]
 
     def fail(self, execution: RunningExecution, error: str) -> None:
         """Let the step at which an execution is fail by an error."""
@@ -355,10 +382,11 @@ class SlowMotion:
         fault, self.fault = self.fault, None
         return fault
 
-    def accept(self, tags: Mapping[str, str]) -> str:
+    def accept(self, tags: Mapping[str, str], *, attached: bool) -> str:
         """Let SES accept a mail, whose events it will publish; every other mail bounces in the end."""
         message_id = f"message-{len(self.accepted) + 1}"
         self.accepted.append(message_id)
+        self.attached[message_id] = attached
         event = partial(
             ses_event,
             message_id=message_id,
@@ -413,7 +441,9 @@ class FaultySes(Ses):
 
     slow_motion: SlowMotion
 
-    def send(self, _email: object, *, tags: Mapping[str, str]) -> str:
+    def send(
+        self, email: Email, *, tags: Mapping[str, str], attachments: Sequence[Attachment] = ()
+    ) -> str:
         """Accept the mail, or not."""
         slow_motion = self.slow_motion
         fault = slow_motion.strikes("SES")
@@ -424,7 +454,8 @@ class FaultySes(Ses):
         assert slow_motion.record()["status"] == Status.SENDING, (
             "SES is called before the record says so"
         )
-        message_id = slow_motion.accept(tags)
+        assert len(attachments) == len(email.get("attachments", [])), "the text says so"
+        message_id = slow_motion.accept(tags, attached=bool(attachments))
         if fault == "dies after":
             raise Died
         if fault == "answer lost":

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("ledger_in_memory")
 
 NEW: Claim = {"result": "NEW", "retryAfter": 0}  # type: ignore[typeddict-item]
+LINKED: Claim = {**NEW, "linked": True}
 LATER = NOW + limits.IN_DOUBT_GRACE
 
 
@@ -46,6 +47,14 @@ def test_a_notification_without_a_record_is_claimed() -> None:
         ({"owner": "me"}, NEW, []),
         ({"owner": "me", "inDoubt": True}, NEW, ["EmailInDoubt"]),
         ({"leaseUntil": 0}, NEW, []),
+        *(
+            (claimed | {"attachmentsLinked": "NotFound"}, LINKED, counted)
+            for claimed, counted in (
+                ({"owner": "me"}, []),
+                ({"leaseUntil": 0}, []),
+                ({"status": "SENDING", "sendingAt": NOW}, ["EmailInDoubt"]),
+            )
+        ),
         ({"status": "SENDING", "sendingAt": NOW}, NEW, ["EmailInDoubt"]),
         (
             {"status": "SENDING", "sendingAt": NOW + 5},
@@ -65,7 +74,7 @@ def test_a_record_that_is_there_is_taken_over_or_left_alone(
     MEMORY.put(claimed_record(**({"owner": "another"} | {k: _int(v) for k, v in changes.items()})))
     assert claim() == answer
     assert list(metrics.metric_set) == counted
-    assert (MEMORY.records()[0]["owner"] == "me") is (answer == NEW)
+    assert (MEMORY.records()[0]["owner"] == "me") is (answer["result"] == "NEW")
 
 
 SAYS: Any = STATE | {"content": "this"}

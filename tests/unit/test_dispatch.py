@@ -83,6 +83,9 @@ def later(receives: int, reason: str) -> Later:
         (failed("Deferred", "SendThrottled"), 1, later(1, "SendThrottled")),
         (failed("Deferred", "SendThrottled"), 4, later(4, "SendThrottled")),
         (failed("Deferred", "SendingPaused"), LAST - 1, later(LAST - 1, "SendingPaused")),
+        (failed("Deferred", "AttachmentUnavailable"), 4, later(4, "AttachmentUnavailable")),
+        (failed("Deferred", "AttachmentUnavailable"), 9, Later(120, "AttachmentUnavailable")),
+        (failed("Deferred", "AttachmentsLinked"), 9, Later(5, "AttachmentsLinked")),
         (failed("InDoubt", "Lambda.Unknown"), 1, later(1, "Lambda.Unknown")),
         # The workflow met a bug where it was to record that it gave up.
         (failed("Failed", "UnexpectedError"), 4, DeadLetter("UnexpectedError", "arn")),

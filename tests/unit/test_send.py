@@ -27,6 +27,7 @@ from steps.record import record_sent
 from steps.send import handler, send
 from tests.support.clock import NOW
 from tests.support.in_memory_aws import (
+    NO_FILES,
     SES,
     STATE,
     TABLE,
@@ -81,7 +82,7 @@ def claimed_state() -> State:
 
 def hand_over(state: State, owner: str = "me") -> Receipt:
     """Run the step by a call of its own."""
-    return send(state, owner, table=TABLE, ses=SES, handover_id="this call")
+    return send(state, owner, table=TABLE, ses=SES, fetch=NO_FILES, handover_id="this call")
 
 
 def test_a_mail_is_handed_to_ses_field_by_field(ses_client: FakeSesClient) -> None:
@@ -213,7 +214,15 @@ def sending(previous: str | None) -> rules.Update:
 
 def send_at_now(table: LedgerTable) -> Receipt:
     state: State = {**STATE, "email": email("order.confirmed")}
-    return send(state, "me", table=table, ses=SES, handover_id="this call", clock=lambda: NOW)
+    return send(
+        state,
+        "me",
+        table=table,
+        ses=SES,
+        fetch=NO_FILES,
+        handover_id="this call",
+        clock=lambda: NOW,
+    )
 
 
 @pytest.mark.parametrize("status", ["CLAIMED", "SENDING"])
@@ -320,9 +329,9 @@ def test_a_refusal_that_is_delivered_late_does_not_free_the_claim_of_the_next_ca
     table, state = RefusedLate(TABLE.name), claimed_state()
     ses_client.error = refusal("TooManyRequestsException", 429)
     with pytest.raises(errors.SendThrottled):
-        send(state, "me", table=table, ses=SES, handover_id="first")
+        send(state, "me", table=table, ses=SES, fetch=NO_FILES, handover_id="first")
     ses_client.error = None
-    receipt = send(state, "me", table=table, ses=SES, handover_id="second")
+    receipt = send(state, "me", table=table, ses=SES, fetch=NO_FILES, handover_id="second")
     (late,) = table.late
     TABLE.write(late)
     assert record_sent({**state, "receipt": receipt}, "me", table=TABLE, now=0)["settled"]

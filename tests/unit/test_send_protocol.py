@@ -20,7 +20,7 @@ from steps.ledger.rules import resends
 from steps.ledger.status import Status, fold
 from tests.support.protocol_deaths import DEATHS, Death
 from tests.support.sample_mails import NOTIFICATION_ID
-from tests.support.send_protocol import INVALID, SEND_FAULTS, WRITE_FAULTS, SlowMotion
+from tests.support.send_protocol import FETCH_FAULTS, INVALID, SEND_FAULTS, WRITE_FAULTS, SlowMotion
 
 
 class Protocol(RuleBasedStateMachine):
@@ -54,6 +54,9 @@ class Protocol(RuleBasedStateMachine):
             assert record["messageId"] in world.accepted
             assert record["status"] == fold(Status.SENT, statuses)
             assert len(world.accepted) >= 1 + len(record.get("secondMessageIds", ()))
+            if len(world.accepted) == 1 and not resends(record):
+                linked = not world.attached[record["messageId"]]
+                assert linked == ("attachmentsLinked" in record), "the record says what the mail is"
             assert world.counted[Metric.SENT] + world.uncounted >= 1
         assert world.counted[Metric.DELIVERED] >= sum("Delivery" in e for e in reported)
         assert world.counted[Metric.BOUNCED] >= sum("Bounce" in e for e in reported)
@@ -119,6 +122,12 @@ class Protocol(RuleBasedStateMachine):
     def advance_with_a_failing_ses(self, data: st.DataObject, fault: str) -> None:
         sending = [e for e in self.slow_motion.executions if e.state == "Send"]
         self.slow_motion.advance(data.draw(st.sampled_from(sending)), fault, "SES")
+
+    @precondition(lambda self: any(e.state == "Send" for e in self.slow_motion.executions))
+    @rule(data=st.data(), fault=st.sampled_from(tuple(FETCH_FAULTS)))
+    def advance_without_its_attachment(self, data: st.DataObject, fault: str) -> None:
+        sending = [e for e in self.slow_motion.executions if e.state == "Send"]
+        self.slow_motion.advance(data.draw(st.sampled_from(sending)), fault, "S3")
 
     @precondition(lambda self: self.slow_motion.executions)
     @rule(data=st.data())

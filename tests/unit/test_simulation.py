@@ -53,9 +53,9 @@ def test_a_seed_always_tells_the_same_story() -> None:
 def test_every_fault_strikes() -> None:
     quick = KINDS - {k for k in KINDS if "surrogate" in k}
     struck: Counter[str] = Counter()
-    for seed in range(1, 5):
+    for seed in range(1, 6):
         struck += _struck(lived(Plan(seed=seed, orders=60, storm=4, kinds=quick)).lives)
-    for seed in range(5, 300):  # What is rare is drawn, not lived.
+    for seed in range(6, 300):  # What is rare is drawn, not lived.
         world = World(Plan(seed=seed, orders=0))
         struck += Counter(_kind(strike) for strike in world.dice.strikes)
     rare = {k for k in KINDS if k.startswith(("body", "fate", "refusal", "receives", "again"))}

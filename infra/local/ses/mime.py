@@ -1,6 +1,7 @@
 """From a SendEmail request to the mail on the wire, as SES builds it."""
 
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,19 @@ from infra.local.ses.account import Json, SesError
 
 MAX_RECIPIENTS = 50
 MAX_HEADERS = 15
+MAX_BYTES = 40 * 1024 * 1024
+"""SES Developer Guide, "Service quotas in Amazon SES": after encoding."""
+FILE_NAME_MAX = 255
+"""SES API v2 Reference, Attachment."""
+_UNSUPPORTED = """
+ade adp app asp bas bat cer chm cmd com cpl crt csh der exe fxp gadget hlp hta inf ins isp its js jse ksh lib
+lnk mad maf mag mam maq mar mas mat mau mav maw mda mdb mde mdt mdw mdz msc msh msh1 msh2 mshxml msh1xml msh2xml
+msi msp mst ops pcd pif plg prf prg reg scf scr sct shb shs sys ps1 ps1xml ps2 ps2xml psc1 psc2 tmp url vb vbe
+vbs vps vsmacros vss vst vsw vxd ws wsc wsf wsh xnk
+"""
+UNSUPPORTED_TYPES = frozenset(_UNSUPPORTED.split())
+"""SES Developer Guide, "Amazon SES unsupported attachment types"."""
+_ENCODINGS = {"BASE64": "base64", "QUOTED_PRINTABLE": "quoted-printable", "SEVEN_BIT": "7bit"}
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _HEADER_NAME = re.compile(r"[!-9;-@A-~]{1,126}")
 _HEADER_VALUE = re.compile(r"[ -~]{1,995}")
@@ -74,7 +88,10 @@ def compose(request: Json, *, message_id: str, region: str, now: datetime) -> Em
     destination = _destination(request)
     try:
         message = _message(request, simple, message_id)
-        infected = any(_EICAR in part["Data"] for part in simple["Body"].values())
+        infected = any(_EICAR in part["Data"] for part in simple["Body"].values()) or any(
+            _EICAR.encode() in b64decode(file["RawContent"])
+            for file in simple.get("Attachments") or []
+        )
     except (KeyError, ValueError) as error:
         raise SesError("BadRequestException", f"Invalid content: {error}") from error
     headers = tuple((name, str(value)) for name, value in message.items())
@@ -84,6 +101,11 @@ def compose(request: Json, *, message_id: str, region: str, now: datetime) -> Em
     message["Date"] = format_datetime(now.astimezone(UTC))
     message["Feedback-ID"] = f"::1.{region}.laptop:AmazonSES"
     message["X-SES-Outgoing"] = f"{now.astimezone(UTC):%Y.%m.%d}-127.0.0.1"
+    wire = message.as_bytes()
+    if len(wire) > MAX_BYTES:
+        raise SesError(
+            "BadRequestException", f"Message length is more than {MAX_BYTES} bytes long."
+        )
     return Email(
         source=request["FromEmailAddress"],
         destination=destination,
@@ -92,7 +114,7 @@ def compose(request: Json, *, message_id: str, region: str, now: datetime) -> Em
         tags=_tags(request),
         headers=headers,
         common_headers=_common_headers(message, message_id),
-        wire=message.as_bytes(),
+        wire=wire,
         infected=infected,
     )
 
@@ -113,8 +135,6 @@ def _message(request: Json, simple: Json, message_id: str) -> EmailMessage:
     body = simple["Body"]
     if not body:
         raise SesError("BadRequestException", "Body must hold Text or Html.")
-    if simple.get("Attachments"):
-        raise SesError("BadRequestException", "The local SES sends no attachments.")
     message = EmailMessage(policy=SMTP)
     bare(request["FromEmailAddress"])
     message["From"] = request["FromEmailAddress"]
@@ -135,12 +155,36 @@ def _message(request: Json, simple: Json, message_id: str) -> EmailMessage:
         _add(
             message.add_alternative if "Text" in body else message.set_content, body["Html"], "html"
         )
-    if message.is_multipart():
-        # Short, or the header would be split in RFC 2231 pieces.
-        message.set_boundary(f"----=_Part_{message_id[:16]}")
-    for part in list(message.walk())[1:]:
-        del part["MIME-Version"]  # which the library gives to parts, too
+    for attachment in simple.get("Attachments") or []:
+        _attach(message, attachment)
+    for number, part in enumerate(message.walk()):
+        if part.is_multipart():
+            # Short, or the header would be split in RFC 2231 pieces.
+            part.set_boundary(f"----=_Part_{number}_{message_id[:16]}")
+        if number:
+            del part["MIME-Version"]  # which the library gives to parts, too
     return message
+
+
+def _attach(message: EmailMessage, attachment: dict[str, str]) -> None:
+    """Add a file as SES does, whose defaults are an attachment and seven-bit text."""
+    name, content = attachment["FileName"], b64decode(attachment["RawContent"], validate=True)
+    if not 0 < len(name) <= FILE_NAME_MAX or not name.isprintable():
+        raise SesError("BadRequestException", f"A file name has 1 to {FILE_NAME_MAX} characters.")
+    if name.rpartition(".")[2].lower() in UNSUPPORTED_TYPES:
+        raise SesError("BadRequestException", f"Unsupported attachment type: {name}")
+    encoding = attachment.get("ContentTransferEncoding", "SEVEN_BIT")
+    if encoding == "SEVEN_BIT" and not content.isascii():
+        raise SesError("BadRequestException", "The content is not seven-bit.")
+    maintype, _, subtype = attachment.get("ContentType", "application/octet-stream").partition("/")
+    message.add_attachment(
+        content,
+        maintype=maintype,
+        subtype=subtype,
+        cte=_ENCODINGS[encoding],
+        disposition=attachment.get("ContentDisposition", "ATTACHMENT").lower(),
+        filename=name,
+    )
 
 
 def _add(add: Callable[..., None], part: dict[str, str], subtype: str) -> None:

@@ -18,6 +18,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "CDK_DEFAULT_REGION": "eu-central-1",
         "CUSTOMER_MANAGED_KEY": "true",
         "AUTO_PAUSE_SENDING": "true",
+        "ATTACHMENTS_PREFIX": "s3://shop-documents/mails/",
     },
     "dev with a key, without canaries": {
         "CDK_DEFAULT_REGION": "ap-southeast-1",

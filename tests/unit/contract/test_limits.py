@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
+from botocore.response import StreamingBody
 
 from statemachines.order_workflow import TIMEOUTS
 from steps import (
@@ -26,7 +29,7 @@ from steps import (
     rejections,
     send,
 )
-from steps.aws import ledger_table, queue, ses, sources, topic, workflow
+from steps.aws import ledger_table, objects, queue, ses, sources, topic, workflow
 from steps.aws.late_notice import LateNotice
 from steps.aws.ledger_table import LedgerTable, Page
 from steps.aws.pace import Answer
@@ -36,6 +39,7 @@ from steps.aws.topic import NotTaken, OutcomesTopic
 from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
 from steps.ledger import rules
+from steps.mail.documents import Attachable
 from tests.support import asl
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, STATE, TABLE, claimed_record
@@ -57,7 +61,7 @@ if TYPE_CHECKING:
     from steps.aws.pace import Outside
     from steps.contract.outcome_event import OutcomeEvent
     from steps.contract.report_tasks import TaskEvent
-    from steps.contract.state import Recorded, State
+    from steps.contract.state import Recorded, Reference, State
     from steps.ledger.rules import Put, Record, Update
     from steps.ledger.unfinished import Search
     from steps.outcomes import StreamRecord
@@ -122,19 +126,63 @@ def test_dedup_has_time_for_all_its_writes() -> None:
     assert clock.elapsed == TIMEOUTS["dedup"] - limits.OWN_TIME
 
 
-def test_send_has_time_for_ses_and_a_write_before_and_after() -> None:
+@dataclass
+class SlowS3:
+    """Takes so long for each object; the last one is begun just before there is no more time for another."""
+
+    clock: Clock
+    delays: list[float]
+
+    def get_object(self, **_: str) -> dict[str, object]:
+        self.clock.sleep(self.delays.pop(0))
+        return {"ContentLength": 2, "Body": StreamingBody(io.BytesIO(b"%P"), 2)}
+
+
+LAST_MOMENT = limits.ATTACHMENTS_BUDGET - 0.001
+INVOICE: Reference = {
+    "uri": "s3://shop/mails/1",
+    "sha256": hashlib.sha256(b"%P").hexdigest(),
+    "fileName": "Invoice.pdf",
+}
+
+
+@pytest.mark.parametrize(
+    ("delays", "error", "seconds"),
+    [
+        ([0, LAST_MOMENT], errors.SendThrottled, TIMEOUTS["send"] - limits.OWN_TIME),
+        (
+            [LAST_MOMENT, limits.S3_CALL],
+            errors.AttachmentsLinked,
+            limits.ATTACHMENTS_BUDGET + limits.S3_CALL + limits.LEDGER_CALL,
+        ),
+    ],
+)
+def test_send_has_time_for_attachments_for_ses_and_a_write_before_and_after(
+    delays: list[float],
+    error: type[errors.OrderMailError],
+    seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = Clock()
-    slow_ses = SlowSes(**vars(SES), clock=clock)
-    with pytest.raises(errors.SendThrottled):
+    slow_s3 = SlowS3(clock, [*delays])
+    monkeypatch.setattr(objects, "s3", lambda: slow_s3)
+    called_before = [CALLED] if error is errors.SendThrottled else []
+    with pytest.raises(error):
         send.send(
-            SENT,
+            {**SENT, "email": {**SENT["email"], "attachments": [INVOICE] * 2}},
             "me",
-            table=CalledBefore(TABLE.name, clock, records=[CALLED]),
-            ses=slow_ses,
+            table=CalledBefore(TABLE.name, clock, records=[*called_before]),
+            ses=SlowSes(**vars(SES), clock=clock),
+            fetch=partial(
+                send.fetch,
+                attachable=Attachable.of("s3://shop/", "pdf"),
+                objects=objects.Objects(clock=clock),
+            ),
             handover_id="this call",
             clock=clock,
         )
-    assert clock.elapsed == TIMEOUTS["send"] - limits.OWN_TIME
+    assert clock.elapsed == pytest.approx(seconds, abs=0.01)
+    assert seconds <= TIMEOUTS["send"] - limits.OWN_TIME
 
 
 REJECTED: State = {
@@ -458,6 +506,7 @@ REPORT_CLIENTS = (
     [
         (ledger_table.dynamodb, limits.LEDGER_CALL),
         (ses.sesv2, limits.SES_CALL),
+        (objects.s3, limits.S3_CALL),
         (queue.sqs, limits.QUEUE_CALL),
         (topic.sns, limits.TOPIC_CALL),
         (workflow.stepfunctions, limits.WORKFLOW_CALL),
@@ -523,6 +572,22 @@ def test_a_message_stays_hidden_while_its_dispatcher_may_run() -> None:
 def test_a_claim_outlives_its_execution_and_grace_outlives_a_claim() -> None:
     assert limits.CLAIM_LEASE > limits.MACHINE_TIMEOUT
     assert limits.IN_DOUBT_GRACE >= limits.IN_DOUBT_GRACE_MIN > limits.CLAIM_LEASE
+
+
+def test_a_mail_waits_for_its_attachments_no_longer_than_its_patience_and_a_delay() -> None:
+    delays = [
+        min(limits.retry_delay(receives), limits.ATTACHMENT_RETRY_MAX)
+        for receives in range(1, limits.QUEUE_MAX_RECEIVES)
+    ]
+    tries = next(n for n in range(len(delays)) if sum(delays[:n]) >= limits.ATTACHMENT_PATIENCE)
+    assert sum(delays[:tries]) <= limits.ATTACHMENT_PATIENCE + limits.ATTACHMENT_RETRY_MAX
+    assert tries < 15 < limits.QUEUE_MAX_RECEIVES, "each is paid for, and counts as a receive"
+
+
+def test_attachments_in_base64_and_the_mail_s_parts_stay_below_what_ses_slows_down() -> None:
+    line, break_ = 76, 2
+    encoded = limits.ATTACHMENTS_MAX_BYTES * 4 / 3 * (line + break_) / line
+    assert encoded + 2 * limits.MAIL_PART_MAX_BYTES < 10_000_000
 
 
 def test_a_mail_can_wait_for_days_and_becomes_a_dead_letter_before_it_expires() -> None:

@@ -116,3 +116,90 @@ def test_what_is_no_country_code_is_rejected_by_name(order: dict[str, Any], code
     (error,) = rejected.value.errors()
     assert error["loc"] == ("shippingAddress", "countryCode")
     assert error["msg"] == "is not an ISO 3166-1 country code such as DE"
+
+
+# --- attachments ----------------------------------------------------------------------------------
+
+INVOICE = {
+    "uri": "s3://shop-documents/mails/2026/Invoice 4711.pdf",
+    "sha256": "0A" * 32,
+    "fileName": "Invoice-4711.pdf",
+    "url": "https://shop.example/invoices/4711",
+}
+
+
+def test_an_attachment_says_where_it_is_and_what_it_is_called(order: dict[str, Any]) -> None:
+    event = OrderEvent.model_validate(order | {"attachments": [INVOICE]})
+    assert event.attachments
+    (attachment,) = event.attachments
+    assert attachment.uri == INVOICE["uri"]
+    assert attachment.sha256 == "0a" * 32
+    assert str(attachment.url) == INVOICE["url"]
+    assert event.content() != OrderEvent.model_validate(order).content()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("Rechnung Nr. 4711 (Müller).pdf", "Rechnung Nr. 4711 (Müller).pdf"),
+        ("請求書.pdf", "請求書.pdf"),
+        ("فاتورة\u200f.pdf", "فاتورة.pdf"),
+        ("Invoice\u202efdp.exe", "Invoicefdp.exe"),
+        ("Invoice\r\nX-Evil: 1.pdf", "Invoice X-Evil: 1.pdf"),
+        ("Invoice\t4711\ud83d.pdf", "Invoice 4711.pdf"),
+        ("x" * 251 + ".pdf", "x" * 251 + ".pdf"),
+    ],
+)
+def test_a_file_name_is_one_line_that_looks_like_what_it_is(
+    order: dict[str, Any], given: str, kept: str
+) -> None:
+    event = OrderEvent.model_validate(order | {"attachments": [INVOICE | {"fileName": given}]})
+    assert event.attachments
+    assert event.attachments[0].file_name == kept
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        *(
+            ("fileName", name)
+            for name in (
+                *("", "Invoice", "Invoice.", ".pdf", "../Invoice.pdf", "C:\\Invoice.pdf", "\u200b"),
+                *("x" * 252 + ".pdf", "\ud83d", 5, None),
+            )
+        ),
+        *(
+            ("uri", uri)
+            for uri in (
+                *("", "s3://shop", "s3://shop/", "s3:///key", "https://shop.example/invoice.pdf"),
+                *("s3://Shop/key", "s3://shop//key", "s3://shop/a/../key", "s3://shop/./key"),
+                *("s3://shop/key\r\n", "s3://shop/" + "k" * 1100, "s3://shop/\ud83d", 5),
+            )
+        ),
+        *(("sha256", sha256) for sha256 in ("", "0a", "0g" * 32, "0a" * 32 + "\n", 5)),
+        *(("url", url) for url in ("ftp://shop.example/x", "https://10.0.0.1/x", 5)),
+    ],
+)
+def test_a_wrong_attachment_is_named_by_its_field(
+    order: dict[str, Any], field: str, wrong: object
+) -> None:
+    attachments = [INVOICE, INVOICE | {"fileName": "Terms.pdf", field: wrong}]
+    with pytest.raises(ValidationError) as invalid:
+        OrderEvent.model_validate(order | {"attachments": attachments})
+    assert [error["loc"] for error in invalid.value.errors()] == [("attachments", 1, field)]
+
+
+@pytest.mark.parametrize(
+    "attachments",
+    [
+        [INVOICE | {"fileName": f"{number}.pdf"} for number in range(6)],
+        [INVOICE, INVOICE | {"fileName": "INVOICE-4711.pdf"}],
+        INVOICE,
+    ],
+)
+def test_there_are_at_most_five_attachments_with_names_that_differ(
+    order: dict[str, Any], attachments: object
+) -> None:
+    with pytest.raises(ValidationError) as invalid:
+        OrderEvent.model_validate(order | {"attachments": attachments})
+    assert [error["loc"] for error in invalid.value.errors()] == [("attachments",)]

@@ -51,7 +51,13 @@ SETTINGS: list[FunctionSettings] = [
     PauseSettings(configuration_set="", reports_table="t"),
     RECONCILIATION_SETTINGS,
     RecordSettings(tracking_table="t"),
-    SendSettings(tracking_table="t", sender="orders@example.com", configuration_set="c"),
+    SendSettings(
+        tracking_table="t",
+        sender="orders@example.com",
+        configuration_set="c",
+        attachments_prefix="s3://b/p/",
+        attachment_types="pdf",
+    ),
 ]
 
 

@@ -17,8 +17,8 @@ from steps.ledger import erasure, outcomes, rules, ses_events
 from steps.ledger.rules import Duplicate, Record, Update
 from steps.ledger.status import Status
 from tests.support.clock import NOW
-from tests.support.in_memory_aws import STATE, TABLE, claim, claimed_record
-from tests.support.sample_mails import NOTIFICATION_ID
+from tests.support.in_memory_aws import NO_FILES, STATE, TABLE, claim, claimed_record
+from tests.support.sample_mails import NOTIFICATION_ID, email
 from tests.support.ses_events import (
     BOUNCE,
     COMPLAINT,
@@ -337,7 +337,15 @@ def test_an_execution_that_is_under_way_does_not_reach_ses(changes: dict[str, ob
     before = MEMORY.records()
     nobody: Any = None
     with pytest.raises(errors.ClaimLost, match=r"^the record was erased$"):
-        send.send(STATE, "me", table=TABLE, ses=nobody, handover_id="h", clock=lambda: NOW)
+        send.send(
+            {**STATE, "email": email("order.confirmed")},
+            "me",
+            table=TABLE,
+            ses=nobody,
+            fetch=NO_FILES,
+            handover_id="h",
+            clock=lambda: NOW,
+        )
     assert MEMORY.records() == before
 
 

@@ -186,6 +186,15 @@ RECORD_STEP: dict[str, tuple[Callable[[], Put | Update], Put | Update]] = {
             values={"now": MOMENT},
         ),
     ),
+    "linked": (
+        partial(rules.linked, notification_id=ID, owner="me", reason="NotFound"),
+        Update(
+            notification_id=ID,
+            set={"attachmentsLinked": "NotFound"},
+            condition="#owner = :owner AND #status = :claimed AND attribute_not_exists(erasedAt)",
+            values={"owner": "me", "claimed": "CLAIMED"},
+        ),
+    ),
     "released": (
         partial(rules.released, notification_id=ID, owner="me", now=LATER),
         Update(
@@ -296,7 +305,7 @@ def test_a_write_says_all_of_this_and_nothing_else(
 # --- a claim that is taken over -------------------------------------------------------------------
 
 OF_THE_MAIL_BEFORE = (
-    *("reason", "reasons", "handoverId", "sendingAt"),
+    *("reason", "reasons", "handoverId", "sendingAt", "attachmentsLinked"),
     *("messageId", "promotedBy", "events", "endedAt"),
 )
 
@@ -350,6 +359,41 @@ def test_a_take_over_forgets_the_mail_before_and_counts_it(
         claimed_record("first", **changes), owner="second", started=MOMENT, now=LATER
     )
     assert verdict == TakeOver(expected, in_doubt="inDoubt" in expected.set)
+
+
+LINKED = {"attachmentsLinked": "NotFound"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "content", "kept"),
+    [
+        ({"leaseUntil": MOMENT}, "as it was", True),
+        ({"leaseUntil": MOMENT}, None, True),
+        ({"leaseUntil": MOMENT}, "mended", False),
+        # In doubt: that mail may be on its way, and the next is to be the same.
+        ({"status": "SENDING"} | CALLED, "as it was", True),
+        ({"status": "FAILED"} | CALLED, "as it was", True),
+        ({"status": "FAILED"}, "as it was", False),
+        ({"status": "REJECTED"}, "as it was", False),
+        ({"status": "UNDELIVERED", "messageId": "m"} | CALLED, "as it was", False),
+    ],
+)
+def test_who_takes_over_the_same_mail_links_its_documents_too(
+    changes: dict[str, Any], content: str | None, *, kept: bool
+) -> None:
+    record = claimed_record("first", content="as it was", **LINKED, **changes)
+    verdict = rules.judge(record, owner="second", started=MOMENT, now=LATER, content=content)
+    assert isinstance(verdict, TakeOver)
+    assert verdict.linked is kept
+    assert (verdict.update.set.get("attachmentsLinked") == "NotFound") is kept
+    assert ("attachmentsLinked" in verdict.update.remove) is not kept
+
+
+@pytest.mark.parametrize("linked", [LINKED, {}])
+def test_a_claim_whose_answer_was_lost_links_the_documents_too(linked: dict[str, str]) -> None:
+    record = claimed_record("first", **linked)
+    verdict = rules.judge(record, owner="first", started=MOMENT, now=LATER)
+    assert verdict == rules.New(linked=bool(linked))
 
 
 # --- what SES says --------------------------------------------------------------------------------
