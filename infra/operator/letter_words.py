@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from infra.operator.audit import without_addresses
 from infra.operator.letters import Kind, Letter, parsed
 from infra.operator.output import HIDDEN
+from steps import kinds
 from steps.contract.order_id import shown
 from steps.dispatch import MESSAGE_TOO_LARGE
 
@@ -127,8 +129,12 @@ _PLAIN = frozenset(
 )
 """The fields that say nothing of a customer."""
 
-_IDS = frozenset({"orderId", "shipmentId", "refundId"})
-"""The shop's own ids, which may be anything."""
+
+@functools.cache
+def _ids() -> frozenset[str]:
+    """Return the fields with the shop's own ids, which may be anything."""
+    identities = (kinds.kind(name).identity for name in kinds.names())
+    return frozenset({"orderId", *filter(None, identities)})
 
 
 def masked(letter: Letter) -> Any:
@@ -142,7 +148,7 @@ def _masked(value: Any, *, plain: bool = False, an_id: bool = False) -> Any:
         return {
             # A name that is none of the field names that are known may be anything, too.
             without_addresses(name): _masked(
-                inner, plain=plain or name in _PLAIN, an_id=an_id or name in _IDS
+                inner, plain=plain or name in _PLAIN, an_id=an_id or name in _ids()
             )
             for name, inner in value.items()
         }

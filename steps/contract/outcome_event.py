@@ -24,7 +24,7 @@ class OutcomeData(TypedDict):
     """What became of one notification."""
 
     notificationId: str
-    """Names the notification: one order, kind, recipient, and parcel or refund."""
+    """Names the notification: one order, kind, recipient, and part of the order."""
     sequence: int
     """Larger for each later word about the same notification, with gaps."""
     orderId: str
@@ -35,6 +35,10 @@ class OutcomeData(TypedDict):
     """The parcel, where the order event named one."""
     refundId: NotRequired[str]
     """The refund, where the order event named one."""
+    pickupId: NotRequired[str]
+    """The pickup, where the order event named one."""
+    backorderId: NotRequired[str]
+    """The backorder, where the order event named one."""
     resendOf: NotRequired[str]
     """Of a mail that was sent again on purpose, the notification that was to bring it before."""
     status: Literal[

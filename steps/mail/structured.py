@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2.utils import htmlsafe_json_dumps
 
+from steps.mail import addresses
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -136,7 +138,7 @@ def _address(address: Mapping[str, str]) -> Json:
         "postalCode": address.get("postalCode"),
         "addressLocality": address.get("city"),
         "addressRegion": address.get("region"),
-        "addressCountry": address.get("countryCode") or address.get("country"),
+        "addressCountry": addresses.country_code(address) or address.get("country"),
     }
 
 

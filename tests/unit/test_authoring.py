@@ -104,7 +104,7 @@ def run(checkout: Path, *arguments: str) -> str:
 def translate(checkout: Path, language: str) -> None:
     """Translate every message that is not, as a translator would who knows one word."""
     for path in checkout.glob(f"steps/kinds/**/texts/{language}.po"):
-        catalogue = read_po(io.BytesIO(path.read_bytes()), locale=language)
+        catalogue = read_po(io.BytesIO(path.read_bytes()), locale=language.replace("-", "_"))
         for message in catalogue:
             if message.id and not any(message.string):
                 forms = message.id if isinstance(message.id, tuple) else (message.id,)

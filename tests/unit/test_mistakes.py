@@ -11,7 +11,7 @@ from infra import mail
 from infra.local import mistakes
 from infra.local.events import validated
 from steps import kinds, render
-from steps.mail import localise
+from steps.mail import addresses, localise, view
 from tests.support.sample_mails import BRAND, NOTIFICATION_ID
 
 if TYPE_CHECKING:
@@ -29,9 +29,17 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(kinds, "FOLDER", folder)
     monkeypatch.setattr(mistakes, "ROOT", tmp_path)
     monkeypatch.setattr(localise, "BUILT", tmp_path / "built")
-    render.environment.cache_clear()
+    caches = [
+        function
+        for module in (render, localise, view, addresses)
+        for function in vars(module).values()
+        if hasattr(function, "cache_clear")
+    ]
+    for cache in caches:
+        cache.cache_clear()
     yield tmp_path
-    render.environment.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 @pytest.fixture
@@ -102,10 +110,10 @@ CARRIER = '[[ parts.fact("order.carrier"'
         pytest.param(
             "order_shipped/words.j2",
             (
-                '_("We expect it to arrive on %(date)s.", date=date(order.estimatedDelivery)',
-                '_("We expect it to arrive on %(date)s.", date=dat(order.estimatedDelivery)',
+                '_("We expect it to arrive on %(date)s.", date=arrival.text)',
+                '_("We expect it to arrive on %(date)s.", date=arrivl.text)',
             ),
-            "'dat' is undefined",
+            "'arrivl' is undefined",
             id="a name that there is not",
         ),
         pytest.param(
@@ -123,8 +131,8 @@ CARRIER = '[[ parts.fact("order.carrier"'
         pytest.param(
             "order_shipped/words.j2",
             (
-                '"Your order %(id)s is on its way", id=order_id',
-                '"Your order %(id)s is on its way", ident=order_id',
+                '"Your order %(id)s is on its way", id=short_id',
+                '"Your order %(id)s is on its way", ident=short_id',
             ),
             "KeyError: 'id'",
             id="a placeholder",
@@ -150,7 +158,7 @@ def test_a_mistake_is_told_with_its_file_and_line(
 def test_what_is_in_no_source_as_it_stands_is_told_with_what_the_mail_is_composed_of(
     root: Path, edit: Edit
 ) -> None:
-    edit("order_shipped/mail.html.j2", "[[ parts.rest() ]]", "{% if partial %}")
+    edit("order_shipped/mail.html.j2", "[[ parts.rest(", "{% if partial %}")
     explained = told(root)
     assert "TemplateSyntaxError" in explained
     own = "steps/kinds/order_shipped/mail.html.j2, steps/kinds/order_shipped/words.j2"

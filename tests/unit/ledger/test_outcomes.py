@@ -124,8 +124,14 @@ def test_no_shop_is_told_of_a_canary_and_of_every_order_of_its_own(
 
 def test_what_is_told_is_the_same_in_the_schema() -> None:
     assert set(get_args(get_type_hints(OutcomeData)["status"])) == TOLD == set(outcomes.TOLD)
-    parts = {kinds.kind(name).identity for name in kinds.names()} - {None}
-    assert parts <= set(get_type_hints(OutcomeData))
+
+
+@pytest.mark.parametrize("name", kinds.names())
+def test_a_part_of_any_kind_is_told_by_its_own_id(name: str) -> None:
+    if identity := kinds.kind(name).identity:
+        told = said(SENDING, SENT | {"eventType": name, "part": {identity: "P1"}})
+        assert told
+        assert told["data"][identity] == "P1"  # type: ignore[literal-required]
 
 
 def test_the_schema_is_the_one_in_the_repository() -> None:

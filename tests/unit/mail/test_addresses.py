@@ -336,7 +336,7 @@ def test_without_any_country_the_reader_s_territory_decides() -> None:
 
 def test_every_country_has_a_name_in_every_language_of_the_mails() -> None:
     for language in localise.languages():
-        assert TABLE["formats"].keys() <= Locale.parse(language).territories.keys()
+        assert TABLE["formats"].keys() <= Locale.parse(language, sep="-").territories.keys()
 
 
 # --- Japan ----------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ def test_what_is_markup_already_is_put_into_a_text_as_it_is() -> None:
         assert template.render(context, name=name) == f"Hello {shown} 2 {shown}"
 
 
-@pytest.mark.parametrize("number", [0, 3, 5, 11, 21, 100])
+@pytest.mark.parametrize("number", [3, 5, 11, 21, 100])
 @pytest.mark.parametrize("language", localise.languages())
 def test_every_plural_form_but_those_for_one_and_two_contains_the_number(
     language: str, number: int
@@ -211,7 +211,7 @@ def test_every_plural_form_but_those_for_one_and_two_contains_the_number(
     texts = localise.language(language).texts
     for forms in (
         ("and %(num)d more item", "and %(num)d more items"),
-        ("%(num)d item in this parcel", "%(num)d items in this parcel"),
+        ("%(num)d item in this package", "%(num)d items in this package"),
     ):
         assert str(number) in texts.ngettext(*forms, number) % {"num": number}
 

@@ -97,7 +97,7 @@ def test_a_mail_leads_to_the_order_or_to_the_parcel() -> None:
     }
     assert parcel["potentialAction"] == {
         "@type": "TrackAction",
-        "name": "Paket verfolgen",
+        "name": "Sendung verfolgen",
         "target": SHIPPED["trackingUrl"],
         "url": SHIPPED["trackingUrl"],
     }
@@ -117,7 +117,13 @@ ADDRESS = SHIPPED["shippingAddress"]
         {"shippingAddress": None},
         *(
             {"shippingAddress": {k: v for k, v in ADDRESS.items() if k not in parts}}
-            for parts in (("line1", "line2"), ("postalCode",), ("city",), ("region",), ("country",))
+            for parts in (
+                ("line1", "line2"),
+                ("postalCode",),
+                ("city",),
+                ("region",),
+                ("country", "countryCode"),
+            )
         ),
     ],
     ids=["no day", "no address", "no street", "no code", "no city", "no region", "no country"],
@@ -153,12 +159,20 @@ def test_a_day_that_every_kind_may_have_comes_first() -> None:
         assert {name: json_ld[name] for name in days} == days
 
 
-def test_a_country_is_told_by_its_code_where_there_is_one() -> None:
-    valid = order("order.shipped")
-    valid["shippingAddress"]["countryCode"] = "US"
-    mail = render.render(valid, BRAND, NOTIFICATION_ID)
-    assert ShownMail(mail["html"]).json_ld["deliveryAddress"]["addressCountry"] == "US"
-    assert said("order.shipped")["deliveryAddress"]["addressCountry"] == "United States"
+@pytest.mark.parametrize(
+    ("country", "told"),
+    [
+        ({"countryCode": "US", "country": "USA"}, "US"),
+        ({"country": "United States"}, "US"),
+        ({"country": "Oz"}, "Oz"),
+    ],
+)
+def test_a_country_is_told_by_its_code_where_it_is_known(
+    country: dict[str, str], told: str
+) -> None:
+    rest = {k: v for k, v in ADDRESS.items() if k not in ("country", "countryCode")}
+    json_ld = said("order.shipped", shippingAddress=rest | country)
+    assert json_ld["deliveryAddress"]["addressCountry"] == told
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_a_refund_says_what_is_paid_back_for_an_item() -> None:
         ({"expectedArrivalUntil": "2026-10-13"}, "We expect it to arrive on October 13, 2026."),
         (
             {"expectedArrivalFrom": "2026-10-12", "expectedArrivalUntil": "2026-10-14"},
-            "Expected delivery: Oct 12 – 14, 2026",
+            "Expected delivery: October 12 – 14, 2026.",
         ),
         (
             {"expectedArrivalFrom": "2026-10-12", "expectedArrivalUntil": "2026-10-12"},
