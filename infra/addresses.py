@@ -177,6 +177,6 @@ def _locales(code: str, languages: Collection[str]) -> Iterator[Locale]:
     """Find the languages of the mails, and a country's own."""
     for language in {"en", *languages, *get_official_languages(code, regional=True, de_facto=True)}:
         try:
-            yield Locale.parse(language)
+            yield Locale.parse(language.replace("-", "_"))
         except (UnknownLocaleError, ValueError):
             continue

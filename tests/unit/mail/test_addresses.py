@@ -456,3 +456,9 @@ def test_a_format_is_made_for_the_fields_of_an_event(
 def test_the_table_is_small_and_names_its_source() -> None:
     assert addresses.TABLE.stat().st_size < 64 * 1024
     assert "CC BY 4.0" in TABLE["source"]
+
+
+@pytest.mark.parametrize("language", localise.languages())
+def test_a_country_is_known_by_its_name_in_every_language_of_the_mails(language: str) -> None:
+    name = Locale.parse(language, sep="-").territories["NL"]
+    assert addresses.country_code({"country": name}) == "NL"
