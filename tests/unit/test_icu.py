@@ -101,13 +101,8 @@ EVERYWHERE = [
 ]
 """Every locale of the languages above that Babel knows."""
 
-LANGUAGES = ["en", "en-GB", "de", "fr", "it", "es", "pt-BR", "pt-PT", "nl", "pl", "ja", "ar"]
+LANGUAGES = sorted({*localise.languages(), "pt-PT"})
 COUNTS = [*range(201), 1000, 1001, 1002, 1011, 10**5, 10**6, 10**6 + 1, 2 * 10**6, 10**7]
-FORMS = {
-    "ar": ["zero", "one", "two", "few", "other", "many"],
-    "pl": ["one", "few", "many"],
-    "ja": ["other"],
-}
 """The plural forms of a `.po` file in their order. Those of the other languages are one and other."""
 
 
@@ -219,18 +214,30 @@ def test_currencies_have_icu_s_decimals() -> None:
 
 @pytest.mark.parametrize("tag", LANGUAGES)
 def test_a_catalogue_has_the_cldr_s_plural_forms(tag: str) -> None:
-    """In gettext's Romance languages a million is as a thousand: CLDR's "many" is its "other"."""
+    """Each category has a form of its own; gettext's Romance languages count a million as a thousand."""
     catalogue = Catalog(locale=tag.replace("-", "_"))
-    forms = FORMS.get(tag, ["one", "other"])
-    catalogue.add(("%(num)d thing", "%(num)d things"), tuple(forms))
+    forms = tuple(f"%(num)d {number}" for number in range(catalogue.num_plurals))
+    catalogue.add(("%(num)d thing", "%(num)d things"), forms)
     file = io.BytesIO()
     write_mo(file, catalogue)
-    texts = gettext.GNUTranslations(io.BytesIO(file.getvalue()))
-    expected = [category if category in forms else "other" for category in icu()["categories"][tag]]
-    chosen = [texts.ngettext("%(num)d thing", "%(num)d things", count) for count in COUNTS]
-    assert chosen == expected
-    assert catalogue.num_plurals == len(forms)
+    file.seek(0)
+    texts = gettext.GNUTranslations(file)
+    chosen: dict[str, set[str]] = {}
+    for count, category in zip(COUNTS, icu()["categories"][tag], strict=True):
+        chosen.setdefault(category, set()).add(
+            texts.ngettext("%(num)d thing", "%(num)d things", count)
+        )
+    if len(chosen) > len(forms):
+        assert chosen.pop("many") == chosen["other"]
+    assert sorted(form for own in chosen.values() for form in own) == sorted(forms)
+    assert len(chosen) == len(forms)
 
 
-def test_every_language_s_plurals_are_judged() -> None:
-    assert set(localise.languages()) <= set(LANGUAGES)
+def test_the_arabic_texts_are_in_the_order_that_they_were_written_in() -> None:
+    """Babel 2.19 has the last two in the other order, and would not say so."""
+    texts = localise.language("ar").texts
+    said = [
+        texts.ngettext("and %(num)d more item", "and %(num)d more items", n) for n in (11, 100, 3)
+    ]
+    assert said[0].endswith("منتجًا آخر")
+    assert len(set(said)) == 3
