@@ -1,17 +1,19 @@
 """Draw the contact sheet, `tests/golden/contact-sheet.png`: `python -m tests.browser.contact_sheet`.
 
-All kinds on a desktop, in light and dark; on a phone, those that may be about a part of an order as such; and
-the confirmation in all languages.
+All kinds on a desktop; on a phone, a confirmation with all that an order may have, and those that may be about a part
+of an order as such; and the confirmation in all languages. Light and dark take turns.
 """
 
 from __future__ import annotations
 
 import html as escape
+import math
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
 
 from infra import mail
-from infra.local.preview import in_scheme
+from infra.local.preview import SCHEMES, in_scheme
 from steps import kinds
 from steps.contract.order_event import DEFAULT_EVENT_TYPE
 from steps.mail import localise
@@ -19,8 +21,12 @@ from tests.browser import chromium
 from tests.golden.mails import FOLDER
 from tests.support.sample_mails import email
 
-DESKTOP, PHONE = (640, 1120, 0.41), (375, 1000, 0.68)
-"""Width and height of a mail's window, and how much smaller it is drawn."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DESKTOP, PHONE = (640, 1120), (375, 1000)
+"""Width and height of a mail's window."""
+WIDTH, GAP, IN_A_ROW = 1360, 16, 7
 STYLE = """
 body { margin: 0; padding: 28px; width: 1360px; background: #d9dce1; font: 15px/1.3 'Liberation Sans', Arial; }
 .row { display: flex; justify-content: space-between; margin-bottom: 24px; }
@@ -30,34 +36,45 @@ iframe { border: 0; transform-origin: 0 0; }
 """
 
 
-def frame(sample: str, locale: str, scheme: str, window: tuple[int, int, float]) -> str:
-    """Return a figure with one mail."""
-    width, height, scale = window
+def frame(sample: str, locale: str, scheme: str, window: tuple[int, int], scale: float) -> str:
+    """Return a figure with one mail, drawn smaller by `scale`."""
+    width, height = window
     shown = escape.escape(in_scheme(email(sample, locale=locale)["html"], scheme))
     return (
-        f"<figure><figcaption>{sample} · {locale}</figcaption>"
+        f"<figure><figcaption>{sample.removeprefix('order.')} · {locale}</figcaption>"
         f'<div class="frame" style="width:{width * scale:.0f}px;height:{height * scale:.0f}px">'
         f'<iframe srcdoc="{shown}" style="width:{width}px;height:{height}px;transform:scale({scale})">'
         "</iframe></div></figure>"
     )
 
 
+def rows(mails: Sequence[tuple[str, str]], window: tuple[int, int]) -> Iterator[str]:
+    """Return rows of mails, samples in their languages, each row as wide as the page."""
+    count = math.ceil(len(mails) / IN_A_ROW)
+    for number in range(count):
+        row = mails[len(mails) * number // count : len(mails) * (number + 1) // count]
+        scale = (WIDTH - GAP * (len(row) - 1)) / len(row) / window[0]
+        figures = (
+            frame(sample, locale, SCHEMES[(i + number) % 2], window, scale)
+            for i, (sample, locale) in enumerate(row)
+        )
+        yield f'<div class="row">{"".join(figures)}</div>'
+
+
 def main() -> None:
     """Write the picture."""
     mail.build()
     shown = sorted(kinds.names(), key=lambda kind: (kinds.kind(kind).stage or 9, kind))
-    languages = [lang for lang in localise.languages() if lang != localise.SOURCE]
-    schemes = ("light", "dark")
-    parts = [f"{kind}-part" if f"{kind}-part" in kinds.samples() else kind for kind in shown]
-    rows = [[frame(kind, localise.SOURCE, scheme, DESKTOP) for kind in shown] for scheme in schemes]
-    rows += [
-        [frame(part, localise.SOURCE, schemes[i % 2], PHONE) for i, part in enumerate(parts)],
+    parts = [f"{kind}-part" for kind in shown if f"{kind}-part" in kinds.samples()]
+    full = [f"{DEFAULT_EVENT_TYPE}-full", *parts]
+    others = [lang for lang in localise.languages() if lang != localise.SOURCE]
+    body = "".join(
         [
-            frame(DEFAULT_EVENT_TYPE, lang, schemes[(i + 1) % 2], PHONE)
-            for i, lang in enumerate(languages)
-        ],
-    ]
-    body = "".join(f'<div class="row">{"".join(row)}</div>' for row in rows)
+            *rows([(kind, localise.SOURCE) for kind in shown], DESKTOP),
+            *rows([(sample, localise.SOURCE) for sample in full], PHONE),
+            *rows([(DEFAULT_EVENT_TYPE, lang) for lang in others], PHONE),
+        ]
+    )
     with sync_playwright() as playwright:
         browser = chromium.launch(playwright.chromium)
         page = browser.new_page(viewport={"width": 1416, "height": 900})
