@@ -1,7 +1,7 @@
 """Draw the contact sheet, `tests/golden/contact-sheet.png`: `python -m tests.browser.contact_sheet`.
 
-All kinds on a desktop; on a phone, a confirmation with all that an order may have, and those that may be about a part
-of an order as such; and the confirmation in all languages. Light and dark take turns.
+All kinds on a desktop; on a phone, a confirmation with all that an order may have, and those that may be
+about a part of an order as such; and the confirmation in all languages. Light and dark take turns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from steps.contract.order_event import DEFAULT_EVENT_TYPE
 from steps.mail import localise
 from tests.browser import chromium
 from tests.golden.mails import FOLDER
-from tests.support.sample_mails import email
+from tests.support.sample_mails import email, in_the_order_s_story
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ def rows(mails: Sequence[tuple[str, str]], window: tuple[int, int]) -> Iterator[
 def main() -> None:
     """Write the picture."""
     mail.build()
-    shown = sorted(kinds.names(), key=lambda kind: (kinds.kind(kind).stage or 9, kind))
+    shown = in_the_order_s_story()
     parts = [f"{kind}-part" for kind in shown if f"{kind}-part" in kinds.samples()]
     full = [f"{DEFAULT_EVENT_TYPE}-full", *parts]
     others = [lang for lang in localise.languages() if lang != localise.SOURCE]

@@ -21,7 +21,7 @@ from steps.contract.order_event import DEFAULT_EVENT_TYPE, OrderEvent
 from steps.mail import localise, view
 from tests.support import protocol_deaths
 from tests.support.rooms import STEPS_PICTURE, mermaid
-from tests.support.sample_mails import email
+from tests.support.sample_mails import email, in_the_order_s_story
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,20 +102,13 @@ def kinds_table() -> str:
         return f"| `{name}`{default} | {cells[0]} | {cells[1]} | {kind.max_age.days} days |"
 
     head = ["| `eventType` | required fields | optional fields | sent until |", "|---|---|---|---|"]
-    return "\n".join([*head, *map(row, _in_the_order_s_story())])
+    return "\n".join([*head, *map(row, in_the_order_s_story())])
 
 
 def _demanded(field: str, kind: str) -> bool:
     """Whether a kind demands what an event may have."""
     required = kinds.kind(kind).event.model_fields[field].is_required()
     return required and not OrderEvent.model_fields[field].is_required()
-
-
-def _in_the_order_s_story() -> list[str]:
-    def place(name: str) -> tuple[bool, int, str]:
-        return name != DEFAULT_EVENT_TYPE, kinds.kind(name).stage or 9, name
-
-    return sorted(kinds.names(), key=place)
 
 
 def subjects_table() -> str:
@@ -126,7 +119,7 @@ def subjects_table() -> str:
 
     rows = [
         f"| subject of `{kind}` | {subject(kind)} | {subject(f'{kind}-part')} |"
-        for kind in _in_the_order_s_story()
+        for kind in in_the_order_s_story()
         if f"{kind}-part" in kinds.samples()
     ]
     return "\n".join(["| mail | of the whole | of a part |", "|---|---|---|", *rows])

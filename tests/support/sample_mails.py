@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from steps import kinds, render
+from steps.contract.order_event import DEFAULT_EVENT_TYPE
 from steps.kinds.parsing import parse
 from steps.mail import localise
 from steps.mail.brand import DEFAULT, Brand
@@ -50,3 +51,12 @@ def email(sample: str, *, brand: Brand = BRAND, **fields: Any) -> Email:
 def pairs() -> list[tuple[str, str]]:
     """Return every sample with every language, samples first."""
     return [(sample, language) for sample in kinds.samples() for language in localise.languages()]
+
+
+def in_the_order_s_story() -> list[str]:
+    """Return the kinds in the order in which an order has their mails, the default first."""
+
+    def place(name: str) -> tuple[bool, int, str]:
+        return name != DEFAULT_EVENT_TYPE, kinds.kind(name).stage or 9, name
+
+    return sorted(kinds.names(), key=place)
