@@ -31,7 +31,8 @@ AMOUNT_DIGITS = 60
 """A thousand amounts of 21 digits times quantities of as many are summed up exactly, then rounded."""
 
 LINES_SHOWN = (60, 30, 15, 7, 3, 1, 0)
-"""How many items a mail lists, and of the order's rest as many: as many of these as fit, in this order."""
+"""How many items a mail lists, and of the order's rest as many: as many of these as fit, in this order. Where
+even none does, the mail is told in brief."""
 
 
 @functools.cache
@@ -101,8 +102,12 @@ def _render(
     unsubscribe_url = brand.unsubscribe_url.replace("{notificationId}", notification_id)
     rest = view.rest_of_the_order(event)
     context = view.of_the_order(event, rest, brand, language, unsubscribe_url) | enclosed
-    for most in LINES_SHOWN:
-        context |= view.of_the_items(event, rest, brand, language, most)
+    for most in (*LINES_SHOWN, None):
+        context |= (
+            view.in_brief(context)
+            if most is None
+            else view.of_the_items(event, rest, brand, language, most)
+        )
         text = re.sub(r"\n{3,}", "\n\n", _template(event, "txt").render(context)).strip() + "\n"
         email: Email = {
             "to": order["customerEmail"],

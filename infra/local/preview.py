@@ -105,7 +105,8 @@ class Mails:
     @property
     def stamp(self) -> float:
         """When a template, style, text or sample was last changed."""
-        sources = (p for p in kinds.FOLDER.rglob("*") if p.is_file() and p.suffix != ".pyc")
+        # A folder's time tells of a file that is gone.
+        sources = (p for p in kinds.FOLDER.rglob("*") if "__pycache__" not in p.parts)
         own = [self.own] if self.own and self.own.exists() else []
         return max(source.stat().st_mtime for source in (*sources, *own))
 

@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 
-from infra.config import Config
+from infra.config import HOME, Config
 from infra.local.loopback import LOOPBACK, answers, is_taken
 from infra.local.processes import MARK, POLL, end, mark, marked, owner_alone
 from infra.local.programs import (
@@ -199,6 +200,15 @@ def _await(plan: Plan, program: Program) -> None:
         time.sleep(POLL)
 
 
+def _make_bucket(settings: LocalSettings, name: str) -> None:
+    """Make a bucket in the stack's region; us-east-1 is never named (S3 API Reference, CreateBucket)."""
+    elsewhere = settings.region != HOME
+    where: Any = (
+        {"CreateBucketConfiguration": {"LocationConstraint": settings.region}} if elsewhere else {}
+    )
+    boto3.client("s3", **settings.client).create_bucket(Bucket=name, **where)
+
+
 def _deploy(plan: Plan, say: Say, app: str | None) -> None:
     folder = plan.settings.state_dir
     settings = plan.settings
@@ -213,7 +223,7 @@ def _deploy(plan: Plan, say: Say, app: str | None) -> None:
         boto3.client("sesv2", **settings.client).create_email_identity(EmailIdentity=domain)
     if prefix := Config.from_environment(os.environ, local=True).attachments_prefix:
         with _step("making the bucket of the mails' attachments", say):
-            boto3.client("s3", **settings.client).create_bucket(Bucket=s3_object(prefix).bucket)
+            _make_bucket(settings, s3_object(prefix).bucket)
     with _step("deploying the app (cdk deploy --all)", say):
         _cdk(
             plan,

@@ -27,6 +27,7 @@ from pydantic import (
     HttpUrl,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -126,9 +127,12 @@ def country_codes() -> set[str]:
 
 
 def _country_code(value: str) -> str:
-    if not value.isascii() or value.upper() not in country_codes():
+    code: str = value.strip().upper()
+    # UK is GB, DEU is DE.
+    code = get_global("territory_aliases").get(code, [code])[0]
+    if not value.isascii() or code not in country_codes():
         raise PydanticCustomError("country", "is not an ISO 3166-1 country code such as DE")
-    return value.upper()
+    return code
 
 
 def _locale(value: str) -> str:
@@ -254,7 +258,7 @@ Currency = Annotated[
 CountryCode = Annotated[
     str,
     AfterValidator(_country_code),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{2}$"}),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{2,3}$"}),
 ]
 LanguageTag = Annotated[
     str, Field(max_length=limits.LANGUAGE_TAG_MAX_LENGTH), AfterValidator(_locale)
@@ -317,7 +321,21 @@ Options = Annotated[list[Text], Field(max_length=limits.OPTIONS_MAX)]
 
 
 class _Shape(BaseModel):
+    """Of a field that need not be given, an empty text says that it is not: forms send them so."""
+
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_texts(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        optional = {field.alias for field in cls.model_fields.values() if field.default is None}
+        return {
+            name: value
+            for name, value in given.items()
+            if not (name in optional and isinstance(value, str) and not value.strip())
+        }
 
 
 class Piece(_Shape):
@@ -383,13 +401,13 @@ class GiftCard(_Shape):
 class Payment(_Shape):
     """How the order is paid, or what gift cards leave of it. `method` is shown as it is: `Visa •••• 4242`.
 
-    state: `paid`; `pending` until somebody else has confirmed it; `due`: the customer is to pay, until the
-        day `due`, as `instructions` say.
+    state: `paid`; `pending` until somebody else has confirmed it; `due`: the customer is to pay before the
+        order is made ready, until the day `due`, as `instructions` say; `on_delivery`, or when it is picked up.
     """
 
     method: Text
     amount: Money | None = None
-    state: Literal["paid", "pending", "due"] | None = None
+    state: Literal["paid", "pending", "due", "on_delivery"] | None = None
     due: Day | None = None
     instructions: Text | None = None
 
@@ -513,7 +531,7 @@ class OrderEvent(_Shape):
         or 5 for 5.00: none of these says anything else. Nor does `resend`, which no mail shows.
         """
         beside = {"event_timestamp", "customer_email", "resend"}
-        said = self.model_dump(exclude=beside, exclude_none=True)
+        said = _said(self.model_dump(exclude=beside, exclude_none=True))
         written = json.dumps(said, sort_keys=True, default=_plain)
         return hashlib.sha256(written.encode()).hexdigest()[:CONTENT_DIGITS]
 
@@ -545,6 +563,13 @@ def resend_event(
     """
     mark = {"of": of, "reason": reason, "by": by, "at": at.isoformat(timespec="seconds")}
     return {**event, "resend": mark}
+
+
+def _said(value: Any) -> Any:
+    """Drop empty lists, which say what no list says."""
+    if isinstance(value, dict):
+        return {name: _said(inner) for name, inner in value.items() if inner != []}
+    return [_said(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _plain(value: object) -> str:

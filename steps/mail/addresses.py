@@ -52,9 +52,10 @@ def country_code(address: Mapping[str, str]) -> str | None:
     if "countryCode" in address:
         return address["countryCode"]
     country = address.get("country", "")
-    if country.upper() in _table()["formats"]:
-        return country.upper()
-    named: str | None = _table()["names"].get(name_key(country))
+    key = name_key(country)
+    if key.upper() in _table()["formats"]:
+        return key.upper()
+    named: str | None = _table()["names"].get(key)
     return named
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -90,12 +90,12 @@ class Brand:
         """The URI that calls `support_phone` (RFC 3966)."""
         return "tel:" + "".join(c for c in self.support_phone if c.isdigit() or c == "+")
 
-    def footer(self, tag: str) -> Footer:
+    def footer(self, *tags: str) -> Footer:
         """Return links and legal lines for a language tag: its own, else a wider one's, else the default's.
 
         `de-AT`, then `de`, then `DEFAULT`; each of the two for itself (RFC 4647, 3.4, "Lookup").
         """
-        return Footer(_looked_up(self.links, tag), _looked_up(self.legal, tag))
+        return Footer(_looked_up(self.links, tags), _looked_up(self.legal, tags))
 
     def to_json(self) -> str:
         """Return what `from_json` reads: the same text for the same brand."""
@@ -126,12 +126,15 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def _looked_up(entries: Mapping[str, tuple[T, ...]], tag: str) -> tuple[T, ...]:
+def _looked_up(entries: Mapping[str, tuple[T, ...]], tags: Sequence[str]) -> tuple[T, ...]:
     by_tag = {name.lower(): entry for name, entry in entries.items()}
-    wanted = tag.lower()
-    while wanted and wanted not in by_tag:
-        wanted = wanted.rpartition("-")[0]
-    return by_tag.get(wanted or DEFAULT, ())
+    for tag in tags:
+        wanted = tag.lower()
+        while wanted:
+            if wanted in by_tag:
+                return by_tag[wanted]
+            wanted = wanted.rpartition("-")[0]
+    return by_tag.get(DEFAULT, ())
 
 
 def _standing_out(colour: str, card: str, towards: str) -> str:

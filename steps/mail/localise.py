@@ -11,7 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,14 +80,14 @@ class Language:
         return text
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - bounded, as are the languages
-    def money(self, amount: str | Decimal, currency: str, *, rounded: bool = False) -> str:
+    def money(self, amount: str | Decimal, currency: str) -> str:
         """Write an amount with the currency's decimals (CLDR), more only where it has more.
 
         In a right-to-left language it has the CLDR's own marks, and shows right where it stands alone;
         `isolate` it within a text.
         """
         pattern = _currency_pattern(self.locale, currency)
-        return pattern.write(Decimal(amount), rounded=rounded)
+        return pattern.write(Decimal(amount))
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - bounded, as are the languages
     def number(self, value: str) -> str:
@@ -127,6 +127,11 @@ class Language:
             Decimal(rate) / 100, locale=self.locale, decimal_quantization=False
         )
         return written
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """Round half up to the currency's decimals (CLDR)."""
+    return amount.quantize(Decimal(1).scaleb(-get_currency_precision(currency)), ROUND_HALF_UP)
 
 
 LANGUAGES_KEPT = 64
@@ -195,10 +200,9 @@ class _Pattern(NamedTuple):
     group_sizes: tuple[int, int]
     minimum_grouping_digits: int
 
-    def write(self, number: Decimal, *, rounded: bool = False) -> str:
-        """Write with as many decimals as the pattern has; with more if there are, unless `rounded`."""
-        own = 0 if rounded else get_decimal_precision(number)
-        number = round(number, max(self.decimals, own))
+    def write(self, number: Decimal) -> str:
+        """Write with as many decimals as the pattern has, with more if there are."""
+        number = round(number, max(self.decimals, get_decimal_precision(number)))
         before, after = self.negative if number < 0 else self.positive
         whole, _, fraction = f"{number.copy_abs():f}".partition(".")
         return f"{before}{self._grouped(whole)}{self.point if fraction else ''}{fraction}{after}"

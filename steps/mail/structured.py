@@ -75,13 +75,12 @@ def parcel(
     """
     event = source.event
     address = _address(event["shippingAddress"] or {})
+    first, last = (None, arrived.partition("T")[0]) if arrived else arrival(event)
     action = _action("TrackAction", track, event["trackingUrl"]) if track else None
     needed = {
         "carrier": _organization(event["carrier"]),
         "deliveryAddress": address,
-        "expectedArrivalUntil": event["expectedArrivalUntil"]
-        or event["estimatedDelivery"]
-        or arrived.partition("T")[0],
+        "expectedArrivalUntil": last,
         "itemShipped": [_product(piece) for piece in pieces],
     }
     if not all((*needed.values(), *(address.get(part) for part in NEEDED_OF_AN_ADDRESS))):
@@ -90,11 +89,22 @@ def parcel(
         "@type": "ParcelDelivery",
         "partOfOrder": _order(source, status),
         **needed,
-        "expectedArrivalFrom": event["expectedArrivalFrom"],
+        "expectedArrivalFrom": first,
         "trackingNumber": event["trackingNumber"],
         "trackingUrl": event["trackingUrl"],
         "potentialAction": action or _action("ViewAction", source.view, event["orderUrl"]),
     }
+
+
+def arrival(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the first and the last day on which a parcel is expected, the first only where there are several.
+
+    What is known of the parcel itself counts before what the order was promised.
+    """
+    if event["estimatedDelivery"]:
+        return None, event["estimatedDelivery"]
+    first, last = event["expectedArrivalFrom"], event["expectedArrivalUntil"]
+    return (first, last) if first and last and first < last else (None, last or first)
 
 
 NEEDED_OF_AN_ADDRESS = (

@@ -8,6 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from steps.mail.localise import rounded
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -20,24 +22,27 @@ LABEL_MAX = 100
 """Characters shown of a label that the shop chose."""
 
 
+def line_total(item: Mapping[str, str], currency: str) -> Decimal:
+    """Return what a line costs, rounded half up as on a receipt, so that the lines add up to the subtotal."""
+    return rounded(Decimal(item["price"]) * Decimal(item["quantity"]), currency)
+
+
 def to_the_total(event: Mapping[str, Any], language: Language) -> list[Sum]:
     """Return what leads from the items to the total; nothing where the event tells the total alone."""
 
     def money(amount: str | Decimal) -> str:
-        return language.money(amount, event["currency"], rounded=isinstance(amount, Decimal))
+        return language.money(amount, event["currency"])
 
     _ = language.texts.gettext
     parts = [*_discounts(event, language), *_shipping(event, language)]
-    parts += [(fee["label"][:LABEL_MAX], money(fee["amount"])) for fee in event["fees"] or ()]
+    parts += [(_label(fee, language), money(fee["amount"])) for fee in event["fees"] or ()]
     if not event["taxIncluded"]:
         parts += [
             (label or _("Tax"), money(tax["amount"])) for label, tax in _taxes(event, language)
         ]
     if not parts:
         return []
-    subtotal = sum(
-        (Decimal(i["price"]) * Decimal(i["quantity"]) for i in event["orderItems"]), Decimal()
-    )
+    subtotal = sum((line_total(item, event["currency"]) for item in event["orderItems"]), Decimal())
     return [(_("Subtotal"), money(subtotal)), *parts]
 
 
@@ -45,12 +50,18 @@ def _discounts(event: Mapping[str, Any], language: Language) -> Iterator[Sum]:
     _ = language.texts.gettext
     given = event["discounts"] or ([{"amount": event["discount"]}] if event["discount"] else [])
     for discount in given:
-        label = discount.get("label", "")[:LABEL_MAX] or _("Discount")
+        label = _label(discount, language) or _("Discount")
         if code := discount.get("code", "")[:LABEL_MAX]:
             label = f"{label} ({language.isolate(code)})"
         # It lowers the total, whichever sign the shop gives it.
         lowered = str(-abs(Decimal(discount["amount"])))
         yield label, language.money(lowered, event["currency"])
+
+
+def _label(sum_: Mapping[str, str], language: Language) -> str:
+    """Return a label that the shop chose, fit to stand within a text; empty where it chose none."""
+    label = sum_.get("label", "")[:LABEL_MAX]
+    return language.isolate(label) if label else ""
 
 
 def _shipping(event: Mapping[str, Any], language: Language) -> Iterator[Sum]:
@@ -63,7 +74,7 @@ def _shipping(event: Mapping[str, Any], language: Language) -> Iterator[Sum]:
 def _taxes(event: Mapping[str, Any], language: Language) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield each tax with its label and rate as shown, of which there may be none."""
     for tax in event["taxes"] or ([{"amount": event["tax"]}] if event["tax"] is not None else []):
-        label, rate = tax.get("label", "")[:LABEL_MAX], tax.get("rate")
+        label, rate = _label(tax, language), tax.get("rate")
         if rate is not None:
             label = f"{label or language.texts.gettext('Tax')} ({language.percent(rate)})"
         yield label, tax
@@ -100,13 +111,14 @@ def payment_state(event: Mapping[str, Any], language: Language) -> str:
     """Return how far the payment is, in words; empty where the event does not say."""
     _ = language.texts.gettext
     payment = event["payment"] or {}
-    match payment.get("state"):
-        case "paid":
-            return _("Paid")
-        case "pending":
-            return _("Payment pending")
-        case "due" if due := payment.get("due"):
-            return _("Please pay by %(date)s") % {"date": language.isolate(language.date(due))}
-        case "due":
-            return _("Payment due")
-    return ""
+    if payment.get("state") == "due" and (due := payment.get("due")):
+        return _("Please pay by %(date)s") % {"date": language.isolate(language.date(due))}
+    words: dict[str | None, str] = {
+        "paid": _("Paid"),
+        "pending": _("Payment pending"),
+        "due": _("Payment due"),
+        "on_delivery": _("Pay when you pick it up")
+        if event["pickupPoint"]
+        else _("Pay on delivery"),
+    }
+    return words.get(payment.get("state"), "")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steps.mail import addresses, structured, sums
-from steps.mail.localise import BUILT
+from steps.mail.localise import BUILT, SOURCE
 from steps.mail.rest import rest
 
 if TYPE_CHECKING:
@@ -120,8 +120,13 @@ def _own_items(event: Fields) -> list[dict[str, Any]] | None:
 
 def items(event: Fields) -> list[dict[str, Any]]:
     """Return what the mail is about: the parcel's pieces, the refund's, or all that was ordered."""
-    pieces: list[dict[str, Any]] = _own_items(event) or event["orderItems"]
-    return pieces
+    if own := _own_items(event):
+        return own
+    ordered: list[dict[str, Any]] = event["orderItems"]
+    travels = event["eventType"] in _items_fields() and _items_fields()[event["eventType"]]
+    return (
+        [line for line in ordered if Decimal(line["price"]) >= 0] or ordered if travels else ordered
+    )
 
 
 def rest_of_the_order(event: Fields) -> list[dict[str, Any]]:
@@ -136,8 +141,8 @@ def _refunds_a_part(event: Fields) -> bool:
 
 
 def pieces(lines: list[dict[str, Any]]) -> int:
-    """Count pieces; what is measured (2.5 m of rope) is one of them."""
-    quantities = [Decimal(line["quantity"]) for line in lines]
+    """Count pieces; what is measured (2.5 m of rope) is one of them, and a discount's line is none."""
+    quantities = [Decimal(line["quantity"]) for line in lines if Decimal(line.get("price", 0)) >= 0]
     return sum(int(q) if q == q.to_integral_value() else 1 for q in quantities)
 
 
@@ -161,11 +166,12 @@ def of_the_order(
         "order": event,
         "order_id": event["orderId"],
         "short_id": clip(event["orderId"], ID_MAX),
-        "name": clip(event["customerName"], NAME_MAX),
+        "name": _addressed(clip(event["customerName"], NAME_MAX), language),
         "brand": brand,
         "unsubscribe_url": unsubscribe_url,
         "texts": language.texts,
         "lang": language.tag,
+        "texts_lang": language.texts.info().get("language", SOURCE).replace("_", "-"),
         "dir": language.direction,
         "start": "right" if rtl else "left",
         "end": "left" if rtl else "right",
@@ -189,6 +195,33 @@ def of_the_order(
         ),
         "json_ld": structured.json_ld,
     }
+
+
+def in_brief(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what templates are told of an order with more to say than a mail may hold, besides its items.
+
+    What stays is bounded: no text of it is longer than `NOTE_MAX`, and few have a link.
+    """
+    order = Fields(context["order"])
+    for name in ("giftNote", "customerNote"):
+        order.pop(name, None)
+    if point := order["pickupPoint"]:
+        order["pickupPoint"] = Fields(point, url=None)
+    return {
+        "order": order,
+        "sums": [],
+        "included_taxes": [],
+        "gift_cards": [],
+        "billing_address": [],
+        "pickup_address": [],
+        "documents": [document._replace(url="") for document in context["documents"]],
+        "json_ld": lambda _: structured.json_ld({}),
+    }
+
+
+def _addressed(name: str, language: Language) -> str:
+    """Return a name as texts put it: Japanese ones say 様 themselves."""
+    return name.removesuffix("様").rstrip() or name if language.tag.startswith("ja") else name
 
 
 def of_the_items(
@@ -228,16 +261,18 @@ def clip(text: str, limit: int) -> str:
 
 def _line(item: dict[str, Any], currency: str, language: Language) -> Line:
     def money(amount: str | Decimal) -> str:
-        return language.money(amount, currency, rounded=isinstance(amount, Decimal))
+        return language.money(amount, currency)
 
     price, regular = item.get("price"), item.get("compareAtPrice")
+    was = money(regular) if price and regular and Decimal(regular) > Decimal(price) else ""
     quantity = language.number(item["quantity"])
     details = [*item.get("options", []), *filter(None, [item.get("sku")])]
-    if price and (total := Decimal(price) * Decimal(item["quantity"])):
-        amount = money(total)
+    if price and Decimal(price):
+        amount = money(sums.line_total(item, currency))
     elif price:
         price, amount = None, language.texts.gettext("Free")
-        details = [f"× {quantity}", *details]
+        instead = language.texts.gettext("instead of %(price)s") % {"price": language.isolate(was)}
+        details = [f"× {quantity}", *filter(None, [was and instead]), *details]
     elif paid_back := item.get("amount"):
         amount, details = money(paid_back), [f"× {quantity}", *details]
     else:
@@ -246,9 +281,7 @@ def _line(item: dict[str, Any], currency: str, language: Language) -> Line:
         name=item["name"],
         quantity=quantity,
         price=money(price) if price else "",
-        regular_price=money(regular)
-        if price and regular and Decimal(regular) > Decimal(price)
-        else "",
+        regular_price=was,
         amount=amount,
         details=[clip(detail, NAME_MAX) for detail in details],
         url=item.get("url", ""),
@@ -257,12 +290,10 @@ def _line(item: dict[str, Any], currency: str, language: Language) -> Line:
 
 
 def _arrival(event: Fields, language: Language) -> Arrival:
-    first = event["expectedArrivalFrom"]
-    last = event["expectedArrivalUntil"] or event["estimatedDelivery"]
-    if first and last and first < last:
+    first, last = structured.arrival(event)
+    if first and last:
         return Arrival(language.dates(first, last), days=True)
-    day = last or first
-    return Arrival(language.date(day)) if day else Arrival()
+    return Arrival(language.date(last)) if last else Arrival()
 
 
 def _billing_address(address: Mapping[str, str], language: Language) -> list[str]:

@@ -87,16 +87,16 @@ def test_the_preview_shows_every_mail_in_every_view(preview: Page) -> None:
     phone.get_by_text("Thank you, Maya").wait_for()
     preview.get_by_role("button", name="ja").click()
     preview.get_by_role("button", name="order.shipped", exact=True).click()
-    phone.get_by_text("お荷物を発送しました").first.wait_for()
+    phone.get_by_text("お荷物を発送いたしました").first.wait_for()
     preview.get_by_role("button", name="order.shipped-part").click()
-    phone.get_by_text("ご注文の一部を発送しました").first.wait_for()
+    phone.get_by_text("ご注文の一部を発送いたしました").first.wait_for()
     preview.get_by_role("button", name="order.shipped", exact=True).click()
     preview.get_by_role("button", name="dark").click()
-    phone.get_by_text("お荷物を発送しました").first.wait_for()
+    phone.get_by_text("お荷物を発送いたしました").first.wait_for()
     colour = phone.locator("body").evaluate("b => getComputedStyle(b).backgroundColor")
     assert colour == "rgb(15, 17, 19)"
     preview.get_by_role("button", name="Text").click()
-    preview.locator("pre", has_text="お荷物を発送しました").wait_for()
+    preview.locator("pre", has_text="お荷物を発送いたしました").wait_for()
     preview.get_by_role("button", name="Headers").click()
     preview.get_by_text("Northwind Home <orders@shop.example>").wait_for()
     preview.get_by_role("button", name="All").click()
@@ -139,7 +139,9 @@ def test_a_mistake_is_shown_with_the_line_that_is_to_be_mended(
 ) -> None:
     folder = checkout / "steps" / "kinds" / "order_shipped"
     error = preview.get_by_role("alert")
-    with edited(folder / "mail.html.j2", "[[ parts.progress(2) ]]", "[[ parts.progres(2) ]]"):
+    with edited(
+        folder / "mail.html.j2", "[[ parts.progress(stage) ]]", "[[ parts.progres(stage) ]]"
+    ):
         expect(error).to_contain_text("steps/kinds/order_shipped/mail.html.j2:4")
     # Of a mail that is not looked at, too, and in what is composed.
     with edited(folder / "words.j2", "count, carrier=order.carrier", "cont, carrier=order.carrier"):
@@ -149,7 +151,7 @@ def test_a_mistake_is_shown_with_the_line_that_is_to_be_mended(
     choose(preview, "order.shipped")
     with edited(folder / "mail.txt.j2", '"order.trackingNumber"', '"order.trackingNumbr"'):
         expect(preview.locator(".notes")).to_contain_text(
-            "steps/kinds/order_shipped/mail.txt.j2:6: order.trackingNumbr is no field of order.shipped: "
+            "steps/kinds/order_shipped/mail.txt.j2:10: order.trackingNumbr is no field of order.shipped: "
             "did you mean trackingNumber?"
         )
     expect(preview.locator(".notes")).to_have_count(0)
@@ -162,7 +164,7 @@ def test_each_mail_has_its_row_in_a_list_of_mails_and_what_a_phone_cuts_is_marke
     choose(preview, "order.shipped")
     expect(row.locator(".sender")).to_have_text("Northwind Home")
     expect(row.locator(".subject")).to_have_text("Your order NW-20418 is on its way")
-    expect(row.locator(".preheader")).to_have_text("3 items, sent with UPS")
+    expect(row.locator(".preheader")).to_have_text("6 items, sent with UPS")
     expect(preview.locator(".notes")).to_have_count(0)
     choose(preview, "order.shipped-long")
     expect(preview.locator(".notes")).to_contain_text("The subject is too long")
@@ -264,7 +266,7 @@ def test_everything_is_chosen_with_the_keyboard_and_the_focus_stays(preview: Pag
         seen.append(focused())
     assert {"de", "full", "dark", "Headers", "order.cancelled"} <= set(seen)
     preview.keyboard.press("Enter")
-    preview.frame_locator("iframe").first.get_by_text("your parcel is on its way").wait_for()
+    preview.frame_locator("iframe").first.get_by_text("your package is on its way").wait_for()
     assert focused() == "order.shipped"
     choose(preview, "All")
     preview.locator(".grid button", has_text="order.refunded · ja").focus()
@@ -297,7 +299,7 @@ def test_an_old_event_is_shown_as_if_it_were_new(browser: Browser, checkout: Pat
         edited(sample, "2026-10-09T15:30:00Z", "2021-10-09T15:30:00Z"),
         previews(browser, checkout, str(sample)) as page,
     ):
-        page.frame_locator("iframe").first.get_by_text("your parcel is on its way").wait_for()
+        page.frame_locator("iframe").first.get_by_text("your package is on its way").wait_for()
 
 
 def test_an_event_that_is_wrong_is_told_field_by_field_with_its_file(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_refund_is_of_a_part_where_it_is_less_than_the_order(
         ("order.shipped", "OrderInTransit"),
         ("order.shipped-part", "OrderInTransit"),
         ("order.delivered", "OrderDelivered"),
-        ("order.delivered-part", "OrderInTransit"),
+        ("order.delivered-part", None),
         ("order.refunded", "OrderReturned"),
         ("order.refunded-part", None),
     ],

@@ -139,9 +139,20 @@ def test_an_amount_has_its_currency_s_decimals(amount: str, currency: str, expec
     assert in_one_line(localise.language("en-US").money(amount, currency)) == expected
 
 
-@pytest.mark.parametrize(("amount", "expected"), [("0.125", "$0.12"), ("-0.004", "$0.00")])
-def test_a_product_of_price_and_quantity_is_rounded(amount: str, expected: str) -> None:
-    assert localise.language("en-US").money(Decimal(amount), "USD", rounded=True) == expected
+@pytest.mark.parametrize(
+    ("amount", "currency", "expected"),
+    [
+        ("0.125", "USD", "0.13"),
+        ("2.625", "EUR", "2.63"),
+        ("-0.125", "USD", "-0.13"),
+        ("1.5", "JPY", "2"),
+        ("0.0005", "KWD", "0.001"),
+    ],
+)
+def test_a_product_of_price_and_quantity_is_rounded_half_up(
+    amount: str, currency: str, expected: str
+) -> None:
+    assert str(localise.rounded(Decimal(amount), currency)) == expected
 
 
 @pytest.mark.parametrize(

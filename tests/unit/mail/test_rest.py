@@ -145,3 +145,14 @@ def test_a_thousand_equal_lines_are_no_million_comparisons() -> None:
     begin = time.process_time()
     assert quantity(rest(ordered, parcel)) == Decimal("999.999")
     assert time.process_time() - begin < 0.1
+
+
+def test_of_two_variants_the_one_that_is_not_in_the_parcel_is_left() -> None:
+    def tee(size: str, **fields: Any) -> Piece:
+        return piece("Tee") | {"options": [size]} | fields
+
+    ordered = [tee(size, price="5.00") for size in ("S", "M", "L")]
+    assert rest(ordered, [tee("M")]) == [tee("S"), tee("L")]
+    assert rest(ordered, [piece("Tee")]) == [tee("M"), tee("L")]
+    same_sku = [line_ | {"sku": "TEE"} for line_ in ordered]
+    assert rest(same_sku, [tee("L", sku="TEE")]) == [tee("S", sku="TEE"), tee("M", sku="TEE")]

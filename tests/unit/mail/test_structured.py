@@ -10,7 +10,7 @@ import pytest
 
 from steps import kinds, render
 from steps.mail import localise
-from tests.support.sample_mails import BRAND, NOTIFICATION_ID, email, order, pairs
+from tests.support.sample_mails import email, pairs
 from tests.support.shown_mail import JsonLd, ShownMail, order_in
 
 if TYPE_CHECKING:
@@ -151,12 +151,34 @@ def test_a_parcel_arrives_by_the_day_that_is_known() -> None:
     assert said("order.delivered")["expectedArrivalUntil"] == "2026-10-12"
 
 
-def test_a_day_that_every_kind_may_have_comes_first() -> None:
-    days = {"expectedArrivalFrom": "2026-10-11", "expectedArrivalUntil": "2026-10-14"}
-    for sample in ("order.shipped", "order.delivered"):
-        mail = render.render(order(sample) | days, BRAND, NOTIFICATION_ID)
-        json_ld = ShownMail(mail["html"]).json_ld
-        assert {name: json_ld[name] for name in days} == days
+WINDOW = {"expectedArrivalFrom": "2026-10-20", "expectedArrivalUntil": "2026-10-24"}
+
+
+@pytest.mark.parametrize(
+    ("sample", "fields", "first", "last"),
+    [
+        ("order.shipped", WINDOW | {"estimatedDelivery": None}, "2026-10-20", "2026-10-24"),
+        ("order.shipped", WINDOW | {"estimatedDelivery": "2026-10-26"}, None, "2026-10-26"),
+        (
+            "order.shipped",
+            WINDOW | {"estimatedDelivery": None, "expectedArrivalUntil": "2026-10-14"},
+            None,
+            "2026-10-14",
+        ),
+        ("order.delivered", WINDOW, None, "2026-10-12"),
+    ],
+)
+def test_the_data_expects_a_parcel_when_the_mail_does(
+    sample: str, fields: dict[str, Any], first: str | None, last: str
+) -> None:
+    json_ld = said(sample, **fields)
+    assert json_ld.get("expectedArrivalFrom") == first
+    assert json_ld["expectedArrivalUntil"] == last
+
+
+def test_an_order_that_waits_for_its_payment_is_told_so() -> None:
+    due = said("order.confirmed", payment={"method": "Transfer", "state": "due"})
+    assert due["orderStatus"] == "https://schema.org/OrderPaymentDue"
 
 
 @pytest.mark.parametrize(

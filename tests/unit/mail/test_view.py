@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from steps import kinds
+from steps import kinds, render
+from steps.contract import limits
+from steps.contract.state import encoded_size
 from steps.mail import localise
 from steps.mail.brand import Brand
-from tests.support.sample_mails import ITEM, NOTIFICATION_ID, email
+from steps.mail.view import clip
+from tests.support.sample_mails import BRAND, ITEM, NOTIFICATION_ID, email, order
 from tests.support.shown_mail import in_one_line
 
 
@@ -153,3 +157,131 @@ def test_the_long_has_the_line_for_itself() -> None:
     assert not stacked()
     assert stacked(name="y" * 71)
     assert stacked(price="999999999999.00")
+
+
+COUPON = {"name": "Coupon", "quantity": 1, "price": "-5.00"}
+
+
+def test_a_discount_among_the_items_is_no_piece_and_travels_in_no_parcel() -> None:
+    items = [ITEM, COUPON]
+    confirmed = email("order.confirmed", orderItems=items, orderTotal="13.50")
+    assert ">1 item, $13.50 in total" in confirmed["html"]
+    assert "Coupon" in confirmed["text"]
+    shipped = email("order.shipped", orderItems=items, parcelItems=None)
+    assert ">1 item, sent with UPS" in shipped["html"]
+    assert "Coupon" not in shipped["text"]
+
+
+def test_the_lines_add_up_to_the_subtotal() -> None:
+    items = [
+        ITEM | {"name": str(n), "quantity": quantity, "price": price}
+        for n, (quantity, price) in enumerate([("2.5", "1.05"), ("1.5", "0.99"), ("1.5", "0.99")])
+    ]
+    text = email("order.confirmed", orderItems=items)["text"]
+    assert re.findall(r"= (\$[\d.]+)", text) == ["$2.63", "$1.49", "$1.49"]
+    assert "Subtotal: $5.61" in text
+
+
+def test_what_is_free_says_what_it_was() -> None:
+    item = ITEM | {"price": "0.00", "compareAtPrice": "18.50"}
+    text = email("order.confirmed", orderItems=[item])["text"]
+    assert "* Stoneware mug: Free\n  × 1 · instead of $18.50\n" in text
+
+
+@pytest.mark.parametrize("name", ["山田太郎", "山田太郎様", "山田太郎 様"])
+def test_a_japanese_name_has_one_honorific(name: str) -> None:
+    mail = email("order.confirmed", locale="ja", customerName=name)
+    assert "\n山田太郎 様、" in mail["text"]
+    assert "\n様 様、" in email("order.confirmed", locale="ja", customerName="様")["text"]
+
+
+def test_a_label_of_another_direction_stays_in_its_place() -> None:
+    fields: dict[str, Any] = {
+        "fees": [{"label": "(هدية)!", "amount": "1"}],
+        "taxes": [{"label": "ضريبة", "amount": "1"}],
+    }
+    text = email("order.confirmed", **fields)["text"]
+    assert "\u2068(هدية)!\u2069: $1.00" in text
+    assert "\u2068ضريبة\u2069: $1.00" in text
+    assert (
+        "\u2068Gift!\u2069: "
+        in email("order.confirmed", locale="ar", fees=[{"label": "Gift!", "amount": "1"}])["text"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["order.shipped", "order.delivered", "order.backordered"])
+def test_a_parcel_for_a_pickup_point_says_where_that_is_and_nothing_of_being_ready(
+    kind: str,
+) -> None:
+    point = {"name": "Packshop 7", "address": {"city": "Würzburg"}}
+    mail = email(kind, pickupPoint=point, shippingAddress=None)
+    assert "Packshop 7" in mail["text"]
+    assert "Ready for pickup" not in mail["html"] + mail["text"]
+    assert "Picked up" not in mail["html"] + mail["text"]
+
+
+def test_who_pays_on_delivery_is_not_asked_to_pay_before() -> None:
+    def lead(**payment: str) -> str:
+        text = email("order.confirmed", payment={"method": "Cash"} | payment)["text"]
+        return text.split("\n\n")[2]
+
+    assert lead(state="due") == lead(state="pending") != lead(state="paid") == lead()
+    assert lead(state="on_delivery") == lead()
+
+
+URL = "https://shop.example/?" + "&" * 2_000
+
+
+def fullest(kind: str, character: str) -> dict[str, Any]:
+    """Return all that an event may say, as long as a mail shows it."""
+    text = character * 500
+    address = dict.fromkeys(
+        ("name", "company", "line1", "line2", "postalCode", "city", "region", "country"), text
+    )
+    item = {"name": text, "quantity": 1, "sku": text, "options": [text] * 10, "url": URL}
+    sums = [{"label": text, "code": text, "amount": "1", "rate": "5"}] * limits.SUMS_MAX
+    items = kinds.kind(kind).items
+    links = ("orderUrl", "trackingUrl")
+    texts = (
+        *(
+            "customerName",
+            "shippingMethod",
+            "giftNote",
+            "customerNote",
+            "carrier",
+            "trackingNumber",
+        ),
+        *("deliveredTo", "cancellationReason", "refundMethod", "pickupCode"),
+    )
+    return {
+        **dict.fromkeys(texts, text),
+        **dict.fromkeys(links, URL),
+        **dict.fromkeys(("taxes", "discounts", "fees", "giftCards"), sums),
+        "orderId": character * 128,
+        "orderItems": [item | {"price": "5", "compareAtPrice": "9", "imageUrl": URL}] * 3,
+        "payment": {"method": text, "state": "due", "due": "2026-12-01", "instructions": text},
+        "shippingAddress": address,
+        "billingAddress": address | {"vatId": text},
+        "pickupPoint": {"name": text, "address": address, "openingHours": text, "url": URL},
+        **({items: [item]} if items else {}),
+        "attachments": [
+            {
+                "uri": "s3://bucket/key",
+                "sha256": "0a" * 32,
+                "fileName": f"{number}{character * 200}.pdf",
+                "url": URL,
+            }
+            for number in range(5)
+        ],
+    }
+
+
+@pytest.mark.parametrize("kind", kinds.names())
+@pytest.mark.parametrize("character", ['"', "&", "ن", "\U0001fad6"])
+def test_all_that_an_event_may_say_fits_into_a_mail(kind: str, character: str) -> None:
+    for locale, linked in (("en", True), ("ar", False)):
+        valid = order(kind, locale=locale, **fullest(kind, character))
+        mail = render.render(valid, BRAND, NOTIFICATION_ID, linked=linked)
+        assert max(len(mail[part].encode()) for part in ("html", "text")) <= 100_000
+        assert encoded_size(mail) <= limits.ANSWER_MAX_BYTES
+        assert clip(valid["customerName"], 60) in mail["text"]
