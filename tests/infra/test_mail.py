@@ -19,6 +19,7 @@ from steps import kinds
 from steps.mail import localise
 
 TEMPLATES = mail.compose_templates()
+MESSAGES = mail.collect_messages()
 CATALOGUES = sorted(kinds.FOLDER.glob("**/texts/*.po"))
 
 
@@ -74,9 +75,7 @@ def test_a_template_uses_only_fields_of_its_kind(name: str) -> None:
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda p: f"{p.parent.parent.name}-{p.stem}")
 def test_every_text_is_translated_with_the_same_placeholders(path: Path) -> None:
-    messages = mail.collect_messages()[
-        "" if path.parent.parent == kinds.FOLDER else path.parent.parent.name
-    ]
+    messages = MESSAGES["" if path.parent.parent == kinds.FOLDER else path.parent.parent.name]
     with path.open("rb") as file:
         catalogue = read_po(file, locale=path.stem.replace("-", "_"))
     catalogue_ids = {message.id for message in catalogue if message.id}

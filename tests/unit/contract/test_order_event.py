@@ -232,7 +232,9 @@ def test_an_empty_text_of_any_other_field_is_rejected(order: dict[str, Any], fie
 
 
 def test_an_empty_list_says_what_no_list_says(order: dict[str, Any]) -> None:
-    lists: dict[str, Any] = {key: [] for key in ("taxes", "fees", "discounts", "giftCards", "attachments")}
+    lists: dict[str, Any] = {
+        key: [] for key in ("taxes", "fees", "discounts", "giftCards", "attachments")
+    }
     items = [item | {"options": []} for item in order["orderItems"]]
     same = OrderEvent.model_validate(order | lists | {"orderItems": items})
     assert same.content() == OrderEvent.model_validate(order).content()
