@@ -118,15 +118,18 @@ def _own_items(event: Fields) -> list[dict[str, Any]] | None:
     return event[field] if field else None
 
 
+def _goods(event: Fields) -> list[dict[str, Any]]:
+    """Return the order's lines without those that are discounts, if any other is there."""
+    ordered: list[dict[str, Any]] = event["orderItems"]
+    return [line for line in ordered if Decimal(line["price"]) >= 0] or ordered
+
+
 def items(event: Fields) -> list[dict[str, Any]]:
     """Return what the mail is about: the parcel's pieces, the refund's, or all that was ordered."""
-    if own := _own_items(event):
-        return own
+    if _items_fields().get(event["eventType"]):
+        return _own_items(event) or _goods(event)
     ordered: list[dict[str, Any]] = event["orderItems"]
-    travels = event["eventType"] in _items_fields() and _items_fields()[event["eventType"]]
-    return (
-        [line for line in ordered if Decimal(line["price"]) >= 0] or ordered if travels else ordered
-    )
+    return ordered
 
 
 def rest_of_the_order(event: Fields) -> list[dict[str, Any]]:
@@ -240,7 +243,7 @@ def of_the_items(
 
     about = items(event)
     shown, rest_shown = _clipped(about[:most]), _clipped(rest_of_it[:most])
-    ordered = _clipped(event["orderItems"][: most or 1])
+    ordered = _clipped(_goods(event)[: most or 1])
     source = structured.Source(event, brand, ordered, language.texts.gettext("View your order"))
     return {
         "listed": listed(about, shown),
