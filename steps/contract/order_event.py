@@ -330,7 +330,8 @@ class _Shape(BaseModel):
     def _without_empty_texts(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        optional = {field.alias for field in cls.model_fields.values() if field.default is None}
+        # A mark that is broken must not make an original of a resend.
+        optional = {f.alias for f in cls.model_fields.values() if f.default is None} - {"resend"}
         return {
             name: value
             for name, value in given.items()
