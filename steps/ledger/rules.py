@@ -334,9 +334,8 @@ def judge(
     in_doubt = "sendingAt" in record and not is_settled(record)
     if (wait := _busy_until(record, grace) - int(now)) > 0:
         return InProgress(wait)
-    # Of the same mail, which waits or is in doubt. Where its event is mended or redriven, they are tried anew.
-    same = (status is Status.CLAIMED or in_doubt) and not differs(record, content)
-    linked = same and record.get(_LINKED)
+    # Of the notification, whatever its events say: two that differ would each undo what the other said, for ever.
+    linked = (status is Status.CLAIMED or in_doubt) and record.get(_LINKED)
     given = _given(
         inDoubt=in_doubt, content=content, publishedAt=published_at, attachmentsLinked=linked
     )

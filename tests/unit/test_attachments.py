@@ -203,6 +203,23 @@ def test_the_same_event_again_is_a_duplicate_of_the_linked_mail(path: Path) -> N
     assert len(path.outbox.mails) == 1
 
 
+@pytest.mark.parametrize("apart", [0, 2])
+@pytest.mark.parametrize("invoice", [{"uri": "s3://another/mails/1"}, {}])
+def test_two_events_of_one_order_whose_files_differ_are_one_mail(
+    path: Path, invoice: dict[str, str], apart: int
+) -> None:
+    path.publish(sha256="a" * 64, **invoice)
+    if apart:
+        path.run(0)
+        path.clock.sleep(apart)
+    path.publish(sha256="b" * 64, **invoice)
+    path.run()
+    assert len(path.outbox.mails) == 1
+    assert path.queue.dead_letters == []
+    assert path.record["status"] == "SENT"
+    assert path.clock.elapsed < limits.ATTACHMENT_PATIENCE + 5 * 60
+
+
 def test_who_sends_the_mail_again_gets_its_attachment_tried_again(path: Path) -> None:
     path.publish(fileName="Invoice.docx")
     path.run()
