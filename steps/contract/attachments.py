@@ -30,6 +30,7 @@ class Unattached(StrEnum):
 
     NOT_FOUND: S3 has no such object, or does not let us read it; it tells nobody which who may not list the
     bucket (Amazon S3 API Reference, GetObject, Permissions).
+    REFUSED: SES refused the mail with them.
     """
 
     NOT_FOUND = "NotFound"
@@ -38,6 +39,7 @@ class Unattached(StrEnum):
     TOO_LARGE = "TooLarge"
     TYPE_NOT_ALLOWED = "TypeNotAllowed"
     OUTSIDE_PREFIX = "OutsidePrefix"
+    REFUSED = "Refused"
 
     @property
     def passes(self) -> bool:

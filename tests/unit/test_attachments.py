@@ -12,6 +12,7 @@ import boto3
 import pytest
 
 from steps import render, send
+from steps.aws.ledger_table import LedgerTable
 from steps.aws.objects import Objects
 from steps.aws.ses import SendingAccount, Ses
 from steps.contract import errors, limits
@@ -90,6 +91,11 @@ class Path:
             sleep=self.clock.sleep,
             each=lambda run, *arguments: list(map(run, *arguments)),
         )
+
+    def deliver_by(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        workflow: Any = self.dispatcher.workflow
+        object.__setattr__(workflow, "ses", outbox)
 
     def _fetch(self, references: Sequence[Reference]) -> list[Attachment]:
         self.gets += 1
@@ -220,6 +226,47 @@ def test_two_events_of_one_order_whose_files_differ_are_one_mail(
     assert path.clock.elapsed < limits.ATTACHMENT_PATIENCE + 5 * 60
 
 
+@dataclass(frozen=True, kw_only=True)
+class RefusesFiles(Outbox):
+    """Refuses every mail with attachments, and those without, too, where there is another error for them."""
+
+    others: type[errors.OrderMailError] | None = None
+    calls: list[int] = field(default_factory=list)
+
+    def send(
+        self, email: Email, *, tags: Mapping[str, str], attachments: Sequence[Attachment] = ()
+    ) -> str:
+        self.calls.append(len(attachments))
+        if attachments:
+            raise errors.AttachmentsRefused("SES answered BadRequestException")
+        if self.others:
+            raise self.others("SES answered BadRequestException")
+        return super().send(email, tags=tags, attachments=attachments)
+
+
+def test_a_mail_that_ses_refuses_with_its_invoice_goes_with_a_link(path: Path) -> None:
+    path.upload()
+    path.publish()
+    path.deliver_by(RefusesFiles(**vars(SES)))
+    path.run()
+    ((mail, attachments),) = path.outbox.mails
+    assert (attachments, "attachments" in mail) == ([], False)
+    assert path.record["status"] == "SENT"
+    assert path.record["attachmentsLinked"] == Unattached.REFUSED
+    assert path.record["resends"] == 0
+    assert path.clock.elapsed < 10
+
+
+def test_a_mail_that_ses_refuses_either_way_is_refused(path: Path) -> None:
+    path.upload()
+    path.publish()
+    ses = RefusesFiles(**vars(SES), others=errors.SendRejected)
+    path.deliver_by(ses)
+    path.run()
+    assert ses.calls == [1, 0]
+    assert path.record["status"] == "REJECTED"
+
+
 def test_who_sends_the_mail_again_gets_its_attachment_tried_again(path: Path) -> None:
     path.publish(fileName="Invoice.docx")
     path.run()
@@ -316,6 +363,48 @@ def test_a_mail_that_gets_its_attachments_after_all_is_not_said_to_be_linked() -
     attachment: Any = object()
     hand_over(state, lambda _: [attachment], call="the next")
     assert "attachmentsLinked" not in MEMORY.records()[0]
+
+
+@dataclass(frozen=True)
+class SilentAtTheThird(LedgerTable):
+    """Does not answer the third write."""
+
+    writes: list[Any] = field(default_factory=list)
+
+    def write(self, request: rules.Put | rules.Update) -> rules.Record | None:
+        self.writes.append(request)
+        if len(self.writes) == 3:
+            raise errors.LedgerUnavailable("as asked")
+        return TABLE.write(request)
+
+
+@pytest.mark.usefixtures("ledger_in_memory")
+def test_a_refusal_of_the_attachments_is_written_with_the_end_of_the_call() -> None:
+    state, attachment = claimed_state(), object()
+    refuses, table = RefusesFiles(**vars(SES)), SilentAtTheThird(TABLE.name)
+    fetch: Any = lambda _: [attachment]  # noqa: E731
+    hand_over_by = partial(send.send, state, "me", table=table, ses=refuses, fetch=fetch)
+    with pytest.raises(errors.AttachmentsLinked, match=r"^Refused$"):
+        hand_over_by(handover_id="first")
+    record = MEMORY.records()[0]
+    assert (record["status"], record["attachmentsLinked"]) == ("CLAIMED", "Refused")
+    assert "sendingAt" not in record
+    # Where it cannot be written, SES has no mail all the same: the workflow makes the call again.
+    with pytest.raises(errors.LedgerUnavailable):
+        hand_over_by(handover_id="second")
+
+
+@pytest.mark.usefixtures("ledger_in_memory")
+def test_who_has_lost_the_claim_meanwhile_is_told_so_by_a_refusal() -> None:
+    class LosesTheClaim(RefusesFiles):
+        def send(self, *arguments: Any, **others: Any) -> str:
+            MEMORY.put(MEMORY.records()[0] | {"owner": "another"})
+            return super().send(*arguments, **others)
+
+    fetch: Any = lambda _: [object()]  # noqa: E731
+    ses = LosesTheClaim(**vars(SES))
+    with pytest.raises(errors.ClaimLost):
+        send.send(claimed_state(), "me", table=TABLE, ses=ses, fetch=fetch, handover_id="call")
 
 
 @pytest.mark.usefixtures("ledger_in_memory")
