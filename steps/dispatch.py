@@ -137,7 +137,9 @@ def dispose(execution: OrderExecution, *, receives: int, attempt: int) -> Dispos
     if execution.end is FailureEnd.GAVE_UP:
         return DeadLetter(execution.error, execution.arn)
     bug = execution.broke or execution.end is FailureEnd.FAILED
-    if is_last(receives) or (bug and attempt >= limits.UNEXPECTED_MAX_ATTEMPTS):
+    # With links the mail goes at the next receive, which the queue has: SQS counts further than we do.
+    last = is_last(receives) and execution.error != AttachmentsLinked.__name__
+    if last or (bug and attempt >= limits.UNEXPECTED_MAX_ATTEMPTS):
         return DeadLetter(execution.error, execution.arn)
     longest = SOON.get(execution.error, limits.RETRY_DELAY_MAX)
     return Later(min(longest, limits.retry_delay(receives)), execution.error)

@@ -202,6 +202,19 @@ def test_a_mail_that_waited_long_for_ses_waits_no_longer_for_its_invoice(path: P
     assert path.clock.elapsed < limits.ATTACHMENT_PATIENCE + 10
 
 
+@pytest.mark.parametrize("invoice", [{"fileName": "Invoice.docx"}, {}])
+def test_at_the_last_receive_the_mail_gets_one_more_to_go_with_a_link(
+    path: Path, invoice: dict[str, str]
+) -> None:
+    path.publish(**invoice)
+    path.clock.sleep(limits.ATTACHMENT_PATIENCE)
+    (message,) = path.queue.messages.values()
+    message.receives = limits.QUEUE_MAX_RECEIVES - 1
+    path.run()
+    assert len(path.outbox.mails) == 1
+    assert path.queue.dead_letters == []
+
+
 def test_the_same_event_again_is_a_duplicate_of_the_linked_mail(path: Path) -> None:
     path.publish(fileName="Invoice.docx")
     path.publish(fileName="Invoice.docx")

@@ -86,6 +86,9 @@ def later(receives: int, reason: str) -> Later:
         (failed("Deferred", "AttachmentUnavailable"), 4, later(4, "AttachmentUnavailable")),
         (failed("Deferred", "AttachmentUnavailable"), 9, Later(120, "AttachmentUnavailable")),
         (failed("Deferred", "AttachmentsLinked"), 9, Later(5, "AttachmentsLinked")),
+        # The mail is ready, but for one more receive: with links it goes.
+        (failed("Deferred", "AttachmentsLinked"), LAST, Later(5, "AttachmentsLinked")),
+        (failed("GaveUp", "AttachmentsLinked"), LAST, DeadLetter("AttachmentsLinked", "arn")),
         (failed("InDoubt", "Lambda.Unknown"), 1, later(1, "Lambda.Unknown")),
         # The workflow met a bug where it was to record that it gave up.
         (failed("Failed", "UnexpectedError"), 4, DeadLetter("UnexpectedError", "arn")),
