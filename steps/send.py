@@ -128,13 +128,14 @@ def fetch(
         AttachmentUnavailable: one may not be attached, or is not to be had.
     """
     media_types = [attachable.media_type(reference) for reference in references]
+    contents = objects.read([s3_object(reference["uri"]) for reference in references])
     return [
         Attachment(
             file_name=reference["fileName"],
             media_type=media_type,
-            content=_verified(objects.read(s3_object(reference["uri"])), reference["sha256"]),
+            content=_verified(content, reference["sha256"]),
         )
-        for reference, media_type in zip(references, media_types, strict=True)
+        for reference, media_type, content in zip(references, media_types, contents, strict=True)
     ]
 
 

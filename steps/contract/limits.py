@@ -27,8 +27,9 @@ SES_CALL = SES_CONNECT_TIMEOUT + SES_READ_TIMEOUT
 
 S3_CONNECT_TIMEOUT = 1
 S3_READ_TIMEOUT = 3
-S3_ATTEMPTS = 2
-S3_CALL = S3_ATTEMPTS * (S3_CONNECT_TIMEOUT + S3_READ_TIMEOUT) + SDK_BACKOFF
+S3_ATTEMPTS = 3
+"""As many as the time for a mail's attachments may have: once its patience is over, a hiccup of S3's would make
+links of them."""
 
 QUEUE_CONNECT_TIMEOUT = 1
 QUEUE_READ_TIMEOUT = 3
@@ -51,8 +52,8 @@ DEDUP_TIMEOUT = CLAIM_WRITES * LEDGER_CALL + OWN_TIME
 SENDING_WRITES = 2
 """SENDING, and once more where the record knows of an earlier call."""
 ATTACHMENTS_BUDGET = 6
-"""How long a mail's attachments may take together: five of seven megabytes take less than one second. The last
-call that is begun may take longer, but then SES is not called."""
+"""How long a mail's attachments may take together, whatever S3 does: five of seven megabytes take less than one
+second."""
 SEND_TIMEOUT = ATTACHMENTS_BUDGET + SENDING_WRITES * LEDGER_CALL + SES_CALL + LEDGER_CALL + OWN_TIME
 """The attachments, SENDING, the mail, and back to CLAIMED where SES refused it."""
 
