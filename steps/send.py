@@ -127,7 +127,7 @@ def fetch(
     Raises:
         AttachmentUnavailable: one may not be attached, or is not to be had.
     """
-    media_types = [attachable.media_type(reference) for reference in references]
+    media_types = attachable.media_types(references)
     contents = objects.read([s3_object(reference["uri"]) for reference in references])
     return [
         Attachment(

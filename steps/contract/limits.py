@@ -237,6 +237,8 @@ CLOCK_SKEW = 15 * 60
 ZONES_AHEAD = 14 * 60 * 60
 """How much more where it names no zone: it counts as UTC, and local time is ahead by that at most."""
 
+ATTACHMENTS_LISTED_MAX = 20
+"""As many files as an event may name; more than the next are links, all of them."""
 ATTACHMENTS_MAX = 5
 ATTACHMENTS_MAX_BYTES = 7_000_000
 """Of all attachments of a mail, as they are in S3. In Base64, a third larger, with the mail's parts they stay
@@ -244,8 +246,9 @@ below the 10 MB from which on SES takes its time (SES Developer Guide, "Service 
 receivers take none. A function of 256 MB sends them with half of its memory left."""
 FILE_NAME_MAX_LENGTH = 255
 """SES API v2 Reference, Attachment."""
-S3_URI_MAX_LENGTH = len("s3://") + 63 + 1 + 1024
-"""A bucket's name has at most 63 characters, a key 1,024 bytes (Amazon S3 User Guide)."""
+S3_KEY_MAX_BYTES = 1024
+S3_URI_MAX_LENGTH = len("s3://") + 63 + 1 + S3_KEY_MAX_BYTES
+"""A bucket's name has at most 63 characters, a key 1,024 bytes in UTF-8 (Amazon S3 User Guide)."""
 
 REASONS_MAX, REASON_MAX_LENGTH = 100, 300
 """How many reasons of a rejection are kept, and how many characters of each path and each sentence."""

@@ -179,6 +179,9 @@ def test_an_invoice_that_never_comes_becomes_a_link(
     [
         ({"uri": "s3://another/mails/1"}, Unattached.OUTSIDE_PREFIX),
         ({"fileName": "Invoice.docx"}, Unattached.TYPE_NOT_ALLOWED),
+        ({"uri": "s3://Shop//mails/1"}, Unattached.OUTSIDE_PREFIX),
+        ({"uri": f"s3://shop/mails/{'é' * 600}"}, Unattached.OUTSIDE_PREFIX),
+        ({"fileName": "Invoice"}, Unattached.TYPE_NOT_ALLOWED),
         ({}, Unattached.TOO_LARGE),
     ],
 )
@@ -190,6 +193,25 @@ def test_what_can_never_be_attached_becomes_a_link_at_once(
     path.run()
     ((_, attachments),) = path.outbox.mails
     assert attachments == []
+    assert path.record["attachmentsLinked"] == reason
+    assert path.clock.elapsed < 10
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ([f"{number}.pdf" for number in range(6)], Unattached.TOO_MANY),
+        (["Café.pdf", "CAFE\u0301.pdf"], Unattached.SAME_NAME),
+    ],
+)
+def test_files_that_cannot_go_together_become_links_at_once(
+    path: Path, names: list[str], reason: Unattached
+) -> None:
+    path.upload()
+    invoices = [INVOICE | {"fileName": name} for name in names]
+    path.queue.publish(json.dumps(load_event("order") | {"attachments": invoices}))
+    path.run()
+    assert [attachments for _, attachments in path.outbox.mails] == [[]]
     assert path.record["attachmentsLinked"] == reason
     assert path.clock.elapsed < 10
 
@@ -302,14 +324,14 @@ def test_the_render_step_heeds_the_claim(claim: dict[str, bool], *, attached: bo
 
 def test_a_long_order_s_mail_has_room_for_what_is_said_of_its_attachments() -> None:
     attachments = [
-        INVOICE | {"uri": f"s3://shop/{n}{'k' * 1023}", "fileName": f"{n}{'ü' * 250}.pdf"}
-        for n in range(limits.ATTACHMENTS_MAX)
+        INVOICE | {"uri": f"s3://shop/{'𝒌' * 1083}", "fileName": f"{n:2}{'𝒏' * 249}.pdf"}
+        for n in range(limits.ATTACHMENTS_LISTED_MAX)
     ]
     items = [ITEM | {"name": '"' * 199, "sku": f"{n}"} for n in range(300)]
     mail = render.render(
         order("order.confirmed", orderItems=items, attachments=attachments), BRAND, NOTIFICATION_ID
     )
-    assert len(mail["attachments"]) == limits.ATTACHMENTS_MAX
+    assert len(mail["attachments"]) == limits.ATTACHMENTS_MAX + 1
     assert encoded_size(mail) <= limits.ANSWER_MAX_BYTES
 
 

@@ -108,6 +108,7 @@ DECIDED = {
     "NESTING_MAX": 64,
     "CLOCK_SKEW": timedelta(minutes=15),
     "ZONES_AHEAD": timedelta(hours=14),
+    "ATTACHMENTS_LISTED_MAX": 20,
     "ATTACHMENTS_MAX": 5,
     "ATTACHMENTS_MAX_BYTES": 7_000_000,
     "FILE_NAME_MAX_LENGTH": 255,
@@ -157,6 +158,7 @@ COMPUTED = {
     "QUEUE_VISIBILITY": 1410,
     "MESSAGE_MAX_BYTES": 261_632,
     "ANSWER_MAX_BYTES": 245_248,
+    "S3_KEY_MAX_BYTES": 1_024,
     "S3_URI_MAX_LENGTH": 1_093,
 }
 """What the decided figures come to, in seconds but for the bytes: `test_limits.py` says why that is enough."""

@@ -144,6 +144,7 @@ INVOICE: Reference = {
     "sha256": hashlib.sha256(b"%P").hexdigest(),
     "fileName": "Invoice.pdf",
 }
+TERMS: Reference = {**INVOICE, "fileName": "Terms.pdf"}
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_send_has_time_for_attachments_for_ses_and_a_write_before_and_after(
     called_before = [CALLED] if error is errors.SendThrottled else []
     with pytest.raises(error):
         send.send(
-            {**SENT, "email": {**SENT["email"], "attachments": [INVOICE] * 2}},
+            {**SENT, "email": {**SENT["email"], "attachments": [INVOICE, TERMS]}},
             "me",
             table=CalledBefore(TABLE.name, clock, records=[*called_before]),
             ses=SlowSes(**vars(SES), clock=clock),
