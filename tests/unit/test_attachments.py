@@ -216,6 +216,23 @@ def test_files_that_cannot_go_together_become_links_at_once(
     assert path.clock.elapsed < 10
 
 
+def test_a_mail_whose_invoice_came_is_not_late_for_a_rate_that_was_taken_for_a_moment(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.publish()
+    path.run(13 * 60)
+    path.upload()
+    reserve, slots = path.dispatcher.pace.reserve, iter([False])
+
+    def once_full(mails: int, rate: float) -> list[float] | None:
+        return reserve(mails, rate) if next(slots, True) else None
+
+    monkeypatch.setattr(path.dispatcher.pace, "reserve", once_full)
+    path.run()
+    assert [len(attachments) for _, attachments in path.outbox.mails] == [1]
+    assert path.clock.elapsed <= 13 * 60 + 2 * limits.ATTACHMENT_RETRY_MAX
+
+
 def test_a_mail_that_waited_long_for_ses_waits_no_longer_for_its_invoice(path: Path) -> None:
     path.publish()
     path.clock.sleep(limits.ATTACHMENT_PATIENCE)

@@ -70,6 +70,7 @@ DECIDED = {
     "ATTACHMENTS_BUDGET": 6,
     "ATTACHMENT_PATIENCE": timedelta(minutes=15),
     "ATTACHMENT_RETRY_MAX": timedelta(minutes=2),
+    "ATTACHMENT_RETRIES_FOR": timedelta(minutes=75),
     "LATE_NOTICE_AFTER": timedelta(minutes=15),
     "LATE_NOTICE_EVERY": timedelta(hours=1),
     "UNSETTLED_AFTER": timedelta(hours=1),
