@@ -72,7 +72,7 @@ NOT_STUCK = {IN_PROGRESS, *SOON}
 """Why a message waits and says nothing of whether mails go out."""
 
 ATTACHMENTS = '"attachments"'
-"""What the event of a mail with attachments has in it; to read it all would be more work than a try too many."""
+"""What the event of a mail with attachments has in it; reading it would be more work than a try too many."""
 
 NAME_MAX = 80
 """Step Functions: an execution's name has at most 80 characters."""

@@ -169,13 +169,13 @@ ATTACHMENT_PATIENCE = 15 * 60
 ATTACHMENT_RETRY_MAX = 2 * 60
 """The longest delay meanwhile, so that the patience is kept."""
 ATTACHMENT_RETRIES_FOR = ATTACHMENT_PATIENCE + 60 * 60
-"""So long it is the longest for whatever else such a mail waits: it may have been received a dozen times for its
-attachments, and one throttle more would be half an hour."""
+"""So long it is the longest for whatever else such a mail waits: it may have been received a dozen times for
+its attachments, and one throttle more would be half an hour."""
 
 QUEUE_RETENTION = 14 * DAY
 QUEUE_MAX_RECEIVES = 200
-"""About four days at `RETRY_DELAY_MAX`, with attachments half a day less: an outage of a weekend passes. Then the
-order workflow gives up, and the dead letter that the dispatcher sends starts anew with two weeks."""
+"""About four days at `RETRY_DELAY_MAX`, with attachments half a day less: an outage of a weekend passes. Then
+the order workflow gives up, and the dead letter that the dispatcher sends starts anew with two weeks."""
 QUEUE_REDRIVE_RECEIVES = 300
 """When SQS itself moves a message, without a reason. Only a dispatcher that dies again and again lets it come
 to that: within five days, since a dead letter that SQS moves keeps its age."""
