@@ -17,7 +17,7 @@ _BIDI_CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
 _BIDI_MARK = re.compile("[\u200e\u200f\u061c]")
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and a symbol that show nothing: Hangul fillers, the empty Braille pattern."""
-_SYMBOLS = {chr(point) for point in range(0x1F000, 0x20000)}
+_SYMBOLS = range(0x1F000, 0x20000)
 """The plane of the emoji, to which every Unicode adds."""
 
 
@@ -42,5 +42,5 @@ def identifier(text: str) -> str:
 def shows(character: str) -> bool:
     """Whether a character shows something by itself."""
     if unicodedata.category(character) == "Cn":
-        return character in _SYMBOLS  # An emoji that is younger than this Python.
+        return ord(character) in _SYMBOLS  # An emoji that is younger than this Python.
     return unicodedata.category(character)[0] in "LNPS" and character not in _BLANK
