@@ -30,6 +30,7 @@ from statemachines.retries import NOT_RUN, retry_send, retry_what_passes
 from steps.contract import limits
 from steps.contract.errors import (
     DEFERRED,
+    AttachmentsLinked,
     ClaimLost,
     SendOutcomeUnknown,
     SendRejected,
@@ -171,9 +172,12 @@ def _failure(scope: Construct, steps: Steps, *, sent: sfn.IChainable) -> sfn.ICh
     last_of_a_bug = sfn.Condition.number_greater_than_equals(
         "$.attempt", limits.UNEXPECTED_MAX_ATTEMPTS
     )
+    # A mail whose attachments become links is ready: it goes at one receive more.
+    linked = sfn.Condition.string_equals("$.error.Error", AttachmentsLinked.__name__)
     last = sfn.Condition.or_(_LAST_RECEIVE, sfn.Condition.and_(bug, last_of_a_bug))
     return (
         sfn.Choice(scope, "WhatFailed?", comment="Will it pass, is it a bug, was it the last try?")
+        .when(linked, deferred)
         .when(last, _give_up(scope, steps, sent=sent, failed=failed, deferred=deferred))
         .when(bug, failed)
         .otherwise(deferred)

@@ -12,7 +12,7 @@ import functools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from steps.aws.ledger_table import LedgerTable
@@ -67,6 +67,12 @@ SOON = {
     AttachmentsLinked.__name__: limits.RETRY_DELAY_MIN,
 }
 """The longest delay after an error that need not wait as long as others, in seconds."""
+
+NOT_STUCK = {IN_PROGRESS, *SOON}
+"""Why a message waits and says nothing of whether mails go out."""
+
+ATTACHMENTS = '"attachments"'
+"""What the event of a mail with attachments has in it; reading it would be more work than a try too many."""
 
 NAME_MAX = 80
 """Step Functions: an execution's name has at most 80 characters."""
@@ -137,7 +143,9 @@ def dispose(execution: OrderExecution, *, receives: int, attempt: int) -> Dispos
     if execution.end is FailureEnd.GAVE_UP:
         return DeadLetter(execution.error, execution.arn)
     bug = execution.broke or execution.end is FailureEnd.FAILED
-    if is_last(receives) or (bug and attempt >= limits.UNEXPECTED_MAX_ATTEMPTS):
+    # With links the mail goes at the next receive, which the queue has: SQS counts further than we do.
+    last = is_last(receives) and execution.error != AttachmentsLinked.__name__
+    if last or (bug and attempt >= limits.UNEXPECTED_MAX_ATTEMPTS):
         return DeadLetter(execution.error, execution.arn)
     longest = SOON.get(execution.error, limits.RETRY_DELAY_MAX)
     return Later(min(longest, limits.retry_delay(receives)), execution.error)
@@ -168,7 +176,7 @@ class Dispatcher:
 
     def run_batch(self, records: list[SqsRecord]) -> list[str]:
         """Run a batch; return the ids of the messages that stay on the queue."""
-        dispositions = self._dispositions(records)
+        dispositions = [*map(self._sooner, records, self._dispositions(records))]
         settled = self.each(self._settle, records, dispositions)
         for record, disposition, leaves in zip(records, dispositions, settled, strict=True):
             _count(record, disposition, leaves=bool(leaves))
@@ -186,6 +194,14 @@ class Dispatcher:
         if (slots := self.pace.reserve(len(records), account.rate)) is None:
             return self._put_off(records, PACED)
         return self._alone(self._dispatch, records, slots)
+
+    def _sooner(self, record: SqsRecord, disposition: Disposition) -> Disposition:
+        """Let a young mail with attachments wait no longer than it would for these."""
+        if not isinstance(disposition, Later) or ATTACHMENTS not in record["body"]:
+            return disposition
+        if self.clock() >= sent_at(record) + limits.ATTACHMENT_RETRIES_FOR:
+            return disposition
+        return replace(disposition, delay=min(disposition.delay, limits.ATTACHMENT_RETRY_MAX))
 
     def _put_off(self, records: list[SqsRecord], reason: str) -> list[Disposition]:
         """Let messages wait. One that cannot wait any more is run, so that giving it up is recorded."""
@@ -299,7 +315,7 @@ class Dispatcher:
 
 def _count(record: SqsRecord, disposition: Disposition, *, leaves: bool) -> None:
     """Count a dead letter that is put for certain; of a mail to SES's mailbox simulator nothing is counted."""
-    waits = isinstance(disposition, Later) and disposition.reason != IN_PROGRESS
+    waits = isinstance(disposition, Later) and disposition.reason not in NOT_STUCK
     fails = isinstance(disposition, DeadLetter) and leaves
     if not (waits or fails) or is_simulated(field(record["body"], "customerEmail")):
         return

@@ -17,6 +17,7 @@ from steps.contract import limits
 from steps.contract.attachments import Attachment, Unattached, s3_object
 from steps.contract.errors import (
     AttachmentsLinked,
+    AttachmentsRefused,
     AttachmentUnavailable,
     ClaimLost,
     LedgerUnavailable,
@@ -75,7 +76,8 @@ def send(
 
     Raises:
         AttachmentUnavailable: an attachment cannot be had yet; the record is CLAIMED.
-        AttachmentsLinked: nor will it be; the record is CLAIMED and says so to whoever claims it next.
+        AttachmentsLinked: nor will it be, or SES refused the mail with it; the record is CLAIMED and says so
+            to whoever claims it next.
         ClaimLost: another execution took the claim over, or the record was erased; nothing was sent.
         SendDeferred: SES refused for now; the record is CLAIMED again.
         SendRejected: SES refuses the mail as it is; the record step writes it down.
@@ -87,8 +89,8 @@ def send(
     except AttachmentUnavailable as error:
         if error.reason.passes and _is_patient(state, clock()):
             raise
-        _give_up_on(error.reason, notification_id, owner, table=table)
-        raise AttachmentsLinked(error.reason) from error
+        linked = rules.linked(notification_id=notification_id, owner=owner, reason=error.reason)
+        raise _linked(error.reason, linked, table=table) from error
     _say_so(
         notification_id,
         owner,
@@ -101,8 +103,18 @@ def send(
         message_id = ses.send(
             state["email"], tags={NOTIFICATION_TAG: notification_id}, attachments=attachments
         )
-    except (SendDeferred, SendRejected):
-        _take_back(notification_id, owner, table=table, handover_id=handover_id, now=clock())
+    except (AttachmentsRefused, SendDeferred, SendRejected) as error:
+        reason = Unattached.REFUSED if isinstance(error, AttachmentsRefused) else None
+        refused = rules.refused(
+            notification_id=notification_id,
+            owner=owner,
+            handover_id=handover_id,
+            now=clock(),
+            linked=reason,
+        )
+        if reason:
+            raise _linked(reason, refused, table=table) from error
+        _take_back(refused, table=table)
         raise
     return {"messageId": message_id, "sentAt": rules.iso(clock()), "handoverId": handover_id}
 
@@ -115,14 +127,15 @@ def fetch(
     Raises:
         AttachmentUnavailable: one may not be attached, or is not to be had.
     """
-    media_types = [attachable.media_type(reference) for reference in references]
+    media_types = attachable.media_types(references)
+    contents = objects.read([s3_object(reference["uri"]) for reference in references])
     return [
         Attachment(
             file_name=reference["fileName"],
             media_type=media_type,
-            content=_verified(objects.read(s3_object(reference["uri"])), reference["sha256"]),
+            content=_verified(content, reference["sha256"]),
         )
-        for reference, media_type in zip(references, media_types, strict=True)
+        for reference, media_type, content in zip(references, media_types, contents, strict=True)
     ]
 
 
@@ -137,14 +150,12 @@ def _is_patient(state: State, now: float) -> bool:
     return now < state.get("publishedAt", 0) + limits.ATTACHMENT_PATIENCE
 
 
-def _give_up_on(
-    reason: Unattached, notification_id: str, owner: str, *, table: LedgerTable
-) -> None:
+def _linked(reason: Unattached, linked: rules.Update, *, table: LedgerTable) -> AttachmentsLinked:
     """Have the mail rendered anew, with links: its text says where its documents are."""
     logger.warning("attachments become links", reason=reason)
-    linked = rules.linked(notification_id=notification_id, owner=owner, reason=reason)
     if table.write(linked) is not None:
         raise ClaimLost("the record is not as this execution left it")
+    return AttachmentsLinked(reason)
 
 
 def _say_so(
@@ -181,13 +192,8 @@ def _say_so(
     raise LedgerUnavailable("an earlier call's writes came in between each time")
 
 
-def _take_back(
-    notification_id: str, owner: str, *, table: LedgerTable, handover_id: str, now: float
-) -> None:
+def _take_back(refused: rules.Update, *, table: LedgerTable) -> None:
     """Take SENDING back; where that fails the record is settled after the grace period: late, never twice."""
-    refused = rules.refused(
-        notification_id=notification_id, owner=owner, handover_id=handover_id, now=now
-    )
     try:
         table.write(refused)
     except OrderMailError:

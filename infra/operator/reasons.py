@@ -47,6 +47,10 @@ _OURS = {
         "A document that the mail is to bring is not in the shop's store yet, or is not the one it names.",
         "Nothing: a quarter of an hour after the order the mail goes out without it, with a link in its place.",
     ),
+    errors.AttachmentsRefused: Why(
+        "SES, the mail service, refuses the mail with its attachments, so it gets links in their place.",
+        WAITS,
+    ),
     errors.AttachmentsLinked: Why(
         "A document that the mail was to bring could not be attached, so it gets a link in its place.",
         WAITS,

@@ -6,6 +6,8 @@ and `BadRequestException` are as much a paused account as an address that is non
 
 What is in no row waits. A mail that waits in vain stands in nobody's way and ends after four days in the
 dead letters, with its reason; one that is rejected by mistake is a mail that nobody ever sends.
+
+A mail with attachments neither ends nor waits by a refusal that may be about these: it goes without them.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from steps.contract.errors import (
+    AttachmentsRefused,
     QuotaExceeded,
     SenderNotReady,
     SendingPaused,
@@ -97,10 +100,15 @@ REFUSALS = (
 """The first row that fits counts."""
 
 
-def meaning(code: str, text: str) -> type[OrderMailError]:
+def meaning(code: str, text: str, *, attached: bool = False) -> type[OrderMailError]:
     """Return what a refusal (a 4xx answer) with this code and message means.
 
     SenderNotReady where no row fits: another code is a request that SES did not act on (credentials,
     permissions, a quota of the API), and `MessageRejected` or `BadRequestException` may be anything.
+
+    `attached`: the mail had attachments. Then AttachmentsRefused where no row fits, and for SendRejected.
     """
-    return next((row.means for row in REFUSALS if row.fits(code, text)), SenderNotReady)
+    row = next((row for row in REFUSALS if row.fits(code, text)), None)
+    if attached and (row is None or row.means is SendRejected):
+        return AttachmentsRefused
+    return row.means if row else SenderNotReady

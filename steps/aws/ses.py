@@ -28,6 +28,7 @@ from steps.aws.refusals import meaning
 from steps.aws.sdk import client_config, error_code, is_server_error, translated
 from steps.contract import limits
 from steps.contract.errors import (
+    AttachmentsRefused,
     OrderMailError,
     SendOutcomeUnknown,
     SendRejected,
@@ -100,6 +101,7 @@ class Ses:
         Raises:
             SendDeferred: one of its kinds; SES did not accept the mail and may later.
             SendRejected: SES will never accept it. Which refusal is which: `steps.aws.refusals`.
+            AttachmentsRefused: SES did not accept it, maybe because of its attachments.
             SendOutcomeUnknown: no answer or a 5xx; the mail may be on its way.
         """
         through: _Through = (
@@ -113,9 +115,12 @@ class Ses:
             },
             "Headers": [{"Name": n, "Value": v} for n, v in email["headers"].items()],
         }
+        unmade = _UNMADE
         if attachments:
             message["Attachments"] = _files(attachments)
-        with translated("SES", SendOutcomeUnknown, _refusal, _UNMADE):
+            unmade = _UNMADE | {ParamValidationError: AttachmentsRefused}
+        refusal = functools.partial(_refusal, attached=bool(attachments))
+        with translated("SES", SendOutcomeUnknown, refusal, unmade):
             answer = sesv2().send_email(
                 FromEmailAddress=from_field(email["fromName"], self.sender),
                 ReplyToAddresses=[email["replyTo"]],
@@ -141,10 +146,11 @@ def _files(attachments: Sequence[Attachment]) -> list[AttachmentTypeDef]:
     ]
 
 
-def _refusal(error: ClientError) -> type[OrderMailError]:
+def _refusal(error: ClientError, *, attached: bool) -> type[OrderMailError]:
     if is_server_error(error):
         return SendOutcomeUnknown  # Whatever its code: SES may have failed after it took the mail.
-    return meaning(error_code(error), error.response["Error"].get("Message", ""))
+    text = error.response["Error"].get("Message", "")
+    return meaning(error_code(error), text, attached=attached)
 
 
 def from_field(name: str, address: str) -> str:

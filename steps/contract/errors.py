@@ -8,6 +8,7 @@ OrderMailError
 ├── TopicUnavailable      SNS did not take an outcome
 ├── SourceUnavailable     a figure of the scheduled reports is unavailable; the report says so
 ├── AttachmentUnavailable  an attachment is not there, or not the one that the event means (yet)
+├── AttachmentsRefused    SES refused a mail with attachments, maybe because of them; the send step's alone
 ├── AttachmentsLinked     the mail is to go without its attachments: it is rendered anew, with links
 ├── ClaimLost             another execution owns the notification by now; this one must stop
 ├── SendDeferred          SES did not accept the mail and says it may do so later
@@ -70,8 +71,12 @@ class AttachmentUnavailable(OrderMailError):
         self.reason = reason
 
 
+class AttachmentsRefused(OrderMailError):
+    """SES did not accept a mail with attachments, and would maybe without; no step ends by it."""
+
+
 class AttachmentsLinked(OrderMailError):
-    """The record says by now that the mail goes without its attachments. SES was not called."""
+    """The record says by now that the mail goes without its attachments. SES does not have it."""
 
 
 class ClaimLost(OrderMailError):

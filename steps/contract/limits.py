@@ -27,8 +27,9 @@ SES_CALL = SES_CONNECT_TIMEOUT + SES_READ_TIMEOUT
 
 S3_CONNECT_TIMEOUT = 1
 S3_READ_TIMEOUT = 3
-S3_ATTEMPTS = 2
-S3_CALL = S3_ATTEMPTS * (S3_CONNECT_TIMEOUT + S3_READ_TIMEOUT) + SDK_BACKOFF
+S3_ATTEMPTS = 3
+"""As many as the time for a mail's attachments may have: once its patience is over, a hiccup of S3's would make
+links of them."""
 
 QUEUE_CONNECT_TIMEOUT = 1
 QUEUE_READ_TIMEOUT = 3
@@ -51,8 +52,8 @@ DEDUP_TIMEOUT = CLAIM_WRITES * LEDGER_CALL + OWN_TIME
 SENDING_WRITES = 2
 """SENDING, and once more where the record knows of an earlier call."""
 ATTACHMENTS_BUDGET = 6
-"""How long a mail's attachments may take together: five of seven megabytes take less than one second. The last
-call that is begun may take longer, but then SES is not called."""
+"""How long a mail's attachments may take together, whatever S3 does: five of seven megabytes take less than one
+second."""
 SEND_TIMEOUT = ATTACHMENTS_BUDGET + SENDING_WRITES * LEDGER_CALL + SES_CALL + LEDGER_CALL + OWN_TIME
 """The attachments, SENDING, the mail, and back to CLAIMED where SES refused it."""
 
@@ -167,11 +168,14 @@ ATTACHMENT_PATIENCE = 15 * 60
 """How long a mail waits for its attachments, from when its event was published. Then it goes without."""
 ATTACHMENT_RETRY_MAX = 2 * 60
 """The longest delay meanwhile, so that the patience is kept."""
+ATTACHMENT_RETRIES_FOR = ATTACHMENT_PATIENCE + 60 * 60
+"""So long it is the longest for whatever else such a mail waits: it may have been received a dozen times for
+its attachments, and one throttle more would be half an hour."""
 
 QUEUE_RETENTION = 14 * DAY
 QUEUE_MAX_RECEIVES = 200
-"""About four days at `RETRY_DELAY_MAX`: an outage of a weekend passes. Then the order workflow gives up, and
-the dead letter that the dispatcher sends starts anew with two weeks."""
+"""About four days at `RETRY_DELAY_MAX`, with attachments half a day less: an outage of a weekend passes. Then
+the order workflow gives up, and the dead letter that the dispatcher sends starts anew with two weeks."""
 QUEUE_REDRIVE_RECEIVES = 300
 """When SQS itself moves a message, without a reason. Only a dispatcher that dies again and again lets it come
 to that: within five days, since a dead letter that SQS moves keeps its age."""
@@ -236,6 +240,8 @@ CLOCK_SKEW = 15 * 60
 ZONES_AHEAD = 14 * 60 * 60
 """How much more where it names no zone: it counts as UTC, and local time is ahead by that at most."""
 
+ATTACHMENTS_LISTED_MAX = 20
+"""As many files as an event may name; more than the next are links, all of them."""
 ATTACHMENTS_MAX = 5
 ATTACHMENTS_MAX_BYTES = 7_000_000
 """Of all attachments of a mail, as they are in S3. In Base64, a third larger, with the mail's parts they stay
@@ -243,8 +249,9 @@ below the 10 MB from which on SES takes its time (SES Developer Guide, "Service 
 receivers take none. A function of 256 MB sends them with half of its memory left."""
 FILE_NAME_MAX_LENGTH = 255
 """SES API v2 Reference, Attachment."""
-S3_URI_MAX_LENGTH = len("s3://") + 63 + 1 + 1024
-"""A bucket's name has at most 63 characters, a key 1,024 bytes (Amazon S3 User Guide)."""
+S3_KEY_MAX_BYTES = 1024
+S3_URI_MAX_LENGTH = len("s3://") + 63 + 1 + S3_KEY_MAX_BYTES
+"""A bucket's name has at most 63 characters, a key 1,024 bytes in UTF-8 (Amazon S3 User Guide)."""
 
 REASONS_MAX, REASON_MAX_LENGTH = 100, 300
 """How many reasons of a rejection are kept, and how many characters of each path and each sentence."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from ipaddress import ip_address
@@ -33,8 +32,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from steps.contract import limits
-from steps.contract.attachments import extension
-from steps.contract.text import NOTIFICATION_ID, identifier, one_line
+from steps.contract.attachments import file_name
+from steps.contract.text import NOTIFICATION_ID, identifier, one_line, shows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,14 +48,7 @@ ISO_4217_LENGTH = 3
 _NO_COUNTRIES = {"CP", "CQ", "DG", "EA", "IC", "ZZ"}
 """The CLDR's codes of places that go by their country's (the Canary Islands: ES), and of no place."""
 
-_S3_URI = re.compile(
-    r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>[^\x00-\x1f\x7f]+)"
-)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and a symbol that show nothing: Hangul fillers, the empty Braille pattern."""
-_SYMBOLS = {chr(point) for point in range(0x1F000, 0x20000)}
-"""The plane of the emoji, to which every Unicode adds."""
 
 AMOUNT_LIMIT, AMOUNT_DECIMALS = Decimal(10**15), 6
 
@@ -75,15 +67,9 @@ def _identifier(value: str) -> str:
 
 
 def _visible(text: str) -> str:
-    if not any(_shows(c) for c in text):
+    if not any(map(shows, text)):
         raise PydanticCustomError("empty", "must not be empty")
     return text
-
-
-def _shows(character: str) -> bool:
-    if unicodedata.category(character) == "Cn":
-        return character in _SYMBOLS  # An emoji that is younger than this Python.
-    return unicodedata.category(character)[0] in "LNPS" and character not in _BLANK
 
 
 def _money(value: object) -> object:
@@ -182,14 +168,6 @@ def _notification_id(value: str) -> str:
     return value
 
 
-def _s3_uri(value: str) -> str:
-    uri = _S3_URI.fullmatch(value)
-    # Whoever normalises a path makes another key of these.
-    if not uri or {"", ".", ".."} & set(uri["key"].split("/")):
-        raise PydanticCustomError("s3_uri", "must be an object of S3, such as s3://bucket/key")
-    return value
-
-
 def _sha256(value: str) -> str:
     if not re.fullmatch("[0-9a-fA-F]{64}", value):
         raise PydanticCustomError("sha256", "must be a SHA-256: 64 hex digits")
@@ -197,19 +175,7 @@ def _sha256(value: str) -> str:
 
 
 def _file_name(value: str) -> str:
-    name = identifier(value)
-    if set(name) & {"/", "\\"} or not extension(name) or name.startswith("."):
-        raise PydanticCustomError(
-            "file_name", "must be a file name with an extension, such as Invoice-4711.pdf"
-        )
-    return name
-
-
-def _named_apart(attachments: list[Attachment]) -> list[Attachment]:
-    """Refuse two files of one name: no customer could tell them apart, and a mail client may drop one."""
-    if len({a.file_name.casefold() for a in attachments}) < len(attachments):
-        raise PydanticCustomError("file_names", "must have file names that differ")
-    return attachments
+    return _visible(file_name(value))
 
 
 def _web_link(value: HttpUrl) -> HttpUrl:
@@ -443,15 +409,15 @@ class PickupPoint(_Shape):
 
 
 class Attachment(_Shape):
-    """A file that a mail is to bring, by where it is in S3. `url`: where the customer can have it, too."""
+    """A file that a mail is to bring, by where it is in S3 (`s3://bucket/key`), with its extension in its name.
+
+    `url`: where the customer can have it, too. What cannot be attached becomes a link.
+    """
 
     uri: Annotated[
         str,
-        Field(max_length=limits.S3_URI_MAX_LENGTH),
-        AfterValidator(_s3_uri),
-        WithJsonSchema(
-            {"type": "string", "pattern": "^s3://", "maxLength": limits.S3_URI_MAX_LENGTH}
-        ),
+        Field(min_length=1, max_length=limits.S3_URI_MAX_LENGTH),
+        BeforeValidator(_without_halves),
     ]
     sha256: Annotated[
         str,
@@ -518,8 +484,7 @@ class OrderEvent(_Shape):
     attachments: (
         Annotated[
             list[Attachment],
-            Field(max_length=limits.ATTACHMENTS_MAX),
-            AfterValidator(_named_apart),
+            Field(max_length=limits.ATTACHMENTS_LISTED_MAX),
         ]
         | None
     ) = None

@@ -334,9 +334,8 @@ def judge(
     in_doubt = "sendingAt" in record and not is_settled(record)
     if (wait := _busy_until(record, grace) - int(now)) > 0:
         return InProgress(wait)
-    # Of the same mail, which waits or is in doubt. Where its event is mended or redriven, they are tried anew.
-    same = (status is Status.CLAIMED or in_doubt) and not differs(record, content)
-    linked = same and record.get(_LINKED)
+    # The notification's, whatever its events say: two that differ would undo each other's word for ever.
+    linked = (status is Status.CLAIMED or in_doubt) and record.get(_LINKED)
     given = _given(
         inDoubt=in_doubt, content=content, publishedAt=published_at, attachmentsLinked=linked
     )
@@ -450,11 +449,22 @@ def linked(*, notification_id: str, owner: str, reason: str) -> Update:
 _OF_THIS_CALL = "#owner = :owner AND #status = :sending AND handoverId = :handover"
 
 
-def refused(*, notification_id: str, owner: str, handover_id: str, now: float) -> Update:
-    """Take SENDING back: SES definitely did not accept the mail. The lease ends, so anyone may try."""
+def refused(
+    *,
+    notification_id: str,
+    owner: str,
+    handover_id: str,
+    now: float,
+    linked: str | None = None,
+) -> Update:
+    """Take SENDING back: SES definitely did not accept the mail. The lease ends, so anyone may try.
+
+    `linked`: why the mail goes with links in place of its attachments from here on.
+    """
     return Update(
         notification_id=notification_id,
-        set={"status": Status.CLAIMED, "timestamp": iso(now), "leaseUntil": int(now)},
+        set={"status": Status.CLAIMED, "timestamp": iso(now), "leaseUntil": int(now)}
+        | _given(attachmentsLinked=linked),
         remove=("sendingAt",),
         condition=_OF_THIS_CALL,
         values={"owner": owner, "sending": Status.SENDING, "handover": handover_id},

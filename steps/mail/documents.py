@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from steps.contract.attachments import MEDIA_TYPES, Unattached, extension
+from steps.contract import limits
+from steps.contract.attachments import (
+    MEDIA_TYPES,
+    Unattached,
+    extension,
+    is_named_apart,
+    is_object,
+)
 from steps.contract.errors import AttachmentUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from steps.contract.state import Reference
 
@@ -35,10 +42,11 @@ def of_the_order(order: Mapping[str, Any], *, linked: bool) -> dict[str, Any]:
 
 
 def references(order: Mapping[str, Any]) -> list[Reference]:
-    """Return what the send step is told of the attachments."""
+    """Return what the send step is told of the attachments; of too many, as many as say so."""
+    given = order.get("attachments") or []
     return [
         {"uri": a["uri"], "sha256": a["sha256"], "fileName": a["fileName"]}
-        for a in order.get("attachments") or ()
+        for a in given[: limits.ATTACHMENTS_MAX + 1]
     ]
 
 
@@ -54,13 +62,21 @@ class Attachable:
         """Read the settings: `s3://bucket/prefix/` and `pdf,xml`."""
         return cls(prefix=prefix, types=frozenset(types.split(",")))
 
-    def media_type(self, reference: Reference) -> str:
-        """Return the media type of an attachment.
+    def media_types(self, references: Sequence[Reference]) -> list[str]:
+        """Return the media types of a mail's attachments.
 
         Raises:
-            AttachmentUnavailable: it may not be attached.
+            AttachmentUnavailable: one may not be attached, or not with the others.
         """
-        if not self.prefix or not reference["uri"].startswith(self.prefix):
+        if len(references) > limits.ATTACHMENTS_MAX:
+            raise AttachmentUnavailable(Unattached.TOO_MANY)
+        if not is_named_apart([reference["fileName"] for reference in references]):
+            raise AttachmentUnavailable(Unattached.SAME_NAME)
+        return [self._media_type(reference) for reference in references]
+
+    def _media_type(self, reference: Reference) -> str:
+        uri = reference["uri"]
+        if not self.prefix or not uri.startswith(self.prefix) or not is_object(uri):
             raise AttachmentUnavailable(Unattached.OUTSIDE_PREFIX)
         if (kind := extension(reference["fileName"])) not in self.types:
             raise AttachmentUnavailable(Unattached.TYPE_NOT_ALLOWED)

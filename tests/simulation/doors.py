@@ -535,7 +535,7 @@ class Workflow(WorkflowInProcess):
         if fault == "killed":
             raise world.killed()
         if fault == "unavailable":
-            world.travel(limits.S3_CALL * running().life.dice.share())
+            world.travel(limits.ATTACHMENTS_BUDGET * running().life.dice.share())
         if fault:
             raise AttachmentUnavailable(UNATTACHED[fault])
         return [

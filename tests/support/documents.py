@@ -61,7 +61,8 @@ def bounds_table() -> str:
         "characters of `resend.reason` and `resend.by`": f"{limits.RESEND_TEXT_MAX_LENGTH}",
         "characters of an address": f"{limits.ADDRESS_MAX_LENGTH}",
         "characters of a link, in ASCII": f"{limits.LINK_MAX_LENGTH:,}",
-        "attachments": f"{limits.ATTACHMENTS_MAX}, of {limits.ATTACHMENTS_MAX_BYTES:,} bytes together",
+        "attachments": f"{limits.ATTACHMENTS_LISTED_MAX}; beyond {limits.ATTACHMENTS_MAX}, or"
+        f" {limits.ATTACHMENTS_MAX_BYTES:,} bytes together, they are links",
         "characters of a file name": f"{limits.FILE_NAME_MAX_LENGTH}",
         "characters of `locale`": f"{limits.LANGUAGE_TAG_MAX_LENGTH}",
         "characters of a time": f"{limits.MOMENT_MAX_LENGTH}; years {limits.FIRST_YEAR} to {limits.LAST_YEAR}",

@@ -300,6 +300,14 @@ SCENARIOS = [
         record={"status": "FAILED", "reason": "QuotaExceeded"},
     ),
     Scenario(
+        name="last-receive-at-attachments-that-become-links",
+        last_receive=True,
+        throws=failing("Send", "AttachmentsLinked", 1),
+        path=(*SEND_FAILED, "HandedOver?", "Release", *DEFERRED),
+        error="AttachmentsLinked",
+        record={"status": "CLAIMED"},
+    ),
+    Scenario(
         name="giving-up-fails",
         attempt=limits.UNEXPECTED_MAX_ATTEMPTS,
         throws=failing("Render", "UnexpectedError", 1)

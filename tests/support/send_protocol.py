@@ -52,12 +52,14 @@ REFUSALS = {
     "not reached": errors.SesUnreachable,
     "5xx, not accepted": errors.SendOutcomeUnknown,
     "refused as it is": errors.SendRejected,
+    "refused with its attachment": errors.AttachmentsRefused,
     "bug": errors.UnexpectedError,
 }
 
 SEND_FAULTS = (
     *("dies before", "dies after", "answer lost", "5xx, not accepted"),
     *("throttled", "paused", "quota", "not verified", "not reached", "refused as it is", "bug"),
+    *("refused with its attachment", "refused with its attachment, answer lost"),
 )
 
 FETCH_FAULTS = {
@@ -151,6 +153,8 @@ class SlowMotion:
         self.fault: str | None = None
         self.fault_at = ""
         self.refusals_land_late = False
+        self.has_no_attachments = False
+        self.refuses_attachments = False
         self.table = FaultyTable("tracking", slow_motion=self)
         self.ses = FaultySes(**vars(SES), slow_motion=self)
 
@@ -173,7 +177,7 @@ class SlowMotion:
         message.visible_at = self.now + limits.QUEUE_VISIBILITY
         owner = f"execution-{next(self.numbers)}"
         state_input = {
-            **(INVALID if self.stale else STATE),
+            **(INVALID if self.stale else STATE | {"content": f"{message.number % 2}"}),
             "attempt": message.attempts + 1,
             "lastReceive": dispatch.is_last(message.receives),
             "startedAt": int(self.now),
@@ -342,6 +346,8 @@ class SlowMotion:
             self._end(execution, ended)
 
     def _fetch(self, references: Sequence[Reference]) -> list[Attachment]:
+        if references and self.has_no_attachments:
+            raise errors.AttachmentUnavailable(Unattached.OUTSIDE_PREFIX)
         if references and (fault := self.strikes("S3")) in FETCH_FAULTS:
             self.fault, self.fault_at = fault.partition(", ")[2] or None, "write"
             raise errors.AttachmentUnavailable(FETCH_FAULTS[fault])
@@ -447,6 +453,8 @@ class FaultySes(Ses):
         """Accept the mail, or not."""
         slow_motion = self.slow_motion
         fault = slow_motion.strikes("SES")
+        if (fault or "").startswith("refused with") or slow_motion.refuses_attachments:
+            fault = self._refuse(fault, attachments)
         if fault in REFUSALS:
             raise REFUSALS[fault]("as asked")
         if fault == "dies before":
@@ -461,3 +469,11 @@ class FaultySes(Ses):
         if fault == "answer lost":
             raise errors.SendOutcomeUnknown("as asked")
         return message_id
+
+    def _refuse(self, fault: str | None, attachments: Sequence[Attachment]) -> str | None:
+        """Refuse a mail for its attachments; what is asked beyond that befalls the write that says so."""
+        if not attachments:
+            return None
+        slow_motion = self.slow_motion
+        slow_motion.fault, slow_motion.fault_at = (fault or "").partition(", ")[2] or None, "write"
+        return "refused with its attachment"

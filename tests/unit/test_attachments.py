@@ -12,6 +12,7 @@ import boto3
 import pytest
 
 from steps import render, send
+from steps.aws.ledger_table import LedgerTable
 from steps.aws.objects import Objects
 from steps.aws.ses import SendingAccount, Ses
 from steps.contract import errors, limits
@@ -90,6 +91,11 @@ class Path:
             sleep=self.clock.sleep,
             each=lambda run, *arguments: list(map(run, *arguments)),
         )
+
+    def deliver_by(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        workflow: Any = self.dispatcher.workflow
+        object.__setattr__(workflow, "ses", outbox)
 
     def _fetch(self, references: Sequence[Reference]) -> list[Attachment]:
         self.gets += 1
@@ -173,6 +179,9 @@ def test_an_invoice_that_never_comes_becomes_a_link(
     [
         ({"uri": "s3://another/mails/1"}, Unattached.OUTSIDE_PREFIX),
         ({"fileName": "Invoice.docx"}, Unattached.TYPE_NOT_ALLOWED),
+        ({"uri": "s3://Shop//mails/1"}, Unattached.OUTSIDE_PREFIX),
+        ({"uri": f"s3://shop/mails/{'é' * 600}"}, Unattached.OUTSIDE_PREFIX),
+        ({"fileName": "Invoice"}, Unattached.TYPE_NOT_ALLOWED),
         ({}, Unattached.TOO_LARGE),
     ],
 )
@@ -188,6 +197,42 @@ def test_what_can_never_be_attached_becomes_a_link_at_once(
     assert path.clock.elapsed < 10
 
 
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ([f"{number}.pdf" for number in range(6)], Unattached.TOO_MANY),
+        (["Café.pdf", "CAFE\u0301.pdf"], Unattached.SAME_NAME),
+    ],
+)
+def test_files_that_cannot_go_together_become_links_at_once(
+    path: Path, names: list[str], reason: Unattached
+) -> None:
+    path.upload()
+    invoices = [INVOICE | {"fileName": name} for name in names]
+    path.queue.publish(json.dumps(load_event("order") | {"attachments": invoices}))
+    path.run()
+    assert [attachments for _, attachments in path.outbox.mails] == [[]]
+    assert path.record["attachmentsLinked"] == reason
+    assert path.clock.elapsed < 10
+
+
+def test_a_mail_whose_invoice_came_is_not_late_for_a_rate_that_was_taken_for_a_moment(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.publish()
+    path.run(13 * 60)
+    path.upload()
+    reserve, slots = path.dispatcher.pace.reserve, iter([False])
+
+    def once_full(mails: int, rate: float) -> list[float] | None:
+        return reserve(mails, rate) if next(slots, True) else None
+
+    monkeypatch.setattr(path.dispatcher.pace, "reserve", once_full)
+    path.run()
+    assert [len(attachments) for _, attachments in path.outbox.mails] == [1]
+    assert path.clock.elapsed <= 13 * 60 + 2 * limits.ATTACHMENT_RETRY_MAX
+
+
 def test_a_mail_that_waited_long_for_ses_waits_no_longer_for_its_invoice(path: Path) -> None:
     path.publish()
     path.clock.sleep(limits.ATTACHMENT_PATIENCE)
@@ -196,11 +241,82 @@ def test_a_mail_that_waited_long_for_ses_waits_no_longer_for_its_invoice(path: P
     assert path.clock.elapsed < limits.ATTACHMENT_PATIENCE + 10
 
 
+@pytest.mark.parametrize("invoice", [{"fileName": "Invoice.docx"}, {}])
+def test_at_the_last_receive_the_mail_gets_one_more_to_go_with_a_link(
+    path: Path, invoice: dict[str, str]
+) -> None:
+    path.publish(**invoice)
+    path.clock.sleep(limits.ATTACHMENT_PATIENCE)
+    (message,) = path.queue.messages.values()
+    message.receives = limits.QUEUE_MAX_RECEIVES - 1
+    path.run()
+    assert len(path.outbox.mails) == 1
+    assert path.queue.dead_letters == []
+
+
 def test_the_same_event_again_is_a_duplicate_of_the_linked_mail(path: Path) -> None:
     path.publish(fileName="Invoice.docx")
     path.publish(fileName="Invoice.docx")
     path.run()
     assert len(path.outbox.mails) == 1
+
+
+@pytest.mark.parametrize("apart", [0, 2])
+@pytest.mark.parametrize("invoice", [{"uri": "s3://another/mails/1"}, {}])
+def test_two_events_of_one_order_whose_files_differ_are_one_mail(
+    path: Path, invoice: dict[str, str], apart: int
+) -> None:
+    path.publish(sha256="a" * 64, **invoice)
+    if apart:
+        path.run(0)
+        path.clock.sleep(apart)
+    path.publish(sha256="b" * 64, **invoice)
+    path.run()
+    assert len(path.outbox.mails) == 1
+    assert path.queue.dead_letters == []
+    assert path.record["status"] == "SENT"
+    assert path.clock.elapsed < limits.ATTACHMENT_PATIENCE + 5 * 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusesFiles(Outbox):
+    """Refuses every mail with attachments, and those without, too, where there is another error for them."""
+
+    others: type[errors.OrderMailError] | None = None
+    calls: list[int] = field(default_factory=list)
+
+    def send(
+        self, email: Email, *, tags: Mapping[str, str], attachments: Sequence[Attachment] = ()
+    ) -> str:
+        self.calls.append(len(attachments))
+        if attachments:
+            raise errors.AttachmentsRefused("SES answered BadRequestException")
+        if self.others:
+            raise self.others("SES answered BadRequestException")
+        return super().send(email, tags=tags, attachments=attachments)
+
+
+def test_a_mail_that_ses_refuses_with_its_invoice_goes_with_a_link(path: Path) -> None:
+    path.upload()
+    path.publish()
+    path.deliver_by(RefusesFiles(**vars(SES)))
+    path.run()
+    ((mail, attachments),) = path.outbox.mails
+    assert (attachments, "attachments" in mail) == ([], False)
+    assert path.record["status"] == "SENT"
+    assert path.record["attachmentsLinked"] == Unattached.REFUSED
+    assert path.record["resends"] == 0
+    assert path.clock.elapsed < 10
+
+
+def test_a_mail_that_ses_refuses_either_way_is_refused(path: Path) -> None:
+    path.upload()
+    path.publish()
+    ses = RefusesFiles(**vars(SES), others=errors.SendRejected)
+    path.deliver_by(ses)
+    path.run()
+    assert ses.calls == [1, 0]
+    assert path.record["status"] == "REJECTED"
 
 
 def test_who_sends_the_mail_again_gets_its_attachment_tried_again(path: Path) -> None:
@@ -225,14 +341,14 @@ def test_the_render_step_heeds_the_claim(claim: dict[str, bool], *, attached: bo
 
 def test_a_long_order_s_mail_has_room_for_what_is_said_of_its_attachments() -> None:
     attachments = [
-        INVOICE | {"uri": f"s3://shop/{n}{'k' * 1023}", "fileName": f"{n}{'ü' * 250}.pdf"}
-        for n in range(limits.ATTACHMENTS_MAX)
+        INVOICE | {"uri": f"s3://shop/{'𝒌' * 1083}", "fileName": f"{n:2}{'𝒏' * 249}.pdf"}
+        for n in range(limits.ATTACHMENTS_LISTED_MAX)
     ]
     items = [ITEM | {"name": '"' * 199, "sku": f"{n}"} for n in range(300)]
     mail = render.render(
         order("order.confirmed", orderItems=items, attachments=attachments), BRAND, NOTIFICATION_ID
     )
-    assert len(mail["attachments"]) == limits.ATTACHMENTS_MAX
+    assert len(mail["attachments"]) == limits.ATTACHMENTS_MAX + 1
     assert encoded_size(mail) <= limits.ANSWER_MAX_BYTES
 
 
@@ -299,6 +415,48 @@ def test_a_mail_that_gets_its_attachments_after_all_is_not_said_to_be_linked() -
     attachment: Any = object()
     hand_over(state, lambda _: [attachment], call="the next")
     assert "attachmentsLinked" not in MEMORY.records()[0]
+
+
+@dataclass(frozen=True)
+class SilentAtTheThird(LedgerTable):
+    """Does not answer the third write."""
+
+    writes: list[Any] = field(default_factory=list)
+
+    def write(self, request: rules.Put | rules.Update) -> rules.Record | None:
+        self.writes.append(request)
+        if len(self.writes) == 3:
+            raise errors.LedgerUnavailable("as asked")
+        return TABLE.write(request)
+
+
+@pytest.mark.usefixtures("ledger_in_memory")
+def test_a_refusal_of_the_attachments_is_written_with_the_end_of_the_call() -> None:
+    state, attachment = claimed_state(), object()
+    refuses, table = RefusesFiles(**vars(SES)), SilentAtTheThird(TABLE.name)
+    fetch: Any = lambda _: [attachment]  # noqa: E731
+    hand_over_by = partial(send.send, state, "me", table=table, ses=refuses, fetch=fetch)
+    with pytest.raises(errors.AttachmentsLinked, match=r"^Refused$"):
+        hand_over_by(handover_id="first")
+    record = MEMORY.records()[0]
+    assert (record["status"], record["attachmentsLinked"]) == ("CLAIMED", "Refused")
+    assert "sendingAt" not in record
+    # Where it cannot be written, SES has no mail all the same: the workflow makes the call again.
+    with pytest.raises(errors.LedgerUnavailable):
+        hand_over_by(handover_id="second")
+
+
+@pytest.mark.usefixtures("ledger_in_memory")
+def test_who_has_lost_the_claim_meanwhile_is_told_so_by_a_refusal() -> None:
+    class LosesTheClaim(RefusesFiles):
+        def send(self, *arguments: Any, **others: Any) -> str:
+            MEMORY.put(MEMORY.records()[0] | {"owner": "another"})
+            return super().send(*arguments, **others)
+
+    fetch: Any = lambda _: [object()]  # noqa: E731
+    ses = LosesTheClaim(**vars(SES))
+    with pytest.raises(errors.ClaimLost):
+        send.send(claimed_state(), "me", table=TABLE, ses=ses, fetch=fetch, handover_id="call")
 
 
 @pytest.mark.usefixtures("ledger_in_memory")

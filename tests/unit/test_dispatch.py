@@ -86,6 +86,9 @@ def later(receives: int, reason: str) -> Later:
         (failed("Deferred", "AttachmentUnavailable"), 4, later(4, "AttachmentUnavailable")),
         (failed("Deferred", "AttachmentUnavailable"), 9, Later(120, "AttachmentUnavailable")),
         (failed("Deferred", "AttachmentsLinked"), 9, Later(5, "AttachmentsLinked")),
+        # The mail is ready, but for one more receive: with links it goes.
+        (failed("Deferred", "AttachmentsLinked"), LAST, Later(5, "AttachmentsLinked")),
+        (failed("GaveUp", "AttachmentsLinked"), LAST, DeadLetter("AttachmentsLinked", "arn")),
         (failed("InDoubt", "Lambda.Unknown"), 1, later(1, "Lambda.Unknown")),
         # The workflow met a bug where it was to record that it gave up.
         (failed("Failed", "UnexpectedError"), 4, DeadLetter("UnexpectedError", "arn")),
@@ -387,6 +390,30 @@ def test_a_message_waits_on_the_queue_while_all_sending_slots_are_taken() -> Non
     assert workflow.started == []
 
 
+YOUNG = limits.ATTACHMENT_RETRIES_FOR
+
+
+@pytest.mark.parametrize(
+    ("body", "age", "receives", "delay"),
+    [
+        ('{"attachments": [1]}', 0, 13, limits.ATTACHMENT_RETRY_MAX),
+        ('{"attachments": [1]}', YOUNG - 1, 13, limits.ATTACHMENT_RETRY_MAX),
+        ('{"attachments": [1]}', YOUNG, 13, limits.RETRY_DELAY_MAX),
+        ('{"attachments": [1]}', 0, 2, limits.retry_delay(2)),
+        ("{}", 0, 13, limits.RETRY_DELAY_MAX),
+    ],
+)
+@pytest.mark.parametrize("full", [True, False])
+def test_that_a_mail_waited_for_its_invoice_makes_it_wait_no_longer_for_other_things(
+    body: str, age: int, receives: int, delay: int, *, full: bool
+) -> None:
+    throttled = failed("Deferred", "SendThrottled")
+    waits, _, queue = dispatcher(throttled, line_is_full=full)
+    waits = replace(waits, clock=lambda: PUBLISHED + age, sleep=lambda _: None)
+    waits.run_batch([sqs_record(body, message_id="a", receives=receives, sent_at=PUBLISHED)])
+    assert queue.postponed == {"a": delay}
+
+
 def test_the_dispatcher_is_made_from_the_function_s_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -580,6 +607,9 @@ def test_the_last_mail_of_the_quota_is_sent() -> None:
         (succeeded(), SENDS, {}),
         (succeeded(), STOPPED, {"EmailSent": [0.0]}),
         (failed("Deferred", "SendThrottled"), SENDS, {"EmailSent": [0.0]}),
+        # Nothing is wrong with the sending of mails where one waits for its invoice.
+        (failed("Deferred", "AttachmentUnavailable"), SENDS, {}),
+        (failed("Deferred", "AttachmentsLinked"), SENDS, {}),
         (succeeded(claim={"result": "IN_PROGRESS", "retryAfter": 1}), SENDS, {}),
     ],
 )

@@ -17,7 +17,7 @@ DECIDED = {
     "SES_READ_TIMEOUT": 6,
     "S3_CONNECT_TIMEOUT": 1,
     "S3_READ_TIMEOUT": 3,
-    "S3_ATTEMPTS": 2,
+    "S3_ATTEMPTS": 3,
     "QUEUE_CONNECT_TIMEOUT": 1,
     "QUEUE_READ_TIMEOUT": 3,
     "QUEUE_ATTEMPTS": 2,
@@ -70,6 +70,7 @@ DECIDED = {
     "ATTACHMENTS_BUDGET": 6,
     "ATTACHMENT_PATIENCE": timedelta(minutes=15),
     "ATTACHMENT_RETRY_MAX": timedelta(minutes=2),
+    "ATTACHMENT_RETRIES_FOR": timedelta(minutes=75),
     "LATE_NOTICE_AFTER": timedelta(minutes=15),
     "LATE_NOTICE_EVERY": timedelta(hours=1),
     "UNSETTLED_AFTER": timedelta(hours=1),
@@ -108,6 +109,7 @@ DECIDED = {
     "NESTING_MAX": 64,
     "CLOCK_SKEW": timedelta(minutes=15),
     "ZONES_AHEAD": timedelta(hours=14),
+    "ATTACHMENTS_LISTED_MAX": 20,
     "ATTACHMENTS_MAX": 5,
     "ATTACHMENTS_MAX_BYTES": 7_000_000,
     "FILE_NAME_MAX_LENGTH": 255,
@@ -127,7 +129,6 @@ DECIDED = {
 COMPUTED = {
     "LEDGER_CALL": 5,
     "SES_CALL": 8,
-    "S3_CALL": 9,
     "QUEUE_CALL": 9,
     "WORKFLOW_CALL": 129,
     "REPORT_CALL": 47,
@@ -158,6 +159,7 @@ COMPUTED = {
     "QUEUE_VISIBILITY": 1410,
     "MESSAGE_MAX_BYTES": 261_632,
     "ANSWER_MAX_BYTES": 245_248,
+    "S3_KEY_MAX_BYTES": 1_024,
     "S3_URI_MAX_LENGTH": 1_093,
 }
 """What the decided figures come to, in seconds but for the bytes: `test_limits.py` says why that is enough."""

@@ -97,6 +97,14 @@ class Protocol(RuleBasedStateMachine):
     def let_refusals_land_late(self, *, late: bool) -> None:
         self.slow_motion.refusals_land_late = late
 
+    @rule(never=st.booleans())
+    def let_nothing_be_attached(self, *, never: bool) -> None:
+        self.slow_motion.has_no_attachments = never
+
+    @rule(refuses=st.booleans())
+    def let_ses_refuse_attachments(self, *, refuses: bool) -> None:
+        self.slow_motion.refuses_attachments = refuses
+
     @rule(stale=st.booleans())
     def let_freshness_pass(self, *, stale: bool) -> None:
         self.slow_motion.stale = stale

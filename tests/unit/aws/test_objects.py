@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.response import StreamingBody
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError, SSLError
 
 from steps.aws import objects
 from steps.aws.objects import Objects
@@ -32,7 +34,9 @@ def refusal(status: int, code: str) -> ClientError:
 class Body(io.BytesIO):
     """Counts what is read of it; may take its time, or break off."""
 
-    def __init__(self, content: bytes, *, clock: Clock | None = None, breaks: bool = False) -> None:
+    def __init__(
+        self, content: bytes, *, clock: Clock | None = None, breaks: Exception | None = None
+    ) -> None:
         super().__init__(content)
         self.clock, self.breaks, self.reads = clock, breaks, 0
 
@@ -41,7 +45,7 @@ class Body(io.BytesIO):
         if self.clock:
             self.clock.sleep(1)
         if self.breaks:
-            raise ReadTimeoutError(None, None, "Read timed out.")  # type: ignore[arg-type]
+            raise self.breaks
         return super().read(size)
 
 
@@ -65,7 +69,7 @@ class FakeS3:
 
 def read_from(s3: FakeS3, monkeypatch: pytest.MonkeyPatch, **room: Any) -> bytes:
     monkeypatch.setattr(objects, "s3", lambda: s3)
-    return Objects(**room).read(INVOICE)
+    return Objects(**room).read([INVOICE])[0]
 
 
 @pytest.mark.usefixtures("in_memory_aws")
@@ -74,14 +78,14 @@ def test_an_object_comes_whole() -> None:
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=INVOICE.bucket)
     s3.put_object(Bucket=INVOICE.bucket, Key=INVOICE.key, Body=content)
-    assert Objects().read(INVOICE) == content
+    assert Objects().read([INVOICE, INVOICE]) == [content, content]
 
 
 @pytest.mark.usefixtures("in_memory_aws")
 def test_a_missing_object_is_not_found() -> None:
     boto3.client("s3").create_bucket(Bucket=INVOICE.bucket)
     with pytest.raises(AttachmentUnavailable, match=r"^NotFound$"):
-        Objects().read(INVOICE)
+        Objects().read([INVOICE])
 
 
 @pytest.mark.parametrize(
@@ -108,9 +112,27 @@ def test_what_s3_answers_may_pass_and_names_no_object(
     assert unavailable.value.__suppress_context__, "no trace quotes S3"
 
 
-def test_a_body_that_breaks_off_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadTimeoutError(None, None, "Read timed out."),  # type: ignore[arg-type]
+        ProtocolError("Connection broken"),
+        SSLError("bad record mac"),
+        DecodeError("no such encoding"),
+        ConnectionResetError("by peer"),
+        TimeoutError("timed out"),
+    ],
+)
+def test_a_body_that_breaks_off_is_tried_again_later(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(AttachmentUnavailable, match=r"^Unavailable$"):
-        read_from(FakeS3(Body(b"%PDF-", breaks=True)), monkeypatch)
+        read_from(FakeS3(Body(b"%PDF-", breaks=error)), monkeypatch)
+
+
+def test_a_bug_is_none_of_s3_s_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyError):
+        read_from(FakeS3(error=KeyError("a bug")), monkeypatch)
 
 
 def test_a_body_that_is_shorter_than_s3_says_is_tried_again_later(
@@ -132,18 +154,26 @@ def test_an_object_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch
     assert s3.body.reads == 0
 
 
+@dataclass
+class EachItsOwn(FakeS3):
+    """Answers each time with a new body, two seconds long: a piece, and its end."""
+
+    clock: Clock | None = None
+
+    def get_object(self, **_: str) -> dict[str, object]:
+        return FakeS3(Body(b"%PDF-", clock=self.clock)).get_object()
+
+
 def test_the_room_and_the_time_are_for_all_of_a_mail_s_objects(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(objects, "s3", lambda: FakeS3(Body(b"%PDF-")))
-    mail = Objects(room=9, budget=3, clock=clock)
-    assert mail.read(INVOICE) == b"%PDF-"
+    monkeypatch.setattr(objects, "s3", lambda: EachItsOwn(clock=clock))
+    assert Objects(room=10, budget=5, clock=clock).read([INVOICE] * 2) == [b"%PDF-"] * 2
     with pytest.raises(AttachmentUnavailable, match=r"^TooLarge$"):
-        mail.read(INVOICE)
-    clock.sleep(3)
+        Objects(room=9, clock=clock).read([INVOICE] * 2)
     with pytest.raises(AttachmentUnavailable, match=r"^Unavailable$"):
-        mail.read(INVOICE)
+        Objects(budget=3, clock=clock).read([INVOICE] * 2)
 
 
 def test_a_slow_sender_does_not_get_all_the_time_in_the_world(
@@ -154,3 +184,61 @@ def test_a_slow_sender_does_not_get_all_the_time_in_the_world(
     with pytest.raises(AttachmentUnavailable, match=r"^Unavailable$"):
         read_from(slow, monkeypatch, budget=5, clock=clock)
     assert clock.elapsed == 5
+
+
+@dataclass
+class SilentS3(FakeS3):
+    """Is silent until the test is over: before its answer, or after each byte of an answer's body."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+    answers: bool = True
+    asked: list[threading.Thread] = field(default_factory=list)
+
+    def get_object(self, **_: str) -> dict[str, object]:
+        self.asked.append(threading.current_thread())
+        if not self.answers:
+            self.over.wait()
+        return {"ContentLength": 5, "Body": self}
+
+    def read(self, _: int) -> bytes:
+        self.over.wait()
+        return b"x"
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_whatever_s3_does_there_is_a_deadline(
+    monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> None:
+    s3 = SilentS3(answers=answers)
+    began = time.monotonic()
+    with pytest.raises(AttachmentUnavailable, match=r"^Unavailable$"):
+        read_from(s3, monkeypatch, budget=0.2)
+    assert 0.2 <= time.monotonic() - began < 1
+    (thread,) = s3.asked
+    assert thread.is_alive()
+    assert thread.daemon, "no process waits for it"
+    # The next mail of this function is not disturbed, and what was left behind reads no further.
+    assert read_from(FakeS3(), monkeypatch) == b"%PDF-"
+    s3.over.set()
+    thread.join(timeout=5)
+    assert not thread.is_alive()
+    assert len(s3.asked) == 1
+
+
+def test_the_client_is_made_before_there_is_a_second_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[threading.Thread] = []
+
+    def client() -> FakeS3:
+        made.append(threading.current_thread())
+        return FakeS3()
+
+    monkeypatch.setattr(objects, "s3", client)
+    assert Objects().read([]) == []
+    assert made == []
+    Objects().read([INVOICE])
+    assert made == [threading.current_thread()]

@@ -8,6 +8,7 @@ import pytest
 
 from steps.aws.refusals import REFUSALS, Refusal, meaning
 from steps.contract.errors import (
+    AttachmentsRefused,
     OrderMailError,
     QuotaExceeded,
     SenderNotReady,
@@ -74,6 +75,30 @@ def test_a_refusal_means(code: str, text: str, means: type[OrderMailError]) -> N
 @pytest.mark.parametrize("text", ["", "In words that nobody has seen yet."])
 def test_a_mail_that_is_refused_in_unknown_words_waits(code: str, text: str) -> None:
     assert meaning(code, text) is SenderNotReady
+
+
+ABOUT_THE_MAIL = [
+    *((code, text) for code, text, means in AS_SES_SAYS if means is SendRejected),
+    ("AccessDeniedException", "User: arn:aws:sts::1:x is not authorized"),
+    ("BadRequestException", "Unsupported attachment type: x"),
+    ("MessageRejected", "In words that nobody has seen yet."),
+]
+
+
+@pytest.mark.parametrize(("code", "text"), ABOUT_THE_MAIL)
+def test_a_refusal_that_may_be_about_the_attachments_is_not_the_mail_s_end(
+    code: str, text: str
+) -> None:
+    assert meaning(code, text, attached=True) is AttachmentsRefused
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "means"), [row for row in AS_SES_SAYS if row[:2] not in ABOUT_THE_MAIL]
+)
+def test_other_refusals_say_nothing_of_attachments(
+    code: str, text: str, means: type[OrderMailError]
+) -> None:
+    assert meaning(code, text, attached=True) is means
 
 
 def test_each_row_and_each_of_its_codes_decides_something_that_ses_is_known_to_say() -> None:

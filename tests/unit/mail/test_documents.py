@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.local.ses.mime import UNSUPPORTED_TYPES
+from steps.contract import limits
 from steps.contract.attachments import MEDIA_TYPES, Unattached, extension
 from steps.contract.errors import AttachmentUnavailable
 from steps.mail.documents import Attachable, Document, of_the_order, references
@@ -52,6 +53,11 @@ def test_the_send_step_is_told_of_attachments_and_of_nothing_that_is_linked() ->
     assert "attachments" not in render(order("order.confirmed"), BRAND, NOTIFICATION_ID)
 
 
+def test_the_send_step_is_told_of_no_more_than_it_needs_to_see_that_there_are_too_many() -> None:
+    given = [INVOICE | {"fileName": f"{number}.pdf"} for number in range(20)]
+    assert len(references({"attachments": given})) == limits.ATTACHMENTS_MAX + 1
+
+
 def reference(**changes: str) -> Reference:
     return {**INVOICE, **changes}  # type: ignore[typeddict-item]
 
@@ -67,7 +73,7 @@ def reference(**changes: str) -> Reference:
 )
 def test_the_extension_says_the_media_type(file_name: str, media_type: str) -> None:
     attachable = Attachable.of("s3://shop/mails/", "pdf,xml")
-    assert attachable.media_type(reference(fileName=file_name)) == media_type
+    assert attachable.media_types([reference(fileName=file_name)]) == [media_type]
 
 
 @pytest.mark.parametrize(
@@ -79,16 +85,59 @@ def test_the_extension_says_the_media_type(file_name: str, media_type: str) -> N
         ("s3://shop/mails/", {"uri": "s3://shop/mails-of-another/1"}, Unattached.OUTSIDE_PREFIX),
         ("s3://shop/", {"fileName": "Invoice.docx"}, Unattached.TYPE_NOT_ALLOWED),
         ("s3://shop/", {"fileName": "Invoice.pdf.exe"}, Unattached.TYPE_NOT_ALLOWED),
-        ("s3://shop/", {"fileName": "pdf"}, Unattached.TYPE_NOT_ALLOWED),
+        *(
+            ("s3://shop/", {"fileName": name}, Unattached.TYPE_NOT_ALLOWED)
+            for name in ("pdf", ".pdf", " .pdf", "\u3164.pdf", "Invoice.", "../a.pdf", "C:\\a.pdf")
+        ),
+        *(
+            ("s3://shop/", {"uri": f"s3://shop/{key}"}, Unattached.OUTSIDE_PREFIX)
+            for key in (
+                *("", "mails/", "mails//1", "mails/../1", "./1", "mails/.", "1\r\n", "mails/\x7f"),
+                *("é" * 512 + "k", "k" * 1025),
+            )
+        ),
+        ("s3://Shop/", {"uri": "s3://Shop/1"}, Unattached.OUTSIDE_PREFIX),
     ],
 )
 def test_what_may_not_be_attached_never_may(
     prefix: str, changes: dict[str, str], reason: Unattached
 ) -> None:
     with pytest.raises(AttachmentUnavailable) as refused:
-        Attachable.of(prefix, "pdf,xml").media_type(reference(**changes))
+        Attachable.of(prefix, "pdf,xml").media_types([reference(), reference(**changes)][1:])
     assert refused.value.reason is reason
     assert not reason.passes
+
+
+@pytest.mark.parametrize("key", ["é" * 512, "k" * 1024, "a/.b/..c/d.", "a b\u0085+%2e%2e?"])
+def test_any_other_key_may_be_attached(key: str) -> None:
+    uri = f"s3://shop/{key}"
+    assert Attachable.of("s3://shop/", "pdf").media_types([reference(uri=uri)]) == [
+        "application/pdf"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ([f"{number}.pdf" for number in range(6)], Unattached.TOO_MANY),
+        (["Invoice.pdf", "INVOICE.PDF"], Unattached.SAME_NAME),
+        (["Straße.pdf", "STRASSE.pdf"], Unattached.SAME_NAME),
+        (["Café.pdf", "Cafe\u0301.pdf"], Unattached.SAME_NAME),
+        (["\u1e9e\u0301.pdf", "ss\u0301.pdf"], Unattached.SAME_NAME),
+    ],
+)
+def test_so_many_files_or_two_of_one_name_are_not_attached(
+    names: list[str], reason: Unattached
+) -> None:
+    with pytest.raises(AttachmentUnavailable) as refused:
+        Attachable.of("s3://shop/", "pdf").media_types([reference(fileName=n) for n in names])
+    assert refused.value.reason is reason
+    assert not reason.passes
+
+
+def test_five_files_of_five_names_are_attached() -> None:
+    five = [reference(fileName=f"{number}.pdf") for number in range(5)]
+    assert len(Attachable.of("s3://shop/", "pdf").media_types(five)) == 5
 
 
 def test_no_type_may_be_allowed_that_ses_refuses() -> None:
