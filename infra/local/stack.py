@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +206,11 @@ def _make_bucket(settings: LocalSettings, name: str) -> None:
     where: Any = (
         {"CreateBucketConfiguration": {"LocationConstraint": settings.region}} if elsewhere else {}
     )
-    boto3.client("s3", **settings.client).create_bucket(Bucket=name, **where)
+    s3 = boto3.client("s3", **settings.client)
+    with suppress(
+        s3.exceptions.BucketAlreadyOwnedByYou
+    ):  # By an earlier `up`; us-east-1 says nothing.
+        s3.create_bucket(Bucket=name, **where)
 
 
 def _deploy(plan: Plan, say: Say, app: str | None) -> None:
