@@ -66,7 +66,7 @@ class Notification(NamedTuple):
 
     @property
     def part(self) -> str:
-        """Which parcel or refund it is about; empty where it is about the order."""
+        """Which part of the order it is about; empty where it is about all of it."""
         return ", ".join(self.record.get("part", {}).values())
 
     def complaint(self, end: str) -> str:

@@ -120,7 +120,7 @@ class State(TypedDict):
     lastReceive: the queue lets the message go after this execution.
     publishedAt: since when the message is on the order queue (epoch seconds).
     startedAt: when its first step ran (epoch seconds).
-    part: the parcel or refund that it is about, by its field; `{}` for the order as a whole.
+    part: which part of the order it is about, by its field; `{}` for the order as a whole.
     content: names what the mail says.
     resend: of an event that sends a notification again on purpose: `of`, `reason`, `by` and `at`.
     """

@@ -35,7 +35,10 @@ def to_the_total(event: Mapping[str, Any], language: Language) -> list[Sum]:
 
     _ = language.texts.gettext
     parts = [*_discounts(event, language), *_shipping(event, language)]
-    parts += [(_label(fee, language), money(fee["amount"])) for fee in event["fees"] or ()]
+    parts += [
+        (_label(fee, language), money(fee["amount"]) if Decimal(fee["amount"]) else _("Free"))
+        for fee in event["fees"] or ()
+    ]
     if not event["taxIncluded"]:
         parts += [
             (label or _("Tax"), money(tax["amount"])) for label, tax in _taxes(event, language)
@@ -50,6 +53,8 @@ def _discounts(event: Mapping[str, Any], language: Language) -> Iterator[Sum]:
     _ = language.texts.gettext
     given = event["discounts"] or ([{"amount": event["discount"]}] if event["discount"] else [])
     for discount in given:
+        if not Decimal(discount["amount"]):
+            continue
         label = _label(discount, language) or _("Discount")
         if code := discount.get("code", "")[:LABEL_MAX]:
             label = f"{label} ({language.isolate(code)})"

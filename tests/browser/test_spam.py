@@ -15,6 +15,7 @@ from infra.local.ses.mime import compose
 from steps import kinds
 from steps.aws import ses
 from tests.browser.mail_judges import Points, spamassassin
+from tests.browser.test_mails import LONG, LOUD
 from tests.support.sample_mails import BRAND, email, pairs
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def mails() -> dict[str, Email]:
     """Every sample in every language, and those with an unsubscribe link; one hides what it says."""
     mails = {f"{kind}.{lang}": email(kind, locale=lang) for kind, lang in pairs()}
     mails |= {f"{kind}.one-click": email(kind, brand=ONE_CLICK) for kind in kinds.samples()}
+    mails |= {f"{kind}.long": email(kind, **LONG) for kind in kinds.samples()}
+    mails |= {f"{kind}.loud": email(kind, brand=LOUD) for kind in kinds.samples()}
     plain = email("order.confirmed")
     return mails | {"unseen": {**plain, "html": plain["html"].replace("</body>", UNSEEN)}}
 

@@ -112,6 +112,19 @@ def _says_one_or_two(catalogue: Catalog, index: int) -> bool:
     return numbers in ({0}, {1}, {2})
 
 
+@pytest.mark.parametrize("path", [path for path in CATALOGUES if path.stem == "fr"], ids=str)
+def test_french_has_its_spaces_before_its_signs(path: Path) -> None:
+    """Narrow before ? ! and ;, full before the colon, neither of which breaks (Imprimerie nationale)."""
+    with path.open("rb") as file:
+        for message in read_po(file, locale="fr"):
+            if not message.id:
+                continue
+            forms = message.string if isinstance(message.string, tuple) else (message.string,)
+            for form in filter(None, map(str, forms)):
+                for before, sign in re.findall(r"(.)([?!;:])", form):
+                    assert before == ("\u00a0" if sign == ":" else "\u202f"), form
+
+
 def test_every_kind_has_every_language() -> None:
     languages = {path.stem for path in (kinds.FOLDER / "texts").glob("*.po")}
     assert languages | {localise.SOURCE} == set(localise.languages())
@@ -219,12 +232,12 @@ def test_the_templates_are_so_valid_that_the_inliner_moves_no_tag(
 def test_a_text_that_a_second_kind_uses_moves_with_its_translation(tmp_path: Path) -> None:
     sources = tmp_path / "kinds"
     shutil.copytree(kinds.FOLDER, sources)
-    own = (sources / "order_shipped" / "texts" / "de.po").read_text()
+    own = (sources / "order_delivered" / "texts" / "de.po").read_text()
     text = re.findall(r'^msgid "([^%"]+)"$', own, re.MULTILINE)[0]
     translation = read_po(io.BytesIO(own.encode()), locale="de").get(text)
     assert translation is not None
     assert translation.string
-    second_template = sources / "order_delivered" / "mail.txt.j2"
+    second_template = sources / "order_shipped" / "mail.txt.j2"
     second_template.write_text(
         second_template.read_text().replace(
             "[% endblock %]", f'{{{{ _("{text}") }}}}\n[% endblock %]'
@@ -239,7 +252,7 @@ def test_a_text_that_a_second_kind_uses_moves_with_its_translation(tmp_path: Pat
         return message and message.string
 
     assert translated(".") == translation.string
-    assert translated("order_shipped") is None
+    assert translated("order_delivered") is None
 
 
 def edit(file: Path, old: str, new: str) -> None:

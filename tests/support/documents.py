@@ -18,7 +18,7 @@ from steps import kinds
 from steps.contract import limits
 from steps.contract.handler import logger
 from steps.contract.order_event import DEFAULT_EVENT_TYPE, OrderEvent
-from steps.mail import localise, view
+from steps.mail import localise, sums, view
 from tests.support import protocol_deaths
 from tests.support.rooms import STEPS_PICTURE, mermaid
 from tests.support.sample_mails import email, in_the_order_s_story
@@ -56,7 +56,9 @@ def bounds_table() -> str:
     skew, zones = limits.CLOCK_SKEW // 60, limits.ZONES_AHEAD // 3600
     rows = {
         "items of an order, a parcel or a refund": f"{limits.ITEMS_MAX:,}",
-        "characters of a text": f"{limits.TEXT_MAX_LENGTH:,}, of which a mail shows {view.TEXT_MAX}",
+        "characters of a text": f"{limits.TEXT_MAX_LENGTH:,}, of which a mail shows {view.TEXT_MAX};"
+        f" of a note or how to pay {view.NOTE_MAX}, of a sum's label {sums.LABEL_MAX}, of a name or an option"
+        f" {view.NAME_MAX}",
         "characters of `orderId`": f"{limits.ID_MAX_LENGTH}",
         "characters of `resend.reason` and `resend.by`": f"{limits.RESEND_TEXT_MAX_LENGTH}",
         "characters of an address": f"{limits.ADDRESS_MAX_LENGTH}",

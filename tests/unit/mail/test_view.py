@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,7 @@ from steps import kinds, render
 from steps.contract import limits
 from steps.contract.state import encoded_size
 from steps.mail import localise
-from steps.mail.brand import Brand
+from steps.mail.brand import Brand, OrderWording
 from steps.mail.view import clip
 from tests.support.sample_mails import BRAND, ITEM, NOTIFICATION_ID, email, order
 from tests.support.shown_mail import in_one_line
@@ -285,3 +286,22 @@ def test_all_that_an_event_may_say_fits_into_a_mail(kind: str, character: str) -
         assert max(len(mail[part].encode()) for part in ("html", "text")) <= 100_000
         assert encoded_size(mail) <= limits.ANSWER_MAX_BYTES
         assert clip(valid["customerName"], 60) in mail["text"]
+
+
+@pytest.mark.parametrize("number", [None, "1Z 999"])
+def test_a_delivered_parcel_shows_the_link_that_it_takes(number: str | None) -> None:
+    url = "https://carrier.example/track/1"
+    others: dict[str, Any] = {"deliveredTo": None, "carrier": None}
+    mail = email("order.delivered", trackingUrl=url, trackingNumber=number, **others)
+    assert url in mail["text"]
+    assert f'href="{url}"' in mail["html"]
+
+
+def test_received_is_all_that_is_said_where_a_shop_asks_for_it() -> None:
+    brand = replace(BRAND, order_wording=OrderWording.RECEIVED)
+    due = {"method": "Transfer", "state": "due"}
+    leads = {
+        email("order.confirmed", brand=brand, payment=payment)["text"].split("\n\n")[2]
+        for payment in (None, due)
+    }
+    assert leads == {"We have received your order and will email you about the next steps."}
