@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import css_inline
-from babel.messages.catalog import Catalog, Message
+from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -32,7 +32,7 @@ from steps.mail.addresses import TABLE
 from steps.mail.brand import STORED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from steps.mail.brand import Brand
 
@@ -74,16 +74,13 @@ def compose_templates(sources: Path = kinds.FOLDER) -> dict[str, str]:
         folder = path.parent.name
         event_type = folder.replace("_", ".", 1)
         words = environment.get_template(f"{folder}/words.j2").module
-
-        stage = kinds.kind(event_type).stage
-
-        def compose(
-            part: str, folder: str = folder, words: object = words, stage: int | None = stage
-        ) -> str:
-            return environment.get_template(f"{folder}/{part}").render(words=words, stage=stage)
-
-        composed[f"{event_type}.html"] = inline_styles(compose("mail.html.j2"))
-        composed[f"{event_type}.txt"] = compose("mail.txt.j2")
+        told = {"words": words, "stage": kinds.kind(event_type).stage}
+        html, text = (
+            environment.get_template(f"{folder}/mail.{part}.j2").render(told)
+            for part in ("html", "txt")
+        )
+        composed[f"{event_type}.html"] = inline_styles(html)
+        composed[f"{event_type}.txt"] = text
         composed[f"{event_type}.subject.txt"] = str(vars(words)["subject"])
     return composed
 
@@ -170,31 +167,18 @@ def update_catalogues(sources: Path = kinds.FOLDER) -> None:
     """
     languages = [path.stem for path in (sources / "texts").glob("*.po")]
     # A text that a second kind uses moves to the common ones, and takes its translation along.
-    translations = {language: _translations(sources, language) for language in languages}
+    translations = _merged(sources)
     for folder, wanted in collect_messages(sources).items():
         for language in languages:
             path = sources / folder / "texts" / f"{language}.po"
             updated = Catalog(locale=_locale(language))
             for message in wanted:
                 if message.id:
-                    known = translations[language].get(_forms(message.id), message)
+                    known = translations[language].get(message.id) or message
                     updated.add(message.id, known.string, flags=known.flags)
             path.parent.mkdir(exist_ok=True)
             with path.open("wb") as file:
                 write_po(file, updated, omit_header=True, width=0, no_location=True)
-
-
-def _forms(texts: str | Sequence[str]) -> _Forms:
-    return texts if isinstance(texts, str) else tuple(texts)
-
-
-def _translations(sources: Path, language: str) -> dict[_Forms, Message]:
-    return {
-        _forms(message.id): message
-        for path in sorted(sources.glob(f"**/texts/{language}.po"))
-        for message in read_po(io.BytesIO(path.read_bytes()), locale=_locale(language))
-        if message.id
-    }
 
 
 def _locale(language: str) -> str:

@@ -51,8 +51,7 @@ def samples() -> dict[str, Event]:
     """
     read_samples = {}
     for sample in kinds.samples():
-        event_type, dash, case = sample.partition("-")
-        path = kinds.folder(event_type) / f"sample{dash}{case}.json"
+        path = kinds.sample_file(sample)
         name = str(path.relative_to(kinds.FOLDER.parents[1]))
         read_samples[sample] = read(path, name)
         validated(read_samples[sample], name)

@@ -149,14 +149,15 @@ def misspelt_fields(event_type: str) -> list[str]:
     said: dict[str, None] = {}
     for composed in (f"{event_type}.{part}" for part in PARTS):
         template = (localise.BUILT / composed).read_text("utf-8")
-        for name in sorted(_used_fields(template) - known.keys()):
+        for name in sorted(used_fields(template) - known.keys()):
             unknown = f"order.{name} is no field of {event_type}{meant(name, list(known))}"
             for source in _sources(composed, [_word(f"order.{name}")]):
                 said[f"{source}: {unknown}"] = None
     return list(said)
 
 
-def _used_fields(template: str) -> set[str]:
+def used_fields(template: str) -> set[str]:
+    """Return the fields of the order that a composed template uses."""
     tree = Environment(autoescape=True).parse(template)
     return {
         node.attr

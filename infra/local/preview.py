@@ -33,7 +33,7 @@ from infra.setting import ConfigError
 from steps import kinds, render
 from steps.aws.ses import from_field
 from steps.contract.order_event import DEFAULT_EVENT_TYPE
-from steps.mail import localise
+from steps.mail import addresses, localise, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,6 +90,14 @@ def preheader(document: str) -> str:
     return words if filler else words[:SNIPPET]
 
 
+def forget_what_was_built() -> None:
+    """Have the render step's modules read anew what is built, which a function never does."""
+    for module in (render, addresses, localise, view):
+        for function in vars(module).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+
+
 class Mails:
     """Samples, what is derived of them, and an event of one's own, rendered when asked."""
 
@@ -121,9 +129,7 @@ class Mails:
             if (stamp := self.stamp) > self._built:
                 kinds.names.cache_clear()
                 mail.build()
-                for function in (*vars(render).values(), *vars(localise).values()):
-                    if hasattr(function, "cache_clear"):
-                        function.cache_clear()
+                forget_what_was_built()
                 self.events = self._read_events()
                 self.gaps = mail.untranslated()
                 self._built = stamp

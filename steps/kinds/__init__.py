@@ -91,11 +91,15 @@ def samples() -> tuple[str, ...]:
     return tuple(sorted(_event_type(p.parent.name) + p.stem.removeprefix("sample") for p in paths))
 
 
-def sample(name: str) -> dict[str, Any]:
-    """Return a sample event, as a shop would publish it; a kind's name is that of its `sample.json`."""
+def sample_file(name: str) -> Path:
+    """Return the file of a sample event; a kind's name is that of its `sample.json`."""
     event_type, dash, case = name.partition("-")
-    path = folder(event_type) / f"sample{dash}{case}.json"
-    event: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return folder(event_type) / f"sample{dash}{case}.json"
+
+
+def sample(name: str) -> dict[str, Any]:
+    """Return a sample event, as a shop would publish it."""
+    event: dict[str, Any] = json.loads(sample_file(name).read_text("utf-8"))
     return event
 
 

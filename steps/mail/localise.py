@@ -65,6 +65,11 @@ class Language:
         """The BCP 47 tag, for the mail's `lang`."""
         return str(self.locale).replace("_", "-")
 
+    @property
+    def texts_tag(self) -> str:
+        """Which of `languages` the texts are in: `pt-BR` also for a reader in Portugal."""
+        return str(self.texts.info().get("language", SOURCE)).replace("_", "-")
+
     @functools.cached_property
     def direction(self) -> str:
         """`ltr` or `rtl`."""

@@ -36,7 +36,7 @@ def to_the_total(event: Mapping[str, Any], language: Language) -> list[Sum]:
     _ = language.texts.gettext
     parts = [*_discounts(event, language), *_shipping(event, language)]
     parts += [
-        (_label(fee, language), money(fee["amount"]) if Decimal(fee["amount"]) else _("Free"))
+        (_label(fee, language), _charged(fee["amount"], event, language))
         for fee in event["fees"] or ()
     ]
     if not event["taxIncluded"]:
@@ -70,10 +70,14 @@ def _label(sum_: Mapping[str, str], language: Language) -> str:
 
 
 def _shipping(event: Mapping[str, Any], language: Language) -> Iterator[Sum]:
-    _ = language.texts.gettext
     if (shipping := event["shipping"]) is not None:
-        amount = language.money(shipping, event["currency"]) if Decimal(shipping) else _("Free")
-        yield _("Shipping"), amount
+        yield language.texts.gettext("Shipping"), _charged(shipping, event, language)
+
+
+def _charged(amount: str, event: Mapping[str, Any], language: Language) -> str:
+    if Decimal(amount):
+        return language.money(amount, event["currency"])
+    return language.texts.gettext("Free")
 
 
 def _taxes(event: Mapping[str, Any], language: Language) -> Iterator[tuple[str, dict[str, str]]]:

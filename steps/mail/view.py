@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steps.mail import addresses, structured, sums
-from steps.mail.localise import BUILT, SOURCE
+from steps.mail.localise import BUILT
 from steps.mail.rest import rest
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class Listed(NamedTuple):
     lines: list[Line]
     more: int
     pictures: bool
+
+    @property
+    def columns(self) -> int:
+        """How many columns it takes: a picture, the name, a gap and the amount."""
+        return 4 if self.pictures else 3
 
     @property
     def stacked(self) -> bool:
@@ -174,7 +179,7 @@ def of_the_order(
         "unsubscribe_url": unsubscribe_url,
         "texts": language.texts,
         "lang": language.tag,
-        "texts_lang": language.texts.info().get("language", SOURCE).replace("_", "-"),
+        "texts_lang": language.texts_tag,
         "dir": language.direction,
         "start": "right" if rtl else "left",
         "end": "left" if rtl else "right",

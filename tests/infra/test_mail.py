@@ -12,9 +12,9 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from jinja2 import Environment, nodes
 
 from infra import mail
+from infra.local.mistakes import used_fields
 from steps import kinds
 from steps.mail import localise
 
@@ -64,13 +64,7 @@ def test_every_style_has_a_class_that_uses_it() -> None:
 def test_a_template_uses_only_fields_of_its_kind(name: str) -> None:
     event_type = re.sub(r"\.(html|txt|subject\.txt)$", "", name)
     fields = {field.alias for field in kinds.kind(event_type).event.model_fields.values()}
-    tree = Environment(autoescape=True).parse(TEMPLATES[name])
-    used = {
-        node.attr
-        for node in tree.find_all(nodes.Getattr)
-        if isinstance(node.node, nodes.Name) and node.node.name == "order"
-    }
-    assert used <= fields
+    assert used_fields(TEMPLATES[name]) <= fields
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda p: f"{p.parent.parent.name}-{p.stem}")

@@ -10,8 +10,9 @@ import pytest
 from infra import mail
 from infra.local import mistakes
 from infra.local.events import validated
+from infra.local.preview import forget_what_was_built
 from steps import kinds, render
-from steps.mail import addresses, localise, view
+from steps.mail import localise
 from tests.support.sample_mails import BRAND, NOTIFICATION_ID
 
 if TYPE_CHECKING:
@@ -29,17 +30,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(kinds, "FOLDER", folder)
     monkeypatch.setattr(mistakes, "ROOT", tmp_path)
     monkeypatch.setattr(localise, "BUILT", tmp_path / "built")
-    caches = [
-        function
-        for module in (render, localise, view, addresses)
-        for function in vars(module).values()
-        if hasattr(function, "cache_clear")
-    ]
-    for cache in caches:
-        cache.cache_clear()
+    forget_what_was_built()
     yield tmp_path
-    for cache in caches:
-        cache.cache_clear()
+    forget_what_was_built()
 
 
 @pytest.fixture
