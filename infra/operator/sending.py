@@ -51,6 +51,10 @@ def set_sending(deployment: Deployment, *, enabled: bool, why: str) -> Sending:
     """Pause sending, or lift the pause; keep who did it and why."""
     what = "lift" if enabled else "pause"
     with audited(deployment, what, why=why):
+        deployment.client("sesv2").put_configuration_set_sending_options(
+            ConfigurationSetName=deployment.configuration_set, SendingEnabled=enabled
+        )
+        # Not before: SES may refuse, and stories would tell of a pause that never was.
         kept = pause.kept(
             paused=not enabled,
             by=deployment.who,
@@ -58,7 +62,4 @@ def set_sending(deployment: Deployment, *, enabled: bool, why: str) -> Sending:
             now=datetime.now(UTC),
         )
         deployment.reports.keep(pause.KIND, kept.report, kept.expires)
-        deployment.client("sesv2").put_configuration_set_sending_options(
-            ConfigurationSetName=deployment.configuration_set, SendingEnabled=enabled
-        )
     return sending(deployment)

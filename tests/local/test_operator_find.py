@@ -58,7 +58,8 @@ def test_a_delivered_order(stack: RunningStack, support: OrderMail) -> None:
         found = discreet(support("find", term, "--json"))
         assert (found.exit, words(found)) == (0, ["Delivered/DELIVERED"])
     (story,) = found.json["stories"]
-    whats = [moment["what"] for moment in story["timeline"]]
+    # Another test may have lifted a pause within the same second.
+    whats = [m["what"] for m in story["timeline"] if not re.search("pause", m["what"])]
     assert whats[:2] == [
         "Published: the event is on the order queue",
         "Taken up: the notification was claimed",

@@ -15,6 +15,7 @@ from infra.operator.cli.sending import of_sending
 from infra.operator.errors import OperatorError
 from infra.operator.sending import Sending, sending
 from steps.contract.errors import LedgerUnavailable
+from steps.reports import pause
 from tests.operator.test_audit import lines
 
 if TYPE_CHECKING:
@@ -93,6 +94,21 @@ def test_what_is_denied_is_named(
     assert run(monkeypatch, "pause", "--yes", "--reason", "hm") == 3
     said = " ".join(capsys.readouterr().err.split())
     assert "ses:PutConfigurationSetSendingOptions is denied" in said
+
+
+def test_what_was_refused_is_kept_nowhere(
+    ses: SesInMemory, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A story would tell of a pause that never was, and a pause that goes on would lose its reason."""
+    refused = "ses:PutConfigurationSetSendingOptions"
+    ses.denied = refused
+    assert run(monkeypatch, "pause", "--yes", "--reason", "hm") == 3
+    assert deployment.reports.last(pause.KIND) == {}
+    ses.denied = ""
+    assert run(monkeypatch, "pause", "--yes", "--reason", "far too many") == 0
+    ses.denied = refused
+    assert run(monkeypatch, "lift", "--yes", "--reason", "mended") == 3
+    assert sending(deployment).why == "far too many"
 
 
 def test_an_environment_that_is_not_there_is_a_no(
