@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from infra.local import events
 from steps import kinds, render
 from steps.contract.order_event import DEFAULT_EVENT_TYPE
-from steps.kinds.parsing import parse
 from steps.mail import localise
 from steps.mail.brand import DEFAULT, Brand
 
@@ -36,11 +34,7 @@ def order(sample: str, **fields: Any) -> dict[str, Any]:
 
     Returns: the order as the render step gets it.
     """
-    event = kinds.sample(sample) | fields
-    now = datetime.fromisoformat(event.get("eventTimestamp", event["orderTimestamp"]))
-    parsed = parse(json.dumps(event), now)
-    valid: dict[str, Any] = json.loads(parsed.model_dump_json(by_alias=True, exclude_none=True))
-    return valid
+    return events.order(kinds.sample(sample) | fields)
 
 
 def email(sample: str, *, brand: Brand = BRAND, **fields: Any) -> Email:
