@@ -35,6 +35,9 @@ Streams: MiniStack takes the batch of a table's stream for done whatever the fun
 Logs: MiniStack takes what a function has written to be complete when nothing came for 5 ms. On a busy machine
 the rest shows up at the environment's next invocation, or never if it dies before; our metrics are in it.
 
+Meter: MiniStack's `ConsumedCapacity` is wrong for reads and missing where a condition fails, and it counts no
+CPU time. `meter.py` counts both, and nobody who asks has to ask otherwise.
+
 Callers: MiniStack lets every web page in, and so do the servers by which it hands functions their events.
 `gate.py` says who may call.
 
@@ -45,6 +48,7 @@ import asyncio
 import http.client
 import http.server
 import json
+import math
 import os
 import re
 import select
@@ -84,6 +88,7 @@ CHECKS = {
     "deployments": "tests/local/test_emulator.py::test_a_deployment_lets_what_is_at_work_end_it",
     "streams": "tests/local/test_emulator.py::test_a_stream_is_tried_again_from_the_first_failure_on",
     "logs": "tests/local/test_emulator.py::test_each_invocation_has_its_own_lines",
+    "meter": "tests/local/test_emulator.py::test_the_meter_counts_units_and_time",
     "callers": "tests/local/test_gate.py::test_what_another_page_asks_for_is_refused",
     "callers of the runtime API": "tests/local/test_gate.py"
     "::test_a_functions_runtime_api_serves_its_runtime_alone",
@@ -102,17 +107,22 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.arn import parse_arn
 from ministack.core.responses import get_account_id, get_region
+from ministack.core.router import extract_access_key_id
 from ministack.services import (
     cloudwatch,
+    dynamodb,
     eventbridge,
     lambda_svc,
     ses_v2,
     sns,
+    sts as sts_svc,
 )
 from ministack.services.cloudformation import provisioners
 
 from infra.local import stream_mappings
+from infra.local.capacity import item_bytes
 from infra.local.gate import NO_PAGE, GatedHandler, gated
+from infra.local.meter import PATH, Meter, cpu_ms
 
 
 def _where(function: Any, **names: Any) -> Any:
@@ -349,13 +359,89 @@ def _invoke_with_context(target: dict[str, Any], event: dict[str, Any], *rest: A
     _invoke_target(target, event, *rest)
 
 
+_meter = Meter()
+_asking: ContextVar[str] = ContextVar("function that asks DynamoDB", default="")
+_handle_dynamodb = dynamodb.handle_request
+_add_consumed_capacity = dynamodb._add_consumed_capacity
+_conditional_check_failed = dynamodb._conditional_check_failed
+
+
+async def _handle_dynamodb_of_function(
+    method: str, path: str, headers: dict[str, str], *rest: Any
+) -> Any:
+    # A function's session has its name.
+    session = sts_svc._sessions.get(extract_access_key_id(headers, {})) or {}
+    _asking.set(session.get("Arn", "").rpartition("/")[2])
+    return await _handle_dynamodb(method, path, headers, *rest)
+
+
+def _meter_done(
+    answer: dict[str, Any],
+    asked: dict[str, Any],
+    name: str,
+    write: bool = False,
+    old_item: Any = None,
+    new_item: Any = None,
+    index_name: str | None = None,
+) -> None:
+    table = dynamodb._tables[name]
+    if write:
+        _meter.wrote(_asking.get(), table, old_item, new_item)
+    else:
+        # A read is billed by the whole item; of many, what is sent is what is known here.
+        key = asked.get("Key")
+        items = [dynamodb._get_item_by_key(table, key)] if key else answer.get("Items", [])
+        size = sum(item_bytes(item) for item in items if item)
+        where = f"{name}/{index_name}" if index_name else name
+        _meter.read(
+            _asking.get(), where, size, consistent=bool(asked.get("ConsistentRead", False))
+        )
+    _add_consumed_capacity(answer, asked, name, write, old_item, new_item, index_name)
+
+
+def _meter_refused(asked: dict[str, Any], item: Any, *message: str) -> Any:
+    if asked.get("TableName"):
+        table = dynamodb._tables[dynamodb._normalize_table_name(asked["TableName"])]
+        _meter.wrote(_asking.get(), table, item, item)
+    return _conditional_check_failed(asked, item, *message)
+
+
+def _with_meter(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an ASGI application that tells what the meter counted."""
+
+    async def route(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await inner(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(_meter.told()).encode()})
+
+    return route
+
+
 _invoke_worker = lambda_runtime.ProvidedWorker.invoke
+
+
+def _invoke_metered(worker: Any, *arguments: Any, **keywords: Any) -> Any:
+    process = worker._proc.pid if worker._proc else None
+    began, cpu = time.monotonic(), cpu_ms(process)
+    answer = _invoke_worker(worker, *arguments, **keywords)
+    if worker._proc:  # it lives still
+        cold = bool(answer.get("cold_start")) or worker._proc.pid != process
+        _meter.ran(
+            worker.func_name,
+            cold=cold,
+            ms=math.ceil((time.monotonic() - began) * 1000),
+            cpu_ms=cpu_ms(worker._proc.pid) - (0 if cold else cpu),
+        )
+    return answer
 
 
 def _invoke_alone(worker: Any, *arguments: Any, **keywords: Any) -> Any:
     """Invoke; an environment that died in its start is an error of this invocation alone."""
     try:
-        return _invoke_worker(worker, *arguments, **keywords)
+        return _invoke_metered(worker, *arguments, **keywords)
     except RuntimeError as error:
         kind = getattr(error, "error_type", "Runtime.ExitError")
         return {
@@ -457,6 +543,9 @@ def _create_with_dead_letters(logical_id: str, props: dict[str, Any], stack_name
 
 cloudwatch._evaluate_alarm = _evaluate_alarm
 cloudwatch._dispatch_alarm_actions = _dispatch_alarm_actions
+dynamodb.handle_request = _handle_dynamodb_of_function
+dynamodb._add_consumed_capacity = _meter_done
+dynamodb._conditional_check_failed = _meter_refused
 eventbridge._invoke_target = _invoke_with_context
 sns.handle_request = _handle_sns_of_service
 sns._enforce_topic_policy = _enforce_topic_policy_on_services
@@ -478,6 +567,6 @@ iam_evaluator._resolve_condition_key = _resolve_role
 iam_evaluator._request_origin = ContextVar("origin", default=("127.0.0.1", True))
 app._enforce_ses_v2 = _enforce_send_email
 # Any port: the laptop's SES and the fault proxy pass on what was signed for theirs.
-app.app = gated(_with_ses(app.app), None, NO_PAGE)
+app.app = gated(_with_meter(_with_ses(app.app)), None, NO_PAGE)
 http.server.BaseHTTPRequestHandler = GatedHandler  # type: ignore[misc]
 app.main()

@@ -420,3 +420,55 @@ def batches(emulator: Plan, function: str) -> list[str]:
     events = logs.filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
     lines = [line for event in events for line in event["message"].splitlines()]
     return [line.removeprefix("GOT ") for line in lines if line.startswith("GOT ")]
+
+
+def test_the_meter_counts_units_and_time(emulator: Plan) -> None:
+    """A function's writes, with those of an index, and one whose condition fails; and its CPU time."""
+    url = emulator.settings.aws_url
+    client("dynamodb", url).create_table(
+        TableName="metered",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("id", "order")],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "ByOrder",
+                "KeySchema": [{"AttributeName": "order", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    source = """
+import boto3, time
+table = boto3.resource("dynamodb").Table("metered")
+def handler(event, context):
+    table.put_item(Item={"id": "1", "order": "a", "text": "x" * 1500})
+    table.update_item(Key={"id": "1"}, UpdateExpression="SET remark = :o", ExpressionAttributeValues={":o": "1"})
+    table.get_item(Key={"id": "1"}, ConsistentRead=True, ProjectionExpression="id")
+    try:
+        table.put_item(Item={"id": "1"}, ConditionExpression="attribute_not_exists(id)")
+    except table.meta.client.exceptions.ConditionalCheckFailedException:
+        pass
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    time.sleep(0.2)
+"""
+    name = create_function(emulator, "metered", source)
+    iam = client("iam", url)
+    policy = {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName="metered", PolicyName="all", PolicyDocument=json.dumps({"Statement": [policy]})
+    )
+    invoke = client("lambda", url, PATIENT).invoke
+    for _ in range(2):
+        answer = invoke(FunctionName=name)
+        assert "FunctionError" not in answer, answer["Payload"].read()
+    told = fetch(f"{url}/_laptop/meter")
+    assert told["writeUnits"]["metered"] == {"metered": 3 * 2 * 2, "metered/ByOrder": 1}
+    assert told["readUnits"]["metered"] == {"metered": 2}
+    for how in ("cold", "warm"):
+        ran = told[how]["metered"]
+        assert ran["invocations"] == 1
+        assert ran["cpuMs"] > 100
+        assert ran["ms"] - ran["cpuMs"] > 150
