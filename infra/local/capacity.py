@@ -1,12 +1,12 @@
 """What DynamoDB bills for a request, by the rules of its Developer Guide.
 
-Sizes are in bytes, items in DynamoDB's own JSON (`{"orderId": {"S": "1"}}`). MiniStack's `ConsumedCapacity` takes
-every read for one of at most 4 KB, and says nothing of a write whose condition fails, which is billed all the
-same; so this module is the one place that counts units. The standard library only: it runs in the emulator's
-environment, too.
+Sizes are in bytes, items in DynamoDB's own JSON (`{"orderId": {"S": "1"}}`). MiniStack's `ConsumedCapacity`
+takes every read for one of at most 4 KB, and says nothing of a write whose condition fails, which is billed all
+the same; so this module is the one place that counts units. The standard library only: it runs in the
+emulator's environment, too.
 
-Sources: "DynamoDB item sizes and formats", "DynamoDB read and write operations", "Using Global Secondary Indexes
-in DynamoDB" (write capacity units, storage considerations).
+Sources: "DynamoDB item sizes and formats", "DynamoDB read and write operations", "Using Global Secondary
+Indexes in DynamoDB" (write capacity units, storage considerations).
 """
 
 from __future__ import annotations
@@ -38,19 +38,20 @@ def _value_bytes(value: Mapping[str, Any]) -> int:
     ((type_, held),) = value.items()
     match type_:
         case "S":
-            return len(held.encode())
+            size = len(held.encode())
         case "N":
-            return _number_bytes(held)
+            size = _number_bytes(held)
         case "B":
-            return len(base64.b64decode(held))
+            size = len(base64.b64decode(held))
         case "SS" | "NS" | "BS":
-            return sum(_value_bytes({type_[0]: member}) for member in held)
+            size = sum(_value_bytes({type_[0]: member}) for member in held)
         case "L":
-            return _CONTAINER + sum(1 + _value_bytes(member) for member in held)
+            size = _CONTAINER + sum(1 + _value_bytes(member) for member in held)
         case "M":
-            return _CONTAINER + len(held) + item_bytes(held)
+            size = _CONTAINER + len(held) + item_bytes(held)
         case _:  # BOOL, NULL
-            return 1
+            size = 1
+    return size
 
 
 def _number_bytes(number: str) -> int:
@@ -74,7 +75,9 @@ def write_units(before: Item | None, after: Item | None) -> int:
     return _units(max(item_bytes(before or {}), item_bytes(after or {})))
 
 
-def index_units(index: Mapping[str, Any], key: list[str], before: Item | None, after: Item | None) -> int:
+def index_units(
+    index: Mapping[str, Any], key: list[str], before: Item | None, after: Item | None
+) -> int:
     """Return what a write takes of one index, as DescribeTable shows it; `key`: the table's key attributes.
 
     None where its entry stays as it is, two writes where the entry's key changes.

@@ -115,6 +115,8 @@ from ministack.services import (
     lambda_svc,
     ses_v2,
     sns,
+)
+from ministack.services import (
     sts as sts_svc,
 )
 from ministack.services.cloudformation import provisioners
@@ -379,24 +381,20 @@ def _meter_done(
     answer: dict[str, Any],
     asked: dict[str, Any],
     name: str,
-    write: bool = False,
-    old_item: Any = None,
-    new_item: Any = None,
     index_name: str | None = None,
+    **written: Any,
 ) -> None:
-    table = dynamodb._tables[name]
-    if write:
-        _meter.wrote(_asking.get(), table, old_item, new_item)
+    """Meter what is done: a write where the items before and after it are there."""
+    table, key = dynamodb._tables[name], asked.get("Key")
+    if written:
+        _meter.wrote(_asking.get(), table, written.get("old_item"), written.get("new_item"))
     else:
-        # A read is billed by the whole item; of many, what is sent is what is known here.
-        key = asked.get("Key")
+        # One item is billed whole; of many, what is sent is what is known here.
         items = [dynamodb._get_item_by_key(table, key)] if key else answer.get("Items", [])
         size = sum(item_bytes(item) for item in items if item)
         where = f"{name}/{index_name}" if index_name else name
-        _meter.read(
-            _asking.get(), where, size, consistent=bool(asked.get("ConsistentRead", False))
-        )
-    _add_consumed_capacity(answer, asked, name, write, old_item, new_item, index_name)
+        _meter.read(_asking.get(), where, size, consistent=bool(asked.get("ConsistentRead", False)))
+    _add_consumed_capacity(answer, asked, name, index_name=index_name, **written)
 
 
 def _meter_refused(asked: dict[str, Any], item: Any, *message: str) -> Any:

@@ -59,6 +59,10 @@ def browser_headers(policy: str) -> list[tuple[str, str]]:
 class GatedHandler(BaseHTTPRequestHandler):
     """The gate of the standard library's servers, and of Werkzeug's, which is built on them."""
 
+    # A head and a body are two small packets: the second would wait 40 ms for the first one's receipt, and a
+    # function that MiniStack hands an event by such a server would seem to wait.
+    disable_nagle_algorithm = True
+
     def policy(self, path: str) -> str:  # noqa: ARG002 - for those that have pages
         """Return the policy of what is at a path, with its query."""
         return NO_PAGE

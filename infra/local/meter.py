@@ -1,11 +1,11 @@
 """What the emulator counts beside its work: DynamoDB's units, and the functions' time.
 
-It counts from its start on; `GET /_laptop/meter` tells. Who wants the figures of a while takes the difference. The
-standard library only: it runs in the emulator's environment.
+It counts from its start on; `GET /_laptop/meter` tells. Who wants the figures of a while takes the difference.
+The standard library only: it runs in the emulator's environment.
 
-Units are by the function that asked, and by table or index (`email-delivery-tracking-dev/OrderIdIndex`). Time is
-the invocation's as the platform's REPORT line has it, in ms, and the process's CPU time in it; an environment's
-first invocation, whose CPU time includes its start, is `cold`.
+Units are by the function that asked, and by table or index (`email-delivery-tracking-dev/OrderIdIndex`). Time
+is the invocation's as the platform's REPORT line has it, in ms, and the process's CPU time in it; an
+environment's first invocation, whose CPU time includes its start, is `cold`.
 """
 
 from __future__ import annotations

@@ -443,7 +443,8 @@ import boto3, time
 table = boto3.resource("dynamodb").Table("metered")
 def handler(event, context):
     table.put_item(Item={"id": "1", "order": "a", "text": "x" * 1500})
-    table.update_item(Key={"id": "1"}, UpdateExpression="SET remark = :o", ExpressionAttributeValues={":o": "1"})
+    remark = {"UpdateExpression": "SET remark = :o", "ExpressionAttributeValues": {":o": "1"}}
+    table.update_item(Key={"id": "1"}, **remark)
     table.get_item(Key={"id": "1"}, ConsistentRead=True, ProjectionExpression="id")
     try:
         table.put_item(Item={"id": "1"}, ConditionExpression="attribute_not_exists(id)")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.config import settings_table
-from infra.local.costs import markdown
+from infra.local.costs.tables import markdown
 from infra.local.ses.settings import SesSettings
 from infra.sbom import licences_table
 from steps import kinds

@@ -321,7 +321,7 @@ def test_a_night_without_anything_stuck_is_kept_and_not_alerted(reports: Reports
     ended = reports.run("reconciliation")
     assert trunk(ended) == ["Report", "Alert?", "Keep", "Done"]
     assert reports.alerts() == []
-    counted = list_prices.usage()["reconciliation"]["monthly"]["standardTransitions"]
+    counted = list_prices.usage()["modelled"]["reconciliation"]["monthly"]["standardTransitions"]
     assert int(counted) == 30 * (1 + len(ended.path)), "as costs have it"
     today = datetime.now(UTC).date().isoformat()
     item = boto3.client("dynamodb").get_item(
