@@ -122,6 +122,13 @@ def test_free_tiers_lower_a_price_and_never_below_zero(mails: int) -> None:
     assert all(0 <= free[row] <= full[row] for row in full)
 
 
+def test_sixty_thousand_mails_cost_less_than_promised() -> None:
+    assert (
+        "costs less than nine dollars\na month at 60,000 mails" in (ROOT / "README.md").read_text()
+    )
+    assert month_cost(60_000, free_tiers=True) < 9
+
+
 def test_always_free_is_what_aws_gives_for_ever() -> None:
     """By AWS's price lists; GetMetricData is not among CloudWatch's free requests."""
     free = {name: unit["alwaysFree"] for name, unit in UNITS.items() if "alwaysFree" in unit}

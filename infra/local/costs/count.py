@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress
 
 from infra.local import capacity, meter
+from infra.local.costs.model import ORDER_PATH
 from infra.local.costs.workflow_log import LOG_EVENT_OVERHEAD, log_bytes
 from infra.local.loopback import fetch
 from infra.local.programs import LAMBDA_IMAGE
-from statemachines.order_workflow import Steps
 from steps.contract import limits
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from infra.local.running_stack import Json, RunningStack
 
-ORDER_PATH = ("processor", *Steps.names(), "feedback")
 FUNCTIONS = (*ORDER_PATH, "outcomes")
 CANARY = "canary"
 """Each is deployed as `email-<name>-<env>`."""

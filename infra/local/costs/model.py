@@ -51,6 +51,7 @@ TOLD = 2
 RENEWALS = 24 * DAYS
 """Times a month that an environment begins anew: once an hour, where Lambda says "every few hours"."""
 
+ORDER_PATH = ("processor", *Steps.names(), "feedback")
 SMALL = 60_000
 VOLUMES = {"60,000 a month": SMALL, "1,000,000 a day": 30_000_000, "10,000,000 a day": 300_000_000}
 
@@ -129,7 +130,8 @@ class Month:
 
     def lines(self) -> list[Line]:
         """Return all that the month uses."""
-        found = [*self.of_mails(), *self._canaries(), *self._idle()]
+        beside = [*self._starts(), *self._canaries(), *self._idle()]
+        found = [*self.of_mails(), *beside]
         return self._on_provisioned_capacity(found) if self.settings.provisioned else found
 
     def of_mails(self) -> list[Line]:
@@ -234,13 +236,16 @@ class Month:
         stretched = float(ran["ms"]) + float(ran["cpuMs"]) * (self.stretch - 1)
         return stretched / float(ran["invocations"]) + longer
 
-    def _starts(self, functions: Iterable[str]) -> float:
-        """Return the GB-seconds a month of environments that begin anew."""
+    def _starts(self) -> list[Line]:
+        """Return what environments take that begin anew: as many as are at work at once, at least one."""
+        path = [*ORDER_PATH, *(["outcomes"] if self.settings.outcome_events else [])]
         ms = 0.0
-        for function in functions:
+        for function in path:
             at_once = self.mails / SECONDS * self.billed_ms(function) / 1000
             ms += RENEWALS * max(1.0, at_once) * self._start_ms(function)
-        return ms / 1000 * self.settings.memory / 1024
+        seconds = ms / 1000 * self.settings.memory / 1024
+        words = "each environment begins anew once an hour"
+        return [Line("Lambda: time", "lambdaGbSeconds", seconds, MODELLED, words)]
 
     def _start_ms(self, function: str) -> float:
         """Return what the first invocation takes, its start included; it waits as long as any other."""
@@ -251,12 +256,11 @@ class Month:
     # --- the order path ---------------------------------------------------------------------------
 
     def _functions(self) -> list[Line]:
-        path = ("processor", *Steps.names(), "feedback")
         return [
             Line(
                 "Lambda: requests",
                 "lambdaRequests",
-                self.mails * sum(map(self.invocations, path)),
+                self.mails * sum(map(self.invocations, ORDER_PATH)),
                 MODELLED,
                 "the five steps of each mail; a dispatcher and a feedback for each batch: one message, and"
                 " what a poller gets in the window of rate / pollers",
@@ -264,17 +268,10 @@ class Month:
             Line(
                 "Lambda: time",
                 "lambdaGbSeconds",
-                self.mails * sum(map(self.gb_seconds, path)),
+                self.mails * sum(map(self.gb_seconds, ORDER_PATH)),
                 MODELLED,
                 "counted one by one: what a function waits, and its CPU time as long as it takes with"
                 " memory / 1,769 MB of a vCPU; the dispatcher waits for the execution",
-            ),
-            Line(
-                "Lambda: time",
-                "lambdaGbSeconds",
-                self._starts(path),
-                MODELLED,
-                "each environment begins anew once an hour",
             ),
         ]
 
@@ -436,7 +433,7 @@ class Month:
             Line(
                 OUTCOMES,
                 "lambdaGbSeconds",
-                self.mails * self.gb_seconds("outcomes") + self._starts(["outcomes"]),
+                self.mails * self.gb_seconds("outcomes"),
                 MODELLED,
                 "as the order path's",
             ),
