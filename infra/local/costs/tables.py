@@ -119,11 +119,13 @@ def formulas(mails: int = LARGE) -> Table:
     shown.add_column("USD", justify="right")
     for name in ("how", "in words"):
         shown.add_column(name)
+    alike: dict[tuple[str, str, str], list[Line]] = {}
     for line in Month(mails).lines():
-        usd = total(cost([line]))
-        shown.add_row(
-            *(line.row, line.unit, f"{line.amount / mails:.3g}", _usd(usd), line.how, line.words)
-        )
+        alike.setdefault((line.row, line.how, line.words), []).append(line)
+    for (row, how, words), lines in alike.items():
+        each = "\n".join(f"{line.amount / mails:.3g}" for line in lines)
+        units = "\n".join(line.unit for line in lines)
+        shown.add_row(row, units, each, _usd(total(cost(lines))), how, words)
     return shown
 
 
