@@ -196,17 +196,19 @@ def test_a_batch_shares_what_an_invocation_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mails", "rate", "traces"),
+    ("mails", "changes", "traces"),
     [
-        (60_000, 0.05, 120_000),  # fewer than one a second: all
-        (MILLION, 0.05, 2_592_000 + (2 * MILLION - 2_592_000) * 0.05),
-        (MILLION, 0.0, 0),
+        (60_000, {}, 120_000),  # fewer than one a second: all
+        (MILLION, {}, 2_592_000 + (2 * MILLION - 2_592_000) * 0.05),
+        (MILLION, {"tracing_rate": 0.0}, 2_592_000),
+        (MILLION, {"tracing_rate": 0.0, "reservoir": 0}, 0),
+        (MILLION, {"traced": ()}, 0),
     ],
 )
 def test_x_ray_takes_the_first_of_a_second_and_a_share_of_the_rest(
-    mails: int, rate: float, traces: float
+    mails: int, changes: dict[str, Any], traces: float
 ) -> None:
-    of = Month(mails, replace(PLAIN, tracing_rate=rate), FIXED)
+    of = month(mails, **changes)
     assert amount(of, "xrayTraces", "X-Ray") == pytest.approx(traces, rel=0.001)
 
 
@@ -243,7 +245,7 @@ def test_each_setting_changes_what_it_is_for() -> None:
 
     for mails in (60_000, MILLION):
         assert change(mails, workflow_log_level="ERROR") < 0
-        assert change(mails, tracing_rate=0.0) < 0
+        assert change(mails, traced=()) < 0
         assert change(mails, outcome_events=False) < 0
         assert change(mails, canary_minutes=0) < 0
         assert change(mails, memory=512) > 0

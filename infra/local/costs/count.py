@@ -47,6 +47,9 @@ HISTORIES = 20
 CANARIES = 5
 """Runs of the canary's function, where it is deployed."""
 
+DEFAULT_SAMPLING = {"ReservoirSize": 1, "FixedRate": 0.05}
+"""X-Ray's own rule, where the app has none (X-Ray Developer Guide, "Configuring sampling rules")."""
+
 PLATFORM = ("START ", "END ", "REPORT ")
 """What the platform logs at a level that the app does not ask for."""
 
@@ -288,7 +291,13 @@ def deployed(stack: RunningStack) -> Json:
         name: functions.get_function_configuration(FunctionName=stack.name(f"email-{name}"))
         for name in ORDER_PATH
     }
-    workflow = _workflow_resource(stack)
+    (workflow,) = (
+        machine
+        for machine in _resources(stack, "AWS::StepFunctions::StateMachine")
+        if machine["StateMachineName"] == stack.name("email-order-workflow")
+    )
+    sampling = [rule["SamplingRule"] for rule in _resources(stack, "AWS::XRay::SamplingRule")]
+    rule = sampling[0] if sampling else DEFAULT_SAMPLING
     mapping = {
         name: functions.list_event_source_mappings(
             FunctionName=configured[name]["FunctionName"]
@@ -306,6 +315,8 @@ def deployed(stack: RunningStack) -> Json:
         "memory": configured["send"]["MemorySize"],
         "workflow_log_level": workflow["LoggingConfiguration"]["Level"],
         "traced": sorted(traced),
+        "reservoir": int(rule["ReservoirSize"]),
+        "tracing_rate": float(rule["FixedRate"]),
         "dispatcher_window": mapping["processor"].get("MaximumBatchingWindowInSeconds", 0),
         "dispatcher_batch": mapping["processor"]["BatchSize"],
         "feedback_window": mapping["feedback"].get("MaximumBatchingWindowInSeconds", 0),
@@ -314,20 +325,25 @@ def deployed(stack: RunningStack) -> Json:
     }
 
 
-def _workflow_resource(stack: RunningStack) -> Json:
-    """Return the order workflow's properties in its template: the emulator does not keep all of them."""
-    template = stack.client("cloudformation").get_template(
-        StackName=stack.name("email-notifications")
-    )["TemplateBody"]
-    resources = (json.loads(template) if isinstance(template, str) else template)["Resources"]
-    (workflow,) = (
+def _resources(stack: RunningStack, type_: str) -> list[Json]:
+    """Return the properties of all resources of a type in the deployed templates.
+
+    The emulator does not keep all of them.
+    """
+    formation = stack.client("cloudformation")
+    bodies = [
+        formation.get_template(StackName=each["StackName"])["TemplateBody"]
+        for page in formation.get_paginator("describe_stacks").paginate()
+        for each in page["Stacks"]
+        if each["StackName"] != "CDKToolkit"  # YAML, and not ours
+    ]
+    templates = [json.loads(body) if isinstance(body, str) else body for body in bodies]
+    return [
         resource["Properties"]
-        for resource in resources.values()
-        if resource["Type"] == "AWS::StepFunctions::StateMachine"
-        and resource["Properties"]["StateMachineName"] == stack.name("email-order-workflow")
-    )
-    found: Json = workflow
-    return found
+        for template in templates
+        for resource in template["Resources"].values()
+        if resource["Type"] == type_
+    ]
 
 
 def _share(amounts: dict[str, float], of: float) -> dict[str, str]:

@@ -63,15 +63,16 @@ IDLE = "schedules"
 class Settings:
     """What of the settings a month's cost depends on.
 
-    traced: what begins traces of its own: `processor`, `feedback`, `workflow`. tracing_rate: of those after the
-    first one of a second; 0 records none at all. memory: MB of each function. concurrency: dispatchers at most.
-    slower_ms: by how much each function waits longer for AWS than on the laptop. provisioned: on paper, no
-    setting of the app.
+    traced: what begins traces of its own: `processor`, `feedback`, `workflow`; none where nothing is traced.
+    reservoir: traces of a second that are all recorded; tracing_rate: the share of the others. memory: MB of
+    each function. concurrency: dispatchers at most. slower_ms: by how much each function waits longer for AWS
+    than on the laptop. provisioned: on paper, no setting of the app.
     """
 
     memory: int = 256
     workflow_log_level: str = "ALL"
     traced: tuple[str, ...] = ("feedback", "processor", "workflow")
+    reservoir: int = 1
     tracing_rate: float = 0.05
     dispatcher_window: int = 0
     dispatcher_batch: int = 10
@@ -405,15 +406,14 @@ class Month:
         )
 
     def _traces(self) -> list[Line]:
-        """X-Ray takes the first request of each second, then `tracing_rate` of the others."""
-        recorded = 0.0
-        if self.settings.tracing_rate:
-            rate = self.mails / SECONDS * self.roots()
-            first = min(rate, 1.0)
-            recorded = (first + (rate - first) * self.settings.tracing_rate) * SECONDS
+        """X-Ray takes the first requests of each second, then `tracing_rate` of the others."""
+        chosen = self.settings
+        rate = self.mails / SECONDS * self.roots()
+        first = min(rate, float(chosen.reservoir))
+        recorded = (first + (rate - first) * chosen.tracing_rate) * SECONDS
         words = (
-            f"{len(self.settings.traced)} kinds of invocation begin a trace; the first of each second, then"
-            f" {self.settings.tracing_rate:.0%}"
+            f"{len(chosen.traced)} kinds of invocation begin a trace; the first {chosen.reservoir} of each"
+            f" second, then {chosen.tracing_rate:.0%}"
         )
         return [Line("X-Ray", "xrayTraces", recorded, MODELLED, words)]
 
@@ -489,7 +489,7 @@ class Month:
             "writeUnits": float(its_own["writeUnits"]),
             "logGb": float(its_own["logBytes"]) / GB,
             "schedulerInvocations": 1,
-            "xrayTraces": 1 if self.settings.tracing_rate else 0,
+            "xrayTraces": 1 if self.settings.traced else 0,
         }.items():
             used[unit] = used.get(unit, 0.0) + runs * amount
         words = f"{runs:,.0f} mails that come alone; as many runs of a function that begins anew each time"

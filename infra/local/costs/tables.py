@@ -36,7 +36,7 @@ HOWS = (COUNTED, METERED, MODELLED, PRICED)
 EFFECTS: dict[str, dict[str, object]] = {
     "WORKFLOW_LOG_LEVEL=ERROR": {"workflow_log_level": "ERROR"},
     "TRACING_RATE=0.01": {"tracing_rate": 0.01},
-    "TRACING_RATE=0, no traces": {"tracing_rate": 0.0},
+    "TRACING_RATE=0, no traces": {"traced": ()},
     "DISPATCHER_WINDOW_SECONDS=1": {"dispatcher_window": 1},
     "DISPATCHER_WINDOW_SECONDS=5": {"dispatcher_window": 5},
     "feedback's window 10 s": {"feedback_window": 10},
@@ -59,8 +59,7 @@ def told(settings: Settings) -> Settings:
 
 def large_shop(settings: Settings) -> Settings:
     """Return the settings that are documented for a large shop, without what is on paper."""
-    more = replace(told(settings), outcome_events=False, tracing_rate=0.0, dispatcher_window=1)
-    return replace(more, canary_minutes=settings.canary_minutes)
+    return replace(told(settings), outcome_events=False, traced=(), dispatcher_window=1)
 
 
 # --- the month ------------------------------------------------------------------------------------
