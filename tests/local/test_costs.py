@@ -20,7 +20,7 @@ from infra.local.settings import ROOT
 from steps.contract import limits
 from steps.reports import list_prices
 
-GOLDEN = ROOT / "tests" / "golden" / "costs.md"
+GOLDEN = ROOT / "tests" / "golden" / "costs.table"
 MILLION = 30_000_000
 UNITS = list_prices.prices()["units"]
 

@@ -56,6 +56,7 @@ NOT_RUN = {
     r"key=\$\(aws dynamodb describe-table .*": "deletes the table and the key that production keeps",
     r"make lock.*": "asks the registries, and the next command would install what is new there",
     r"make costs COUNT=100": "sends a hundred orders to write down what they used",
+    r"CANARY_MINUTES=60 make up": "starts the same stack, with one function more",
     r"pre-commit install": "changes the repository's hooks",
     r"make mutants.*": "takes minutes on a quiet machine; tests/unit/test_mutants.py tests the tool",
     r"python -m tests\.browser\.contact_sheet": "draws all mails; the browser tests look at each of them",
