@@ -44,15 +44,7 @@ FIXED: dict[str, Any] = {
     "machine": {"cpu": "one that is named", "cores": 2, "python": "Python 3"},
     "deployed": {"memory": 256, "workflow_log_level": "ALL", "traced": ["processor", "workflow"]},
     "alone": RUN,
-    "together": RUN
-    | {
-        "functions": RUN["functions"]
-        | {
-            "processor": STEP | {"invocations": "0.1", "ms": "30", "cpuMs": "3.1"},
-            "feedback": {"invocations": "0.2", "ms": "30", "cpuMs": "4.4", "logBytes": "500"},
-            "outcomes": {"invocations": "0.1", "ms": "2", "cpuMs": "1", "logBytes": "0"},
-        }
-    },
+    "together": RUN,
     "start": dict.fromkeys([*RUN["functions"], "canary"], START),
     "canary": STEP | {"writeUnits": "1", "readUnits": "2"},
     "modelled": list_prices.usage()["modelled"],
@@ -185,14 +177,11 @@ def test_a_function_s_cpu_time_is_as_long_as_its_share_of_a_processor_is_small()
     assert waits == pytest.approx(96 + 5 * 2 * (1769 / 256 - 1)), "for the longer execution"
 
 
-def test_a_batch_shares_what_an_invocation_takes() -> None:
-    """Alone an outcome takes 3 ms of CPU time; of 20 in an invocation each takes half a one."""
-    many = month(100 * MILLION)
-    own, message = many._cpu_split("outcomes")
-    assert own + message == pytest.approx(3)
-    assert 0.1 * own + 2 * message == pytest.approx(1)
-    runs = many.invocations("outcomes")
-    assert many.cpu_ms("outcomes") == pytest.approx(own * runs + 2 * message)
+def test_a_batch_saves_no_cpu_time_and_more_invocations_take_more() -> None:
+    assert month(100 * MILLION).cpu_ms("outcomes") == month(60_000).cpu_ms("outcomes") == 6
+    once = RUN["functions"] | {"outcomes": RUN["functions"]["outcomes"] | {"invocations": "1"}}
+    usage = FIXED | {"alone": RUN | {"functions": once}}
+    assert Month(60_000, PLAIN, usage).cpu_ms("outcomes") == pytest.approx(12, rel=0.02)
 
 
 @pytest.mark.parametrize(

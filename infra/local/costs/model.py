@@ -116,7 +116,7 @@ class Month:
         self.usage = usage or list_prices.usage()
         self.settings = settings or Settings.deployed(self.usage)
         self.mails = mails
-        self.alone, self.together = self.usage["alone"], self.usage["together"]
+        self.alone = self.usage["alone"]
         self.events = float(self.alone["sesEvents"])
         rate, chosen = mails / SECONDS, self.settings
         self.dispatcher_batch = self._polled(
@@ -177,28 +177,14 @@ class Month:
         """How much longer a function's CPU time takes with its share of a vCPU."""
         return max(1.0, FULL_CPU_MB / self.settings.memory)
 
-    def _cpu_split(self, function: str) -> tuple[float, float]:
-        """Split a function's CPU time into that of an invocation and that of each message, in ms.
-
-        The line through what was counted alone and together; neither is below nothing.
-        """
-
-        def ran(run: Mapping[str, Any]) -> tuple[float, float]:
-            counted = run["functions"][function]
-            return float(counted["cpuMs"]), float(counted["invocations"])
-
-        (cpu, runs), (cpu_together, fewer) = ran(self.alone), ran(self.together)
-        own = 0.0 if fewer >= runs else (cpu - cpu_together) / (runs - fewer)
-        own = min(max(own, 0.0), cpu / runs)
-        return own, (cpu - own * runs) / self._messages(function)
-
-    def _messages(self, function: str) -> float:
-        return {"feedback": self.events, "outcomes": float(TOLD)}.get(function, 1.0)
-
     def cpu_ms(self, function: str) -> float:
-        """Return a function's CPU time for one mail, as on the machine that counted."""
-        own, message = self._cpu_split(function)
-        return own * self.invocations(function) + message * self._messages(function)
+        """Return a function's CPU time for one mail, as on the machine that counted.
+
+        A larger batch is taken to save none; where there are more invocations than were counted, there is more.
+        """
+        ran = self.alone["functions"][function]
+        more = self.invocations(function) / float(ran["invocations"])
+        return float(ran["cpuMs"]) * max(1.0, more)
 
     def waiting_ms(self, function: str) -> float:
         """Return the time for one mail in which a function waits.
