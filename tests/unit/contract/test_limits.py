@@ -407,9 +407,16 @@ def test_a_report_has_time_for_all_its_sources(
 
     def call_slowly(*_: object) -> dict[str, list[object]]:
         clock.sleep(limits.REPORT_CALL)
-        return {"ResultsByTime": [], "Items": [], "MetricDataResults": []}
+        return {"ResultsByTime": [], "Items": []}
+
+    def count_slowly(
+        metrics: list[object], *_: object, **__: object
+    ) -> list[dict[datetime, float]]:
+        clock.sleep(limits.REPORT_CALL)
+        return [{} for _ in metrics]
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call_slowly)
+    monkeypatch.setattr(sources, "metric_values", count_slowly)
     run_report({})
     assert clock.elapsed == calls * limits.REPORT_CALL
     all_sources = limits.REPORT_SOURCES * limits.REPORT_CALL
@@ -428,7 +435,7 @@ def test_the_rejections_have_time_for_all_their_calls_whatever_the_logs_are_like
         # The last page of the logs begins just before there is no more time for another.
         asks_first = clock.elapsed < 3 * limits.REPORT_CALL
         clock.sleep(limits.REJECTION_LOGS_BUDGET - 1 if logs and asks_first else limits.REPORT_CALL)
-        return {"Items": [], "MetricDataResults": [], "events": [], "nextToken": "more"}
+        return {"Items": [], "events": [], "nextToken": "more"}
 
     def count_slowly(*_: object, **__: object) -> list[dict[datetime, float]]:
         clock.sleep(limits.REPORT_CALL)
