@@ -380,6 +380,7 @@ def test_a_month_in_which_nothing_is_to_be_told_stays_within_the_free_transition
         assert ended.status == "SUCCEEDED"
         transitions += runs * (1 + len(ended.path))
     assert reports.alerts() == []
+    assert transitions == 3_509, "as infra/README.md has it"
     assert transitions <= int(list_prices.prices()["alwaysFree"]["standardTransitions"])
 
 
