@@ -303,7 +303,7 @@ def _what_costs_most_and_where_will_it_end(config: Config) -> list[cloudwatch.IW
 
     return [
         query(
-            "Which service? (USD, month to date)",
+            "Which service? (USD, month to date, the days that Cost Explorer has)",
             cloudwatch.LogQueryVisualizationType.BAR,
             'filter message = "service cost"',
             "stats latest(usd) by aws_service",
@@ -312,7 +312,7 @@ def _what_costs_most_and_where_will_it_end(config: Config) -> list[cloudwatch.IW
             "Where will the month end?",
             cloudwatch.LogQueryVisualizationType.TABLE,
             'filter message = "cost report"',
-            "fields day, total, forecast, budget",
+            "fields day, total, estimated_from, forecast, budget",
             "sort @timestamp desc",
             "limit 31",
         ),

@@ -107,7 +107,7 @@ class MonitoringStack(Stack):
             functions,
             "cost-monitoring",
             "cost_monitoring",
-            grants=("ce:GetCostAndUsage", "cloudwatch:GetMetricData", "ses:GetAccount"),
+            grants=("ce:GetCostAndUsage", "cloudwatch:GetMetricStatistics", "ses:GetAccount"),
             settings=CostSettings(
                 reports_table=self._reports.table_name,
                 system=self._config.name("order-mail"),
@@ -132,7 +132,7 @@ class MonitoringStack(Stack):
             functions,
             "email-bounce-rate",
             "bounce_rate",
-            grants=("cloudwatch:GetMetricData", "ses:GetAccount"),
+            grants=("cloudwatch:GetMetricStatistics", "ses:GetAccount"),
             settings=BounceRateSettings(
                 reports_table=self._reports.table_name,
                 configuration_set=self._configuration_set,
@@ -161,7 +161,7 @@ class MonitoringStack(Stack):
             functions,
             "email-reconciliation",
             "reconciliation",
-            grants=("cloudwatch:GetMetricData",),
+            grants=("cloudwatch:GetMetricStatistics",),
             settings=ReconciliationSettings(
                 tracking_table=tracking.table_name,
                 reports_table=self._reports.table_name,
@@ -210,7 +210,7 @@ class MonitoringStack(Stack):
             functions,
             REJECTIONS,
             "rejections",
-            grants=("cloudwatch:GetMetricData",),
+            grants=("cloudwatch:GetMetricStatistics",),
             settings=RejectionsSettings(
                 reports_table=self._reports.table_name,
                 metrics_namespace=self._config.metrics_namespace,

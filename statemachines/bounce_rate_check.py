@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import aws_stepfunctions as sfn
 
-from steps.contract.report_tasks import ReputationSource, Task
+from steps.contract.report_tasks import Task, Verdict
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
@@ -18,7 +18,17 @@ def bounce_rate_check(
     report: ScheduledReport, *, pause: lambda_.IFunction | None
 ) -> sfn.IChainable:
     """Chain the tasks of `steps.bounce_rate`; `pause` is `steps.pause`, where it is allowed to."""
-    return report.chain(ReputationSource, pause=_pausing(report, pause) if pause else None)
+    verdict = sfn.JsonPath.string_at("$.report.verdict")
+    outcome = report.outcome(
+        "Verdict?",
+        {
+            "Healthy": sfn.Condition.string_equals(verdict, Verdict.OK),
+            "TooFewMails": sfn.Condition.string_equals(verdict, Verdict.TOO_FEW),
+        },
+        otherwise="AlertedBefore",
+        pause=_pausing(report, pause) if pause else None,
+    )
+    return report.check().next(outcome)
 
 
 def _pausing(report: ScheduledReport, function: lambda_.IFunction) -> sfn.Chain:

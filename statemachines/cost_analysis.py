@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steps.contract.report_tasks import CostSource
+from aws_cdk import aws_stepfunctions as sfn
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_stepfunctions as sfn
-
     from statemachines.scheduled_report import ScheduledReport
 
 
 def cost_analysis(report: ScheduledReport) -> sfn.IChainable:
     """Chain the tasks of `steps.cost_monitoring`. The input is not read."""
-    return report.chain(CostSource)
+    breached = sfn.Condition.is_present("$.report.breaches[0]")
+    return report.check().next(
+        report.outcome("Budget?", {"AlertedBefore": breached}, otherwise="WithinBudget")
+    )

@@ -1,16 +1,21 @@
 """What the scheduled workflows have in common.
 
-    Collect (in parallel, each source or what it lacks) -> [work] -> Report -> [Pause] -> Alert? -> Keep -> Done
-                                                                        any failure -> AlertFailed -> Failed
+    Check, or Collect -> work -> Report -> a Choice -> an end where nothing is to be told
+                                                    -> [Pause] -> Alert -> Keep -> Alerted
+                                                        any failure -> AlertFailed -> Failed
 
-A source that does not answer does not fail the workflow: the report says what it lacks. Whatever else
-fails is alerted by the workflow itself, since nothing monitors the monitors.
+Each state is paid for each time. So one task asks all sources and reports, and keeps what needs no alert; an
+alert goes out before its report is kept, so that none is lost.
+
+A source that does not answer, however often the task is tried, does not fail the workflow: the report says what
+it lacks. Whatever else fails is alerted by the workflow itself, since nothing monitors the monitors.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
@@ -21,11 +26,15 @@ from steps.contract import limits
 from steps.contract.report_tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from aws_cdk import aws_lambda as lambda_
     from aws_cdk import aws_sns as sns
     from constructs import Construct
+
+
+Guarded = TypeVar("Guarded", tasks.LambdaInvoke, tasks.SnsPublish, sfn.Map)
+"""A state whose failure can be caught."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,30 +51,19 @@ class ScheduledReport:
     alerts: sns.ITopic
     task_timeout: int = limits.REPORT_TASK_TIMEOUT
 
-    def collect(self, sources: Iterable[str]) -> sfn.Parallel:
-        """Ask all sources at once; the state becomes `{source: its answer or {Error, Cause}}`."""
-        parallel = sfn.Parallel(
-            self.scope,
-            f"{self.name} Collect",
-            state_name="Collect",
-            result_selector={source: sfn.JsonPath.object_at(f"$[{i}]") for i, source in enumerate(sources)},
-        )  # fmt: skip
-        for source in sources:
-            title = source.capitalize()
-            asking = self.task(title, source)
-            self.or_gap(asking, title)
-            parallel.branch(asking)
-        return parallel
-
-    def or_gap(self, asking: tasks.LambdaInvoke, title: str) -> None:
-        """Have `{Error, Cause}` stand in the place of what a task does not answer."""
-        missing = sfn.Pass(
-            self.scope,
-            f"{self.name} {title}Missing",
-            state_name=f"{title}Missing",
-            comment="The report says what it lacks.",
+    def check(self) -> tasks.LambdaInvoke:
+        """Ask all sources and report; the state becomes `{report}`."""
+        return self.alerting_failure(
+            self.task("Check", Task.CHECK, result_selector={"report": sfn.JsonPath.object_at("$")})
         )
-        asking.add_catch(missing, errors=["States.ALL"], result_path="$")
+
+    def collect(self) -> tasks.LambdaInvoke:
+        """Ask all sources; the state becomes `{source: its answer or {Error, Cause}}`."""
+        return self.alerting_failure(self.task("Collect", Task.COLLECT))
+
+    def report(self) -> tasks.LambdaInvoke:
+        """Report on what the state has, as `report`."""
+        return self.alerting_failure(self.task("Report", Task.REPORT, result_path="$.report"))
 
     def task(
         self,
@@ -74,6 +72,7 @@ class ScheduledReport:
         *,
         function: lambda_.IFunction | None = None,
         result_path: str = "$",
+        result_selector: Mapping[str, Any] | None = None,
     ) -> tasks.LambdaInvoke:
         """Invoke the function for one task."""
         invocation = tasks.LambdaInvoke(
@@ -86,11 +85,13 @@ class ScheduledReport:
                     "task": task,
                     "now": sfn.JsonPath.string_at("$$.Execution.StartTime"),
                     "execution": sfn.JsonPath.string_at("$$.Execution.Id"),
+                    "retries": sfn.JsonPath.number_at("$$.State.RetryCount"),
                     "state": sfn.JsonPath.object_at("$"),
                 }
             ),
             payload_response_only=True,
             result_path=result_path,
+            result_selector=result_selector,
             retry_on_service_exceptions=False,
             task_timeout=sfn.Timeout.duration(Duration.seconds(self.task_timeout)),
         )
@@ -101,10 +102,6 @@ class ScheduledReport:
             backoff=limits.REPORT_RETRY_BACKOFF,
         )
         return invocation
-
-    def report(self) -> tasks.LambdaInvoke:
-        """Make the report of what the sources gave."""
-        return self.task("Report", Task.REPORT, result_path="$.report")
 
     def publish(self, title: str, *, subject: str, message: str) -> tasks.SnsPublish:
         """Publish to the alerts topic."""
@@ -127,37 +124,49 @@ class ScheduledReport:
         )
         return publication
 
-    def chain(
+    def outcome(
         self,
-        sources: Iterable[str],
+        question: str,
+        ends: Mapping[str, sfn.Condition],
         *,
-        work: sfn.Chain | None = None,
+        otherwise: str,
         pause: sfn.Chain | None = None,
-    ) -> sfn.IChainable:
-        """Chain the states; alerts go out before the report is kept, so that none is lost.
+    ) -> sfn.Choice:
+        """Alert where the report does; end elsewhere in the first state whose condition holds.
 
-        `work` comes between the sources and the report, `pause` before an alert that asks for it.
+        `pause` comes before an alert that asks for it.
         """
-        report = self.report()
-        keep = self.task("Keep", Task.KEEP, result_path=sfn.JsonPath.DISCARD)
-        keep.next(sfn.Succeed(self.scope, f"{self.name} Done", state_name="Done"))
+        alerting = self._alerting()
+        choice = sfn.Choice(self.scope, f"{self.name} {question}", state_name=question)
+        if pause:
+            choice.when(sfn.Condition.is_present("$.report.pause"), pause.next(alerting))
+        choice.when(sfn.Condition.is_present("$.report.alert"), alerting)
+        for end, condition in ends.items():
+            choice.when(condition, self._end(end))
+        return choice.otherwise(self._end(otherwise))
+
+    def alerting_failure(self, state: Guarded) -> Guarded:
+        """Have the workflow alert that it failed where this state does."""
+        state.add_catch(self._failure, errors=["States.ALL"], result_path="$.error")
+        return state
+
+    def _alerting(self) -> sfn.Chain:
         alert = self.publish(
             "Alert",
             subject=sfn.JsonPath.string_at("$.report.alert.subject"),
             message=sfn.JsonPath.string_at("$.report.alert.message"),
         )
-        failure = self._failure()
-        for state in (report, alert, keep):
-            state.add_catch(failure, errors=["States.ALL"], result_path="$.error")
-        alerting = sfn.Chain.start(alert).next(keep)
-        choice = sfn.Choice(self.scope, f"{self.name} Alert?", state_name="Alert?")
-        if pause:
-            choice.when(sfn.Condition.is_present("$.report.pause"), pause.next(alerting))
-        choice.when(sfn.Condition.is_present("$.report.alert"), alerting)
-        choice.otherwise(keep)
-        collected = sfn.Chain.start(self.collect(sources))
-        return (collected.next(work) if work else collected).next(report).next(choice)
+        keep = self.task("Keep", Task.KEEP, result_path=sfn.JsonPath.DISCARD)
+        return (
+            sfn.Chain.start(self.alerting_failure(alert))
+            .next(self.alerting_failure(keep))
+            .next(self._end("Alerted"))
+        )
 
+    def _end(self, title: str) -> sfn.Succeed:
+        return sfn.Succeed(self.scope, f"{self.name} {title}", state_name=title)
+
+    @functools.cached_property
     def _failure(self) -> sfn.IChainable:
         failed = sfn.Fail(
             self.scope,

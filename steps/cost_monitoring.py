@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -21,11 +21,14 @@ from steps.reports import cost
 from steps.reports.tasks import ReportTasks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from steps.contract.report_tasks import TaskEvent
 
-KIND = "cost"
+KIND, ANSWER = "cost", "cost-explorer"
+"""As what reports are kept, and Cost Explorer's answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +54,28 @@ def first_day(now: datetime) -> datetime:
 
 def costs(now: datetime, *, system: str, region: str) -> cost.Costs:
     """Ask Cost Explorer for this month and the last, complete days only."""
-    results = sources.cost_and_usage(
-        first_day(now).date(), now.date(), system=system, region=region
-    )
-    return cost.from_cost_explorer(results, system)
+    today = now.date()
+    results = sources.cost_and_usage(first_day(now).date(), today, system=system, region=region)
+    return cost.from_cost_explorer(results, system, today)
+
+
+def costs_kept(
+    now: datetime,
+    others: Mapping[str, Any],
+    *,
+    settings: CostSettings,
+    table: ReportsTable,
+    afresh: bool,
+) -> cost.Costs:
+    """Return Cost Explorer's last answer, or ask for another: `afresh`, or where that earns its cent."""
+    last = table.last(ANSWER)
+    if last and not afresh:
+        kept, known = cast("cost.Costs", last), cast("cost.OtherInputs", others)
+        if not cost.is_due(kept, known, today=now.date(), budget=settings.budget):
+            return kept
+    answer = costs(now, system=settings.system, region=settings.region)
+    table.keep(ANSWER, answer, int(now.timestamp()) + limits.COST_REPORT_TTL)
+    return answer
 
 
 def mails(now: datetime, *, namespace: str) -> cost.MailsSent:
@@ -87,6 +108,7 @@ def report(inputs: cost.Inputs, now: datetime, *, settings: CostSettings) -> cos
         "cost report",
         day=of_today["date"],
         total=of_today["total"],
+        estimated_from=of_today["estimatedFrom"],
         forecast=of_today["forecast"],
         budget=of_today["budget"],
         gaps=of_today["gaps"],
@@ -94,17 +116,19 @@ def report(inputs: cost.Inputs, now: datetime, *, settings: CostSettings) -> cos
     return of_today
 
 
-def tasks(settings: CostSettings) -> ReportTasks[cost.Inputs, cost.Report]:
-    """Return what the function does."""
+def tasks(settings: CostSettings, *, afresh: bool = False) -> ReportTasks[cost.Inputs, cost.Report]:
+    """Return what the function does; `afresh`: with an answer of Cost Explorer's of this moment."""
     table = ReportsTable(settings.reports_table)
     return ReportTasks(
         sources={
-            CostSource.COSTS: functools.partial(
-                costs, system=settings.system, region=settings.region
-            ),
             CostSource.MAILS: functools.partial(mails, namespace=settings.metrics_namespace),
             CostSource.ACCOUNT: plan,
             CostSource.PREVIOUS: lambda _now: Previous(report=table.last(KIND)),
+        },
+        informed={
+            CostSource.COSTS: functools.partial(
+                costs_kept, settings=settings, table=table, afresh=afresh
+            )
         },
         make=functools.partial(report, settings=settings),
         keep=functools.partial(table.keep, KIND),
@@ -114,6 +138,6 @@ def tasks(settings: CostSettings) -> ReportTasks[cost.Inputs, cost.Report]:
 
 @lambda_handler
 def handler(event: TaskEvent, _context: LambdaContext) -> object:
-    """Take `{task, now, state?}` and return the task's result; `{}` returns the whole report."""
+    """Take `{task, now, state?}` and return the task's result; `{}` returns the whole report of this moment."""
     logger.append_keys(execution_id=event.get("execution"))
-    return tasks(CostSettings.from_env()).run(event)
+    return tasks(CostSettings.from_env(), afresh="task" not in event).run(event)

@@ -6,7 +6,7 @@ import functools
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from steps.aws import sources
 from steps.aws.ledger_table import LedgerTable
@@ -22,6 +22,7 @@ from steps.contract.settings import FunctionSettings
 from steps.ledger import unfinished
 from steps.ledger.rules import iso
 from steps.reports import reconciliation
+from steps.reports.reconciliation import Scan
 from steps.reports.tasks import ReportTasks
 
 if TYPE_CHECKING:
@@ -50,19 +51,12 @@ class ReconciliationSettings(FunctionSettings):
     environment_suffix: str
 
 
-class Scan(TypedDict):
-    """How far a segment is read: what was found so far, and where to go on, absent at its end."""
-
-    found: Found
-    start: NotRequired[dict[str, str]]
-
-
 class Segment(TypedDict):
     """What a call of `scan` gets: the segment's number, the last report, and how far it is read."""
 
     segment: int
     previous: Previous | Gap
-    scan: NotRequired[Scan]
+    scan: Scan | Gap
 
 
 def scan(
@@ -72,13 +66,18 @@ def scan(
     table: LedgerTable,
     grace: int,
     clock: Callable[[], float] = time.time,
-) -> Scan:
+) -> Scan | Gap:
     """Read a segment of the tracking table on, for `SCAN_BUDGET` seconds or to its end.
+
+    What is read to its end, or has failed, is returned as it is: the others are read on.
 
     Raises:
         LedgerUnavailable: the table gave no page at all. What this call has read before is not lost.
         SourceUnavailable: `SCAN_DEADLINE` is over.
     """
+    so_far = state["scan"]
+    if "Error" in so_far or "start" not in so_far:
+        return so_far
     began, moment = clock(), now.timestamp()
     if began > moment + limits.SCAN_DEADLINE:
         raise SourceUnavailable(f"not read to its end within {limits.SCAN_DEADLINE // 3600} hours")
@@ -88,8 +87,7 @@ def scan(
     read = functools.partial(
         _read, now=moment, day=day, before=_before(state["previous"]), grace=grace
     )
-    so_far = state.get("scan", Scan(found=reconciliation.nothing()))
-    found, start = so_far["found"], so_far.get("start")
+    found, start = so_far["found"], so_far["start"] or None
     pages = 0
     while True:
         try:
@@ -178,6 +176,7 @@ def tasks(
                 mails, namespace=settings.metrics_namespace
             ),
             ReconciliationSource.PREVIOUS: lambda _now: Previous(report=table.last(KIND)),
+            ReconciliationSource.TABLE: lambda _now: reconciliation.unread(),
         },
         make=functools.partial(report, environment=settings.environment_suffix),
         keep=functools.partial(table.keep, KIND),

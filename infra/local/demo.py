@@ -254,7 +254,8 @@ def show_reports(stack: RunningStack, say: Console) -> None:
     table.add_column("USD", justify="right")
     for service, amount in cost["services"].items():
         table.add_row(service, amount)
-    table.add_row("today, estimated", cost["estimateOfToday"], end_section=True)
+    estimated = f"from {cost['estimatedFrom']} on, at list price"
+    table.add_row(estimated, cost["estimate"], end_section=True)
     table.add_row("total", cost["total"] or "unknown", style="bold")
     table.add_row("forecast to month end", cost["forecast"] or "unknown")
     table.add_row("budget", cost["budget"])

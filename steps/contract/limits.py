@@ -302,9 +302,9 @@ REPORT_ATTEMPTS = 2
 """The scheduled reports are in no hurry; Cost Explorer takes seconds."""
 REPORT_CALL = REPORT_ATTEMPTS * (REPORT_CONNECT_TIMEOUT + REPORT_READ_TIMEOUT) + SDK_BACKOFF
 
-REPORT_SOURCES = 4
-REPORT_FUNCTION_TIMEOUT = REPORT_SOURCES * REPORT_CALL + OWN_TIME
-"""Invoked alone, the cost function asks all its sources one after the other, a page each."""
+REPORT_CALLS = 7
+REPORT_FUNCTION_TIMEOUT = REPORT_CALLS * REPORT_CALL + OWN_TIME
+"""The cost function asks all its sources one after the other, for a page each, and keeps two answers."""
 
 REPORT_TASK_TIMEOUT = REPORT_FUNCTION_TIMEOUT + TASK_MARGIN
 REPORT_RETRIES = 2
@@ -316,11 +316,11 @@ ALERT_TIMEOUT = 30
 
 _RETRY_WAITS = sum(REPORT_RETRY_INTERVAL * REPORT_RETRY_BACKOFF**i for i in range(REPORT_RETRIES))
 REPORT_MACHINE_TIMEOUT = round(
-    4 * ((1 + REPORT_RETRIES) * REPORT_TASK_TIMEOUT + _RETRY_WAITS)
+    3 * ((1 + REPORT_RETRIES) * REPORT_TASK_TIMEOUT + _RETRY_WAITS)
     + 2 * ((1 + REPORT_RETRIES) * ALERT_TIMEOUT + _RETRY_WAITS)
 )
-"""The sources, the report, the pause and the keeping, the alert, and the alert that one of them failed,
-each with all its retries. It must end before the next run, an hour later."""
+"""The check, the pause and the keeping, the alert, and the alert that one of them failed, each with all its
+retries. It must end before the next run, an hour later."""
 
 COST_REPORT_TTL = 400 * DAY
 REPUTATION_REPORT_TTL = 90 * DAY

@@ -7,12 +7,12 @@ from typing import Any, NotRequired, TypedDict, final
 
 
 class CostSource(StrEnum):
-    """What the cost analysis asks: Cost Explorer, our own counters, SES, the last report."""
+    """What the cost analysis asks: our own counters, SES, the last report, Cost Explorer."""
 
-    COSTS = "costs"
     MAILS = "mails"
     ACCOUNT = "account"
     PREVIOUS = "previous"
+    COSTS = "costs"
 
 
 class ReputationSource(StrEnum):
@@ -24,10 +24,20 @@ class ReputationSource(StrEnum):
 
 
 class ReconciliationSource(StrEnum):
-    """What the reconciliation asks besides the tracking table: our own counters and SES's, the last report."""
+    """What the reconciliation begins with: our own counters and SES's, the last report, all segments unread."""
 
     MAILS = "mails"
     PREVIOUS = "previous"
+    TABLE = "table"
+
+
+class Verdict(StrEnum):
+    """The bounce-rate check's, from the least severe on."""
+
+    TOO_FEW = "TOO FEW"
+    OK = "OK"
+    WARN = "WARN"
+    CRITICAL = "CRITICAL"
 
 
 class Unfinished(StrEnum):
@@ -38,8 +48,10 @@ class Unfinished(StrEnum):
 
 
 class Task(StrEnum):
-    """What a workflow asks of a function besides its sources."""
+    """What a workflow asks of a function. `check` is `collect` and `report` in one."""
 
+    CHECK = "check"
+    COLLECT = "collect"
     SCAN = "scan"
     REPORT = "report"
     KEEP = "keep"
@@ -47,11 +59,15 @@ class Task(StrEnum):
 
 
 class TaskEvent(TypedDict, total=False):
-    """`task` and when the execution began (ISO 8601); `state` for the tasks that need what came before."""
+    """`task` and when the execution began (ISO 8601); `state` for the tasks that need what came before.
+
+    `retries`: how often the task has been tried before.
+    """
 
     task: str
     now: str
     execution: str
+    retries: int
     state: dict[str, Any]
 
 

@@ -1,7 +1,8 @@
 """Cost: what the mails cost, per service and mail, against budget, last month and each SES plan.
 
 Pure. Money is Decimal inside and a decimal string in every dict; days are UTC, as Cost Explorer's are.
-Cost Explorer lags a day, so today is estimated from our own counters and list prices.
+Cost Explorer lags a day, and asking it costs a cent: the days after its last answer are estimated from our own
+counters and list prices. The report says from which day on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ RISE_FLOOR = Decimal(5)
 TREND_DAYS = 7
 """The forecast goes on as the last complete days went: a week, since shops have weekdays."""
 
+SERVES = timedelta(days=7)
+"""So long the report goes on from an answer of Cost Explorer's where nothing asks for another."""
+
+CLOSE = Decimal("0.5")
+"""From more than this share of the budget on, Cost Explorer is asked every day."""
+
 OVER_BUDGET, FORECAST_OVER_BUDGET, COST_ROSE = "OVER_BUDGET", "FORECAST_OVER_BUDGET", "COST_ROSE"
 
 Days = dict[date, dict[str, Decimal]]
@@ -40,8 +47,13 @@ Days = dict[date, dict[str, Decimal]]
 
 @final
 class Costs(TypedDict):
-    """Cost Explorer's answer. `days`: ISO date -> service -> USD; `gaps`: sentences."""
+    """Cost Explorer's answer, kept until the next.
 
+    date: the day on which it was asked; it has the days before, from the first of the month before.
+    days: ISO date -> service -> USD. gaps: sentences.
+    """
+
+    date: str
     days: dict[str, dict[str, str]]
     gaps: list[str]
 
@@ -60,13 +72,18 @@ class SesPlan(TypedDict):
     plan: str | None
 
 
-class Inputs(TypedDict):
-    """What the sources gave."""
+class OtherInputs(TypedDict):
+    """What the sources gave that cost nothing."""
 
-    costs: Costs | Gap
     mails: MailsSent | Gap
     account: SesPlan | Gap
     previous: Previous | Gap
+
+
+class Inputs(OtherInputs):
+    """What the sources gave."""
+
+    costs: Costs | Gap
 
 
 class Change(TypedDict):
@@ -95,14 +112,17 @@ class LastMonth(TypedDict):
 class Report(ReportBase, TypedDict):
     """One day's report; amounts in USD, month to date unless they say otherwise.
 
-    `total` is Cost Explorer's complete days and the estimate of today, None without Cost Explorer.
+    `total` is Cost Explorer's days before `estimatedFrom` and `estimate`, None without Cost Explorer.
+    `estimate` is what the mails of the days from then on cost at list price, today's included.
+    `services` are Cost Explorer's, and so without the estimate.
     `listPrice` is the same month from our counters and list prices alone, a check on the total.
     `breaches` are those of this month so far; `alert` is there when one of them is new.
     """
 
     currency: str
     total: str | None
-    estimateOfToday: str
+    estimatedFrom: str
+    estimate: str
     listPrice: str | None
     mails: int | None
     costPerEmail: str | None
@@ -119,9 +139,10 @@ class Report(ReportBase, TypedDict):
 
 @dataclass(frozen=True)
 class _Calendar:
-    """The days that a report of `today` is about."""
+    """The days that a report of `today` is about; Cost Explorer has those before `asked`."""
 
     today: date
+    asked: date
 
     @property
     def first(self) -> date:
@@ -132,9 +153,14 @@ class _Calendar:
         return (self.first - timedelta(days=1)).replace(day=1)
 
     @property
+    def estimated_from(self) -> date:
+        """The first day of this month that Cost Explorer does not have."""
+        return max(self.first, self.asked)
+
+    @property
     def same_days_end(self) -> date:
-        """The day of last month before which lie as many days as before today in this one."""
-        days = min(self.today.day - 1, _length(self.last_month))
+        """The day of last month before which lie as many days as Cost Explorer has of this one."""
+        days = min((self.estimated_from - self.first).days, _length(self.last_month))
         return self.last_month + timedelta(days=days)
 
     @property
@@ -146,7 +172,24 @@ class _Calendar:
 # --- Cost Explorer --------------------------------------------------------------------------------
 
 
-def from_cost_explorer(results: Iterable[ResultByTimeTypeDef], system: str) -> Costs:
+def is_due(last: Costs, others: OtherInputs, *, today: date, budget: Decimal) -> bool:
+    """Whether Cost Explorer is to be asked anew, after its `last` answer.
+
+    It is when that is a week old; when it has no day of this month, and so not all of the last; while it has
+    nothing but SES, since the cost-allocation tag may be active by now; while the month has cost more than half
+    of the budget; and before an alert. Never twice a day: it has complete days only.
+    """
+    asked = date.fromisoformat(last["date"])
+    if asked >= today:
+        return False
+    services = {service for day in last["days"].values() for service in day}
+    if today - asked >= SERVES or asked <= today.replace(day=1) < today or services <= {SES}:
+        return True
+    so_far = report({**others, "costs": last}, today=today, budget=budget, dashboard="")
+    return "alert" in so_far or Decimal(so_far["budgetUsed"] or 0) > CLOSE
+
+
+def from_cost_explorer(results: Iterable[ResultByTimeTypeDef], system: str, asked: date) -> Costs:
     """Read `ResultsByTime`, grouped by SERVICE and the tag `app`; `system` is the tag's value.
 
     SES is counted whole where it carries no tag of ours: its identity belongs to the shop.
@@ -176,7 +219,7 @@ def from_cost_explorer(results: Iterable[ResultByTimeTypeDef], system: str) -> C
             ours[day][SES] = amount
         gaps.append("SES is counted for the whole account: no SES identity carries the tag `app`")
     days = {day: {s: str(a) for s, a in services.items()} for day, services in ours.items()}
-    return {"days": days, "gaps": gaps}
+    return {"date": asked.isoformat(), "days": days, "gaps": gaps}
 
 
 # --- the report -----------------------------------------------------------------------------------
@@ -188,7 +231,7 @@ def report(inputs: Inputs, *, today: date, budget: Decimal, dashboard: str) -> R
     of_today = _figures(
         _costs(inputs["costs"], gaps),
         _mails(inputs["mails"], gaps),
-        _Calendar(today),
+        _Calendar(today, _asked(inputs["costs"], today)),
         plan=_plan(inputs["account"], gaps),
         budget=budget,
         gaps=gaps,
@@ -210,14 +253,19 @@ def _figures(
     budget: Decimal,
     gaps: list[str],
 ) -> Report:
-    sent = None if mails is None else _mails_in(mails, days.first, days.today + timedelta(days=1))
-    estimate = _variable(0 if mails is None else mails.get(days.today, 0), plan)
+    tomorrow = days.today + timedelta(days=1)
+    sent = None if mails is None else _mails_in(mails, days.first, tomorrow)
+    since, before_today = (
+        _variable(_mails_in(mails or {}, days.estimated_from, end), plan)
+        for end in (tomorrow, days.today)
+    )
     listed = None if sent is None else _variable(sent, plan)
-    services = _by_service(costs, days.first, days.today)
-    total = sum(services.values(), estimate) if costs else None
+    services = _by_service(costs, days.first, days.asked)
+    total = sum(services.values(), since) if costs else None
     forecast = None
-    if costs and total is not None:
-        forecast = total - estimate + _trend(costs, days.today) * days.days_left
+    if costs:
+        complete = sum(services.values(), before_today)
+        forecast = complete + _trend(costs, days.asked) * days.days_left
     known = total if total is not None else listed
     change = _change_on_last_month(costs, services, days, gaps)
     if sent == 0:
@@ -226,7 +274,8 @@ def _figures(
         "date": days.today.isoformat(),
         "currency": prices()["currency"],
         "total": _money(total),
-        "estimateOfToday": str(_round(estimate)),
+        "estimatedFrom": days.estimated_from.isoformat(),
+        "estimate": str(_round(since)),
         "listPrice": _money(listed),
         "mails": sent,
         "costPerEmail": str(_round(total / sent, 8)) if sent and total is not None else None,
@@ -234,7 +283,7 @@ def _figures(
         "forecast": _money(forecast),
         "budget": str(budget),
         "budgetUsed": None if known is None else str(_round(known / budget)),
-        "previousMonth": _last_month(costs, mails, days),
+        "previousMonth": _last_month(costs, mails, days, gaps),
         "change": change,
         "plan": plan,
         "plans": {p: str(_round(ses_price(sent or 0, p))) for p in prices()["sesPlans"]},
@@ -258,13 +307,17 @@ def alert(of_today: Report, new: list[str], dashboard: str) -> Alert:
     lines += [
         "",
         f"Month to date  USD {_usd(total)}"
-        + ("" if of_today["total"] else " (list prices; Cost Explorer did not answer)"),
+        + (
+            f" (from {of_today['estimatedFrom']} on at list prices)"
+            if of_today["total"]
+            else " (list prices; Cost Explorer did not answer)"
+        ),
         f"Forecast       USD {_usd(of_today['forecast'])}",
         f"Budget         USD {_usd(of_today['budget'])}",
         f"Mails          {of_today['mails'] if of_today['mails'] is not None else 'unknown'}",
         f"Cost per mail  USD {of_today['costPerEmail'] or 'unknown'}",
         "",
-        "By service, month to date:",
+        f"By service, before {of_today['estimatedFrom']}:",
         *(f"  {service}: USD {_usd(amount)}" for service, amount in of_today["services"].items()),
     ]
     if of_today["change"] and Decimal(of_today["change"]["usd"]):
@@ -282,6 +335,10 @@ def alert(of_today: Report, new: list[str], dashboard: str) -> Alert:
     if of_today["gaps"]:
         lines += ["", "Not known:", *(f"  {gap}" for gap in of_today["gaps"])]
     return {"subject": f"Order mails: {headline[new[0]]}"[:100], "message": "\n".join(lines)}
+
+
+def _asked(answer: Costs | Gap, today: date) -> date:
+    return today.replace(day=1) if "Error" in answer else date.fromisoformat(answer["date"])
 
 
 def _costs(answer: Costs | Gap, gaps: list[str]) -> Days | None:
@@ -337,11 +394,11 @@ def _by_service(costs: Days | None, start: date, end: date) -> dict[str, Decimal
     return dict(services)
 
 
-def _trend(costs: Days, today: date) -> Decimal:
-    """Return the last complete days' average, USD a day; days before the first cost do not count."""
-    start = max(today - timedelta(days=TREND_DAYS), min(costs))
-    days = max((today - start).days, 1)
-    return sum(_by_service(costs, start, today).values(), Decimal(0)) / days
+def _trend(costs: Days, asked: date) -> Decimal:
+    """Return the average of Cost Explorer's last days, USD a day; days before the first cost do not count."""
+    start = max(asked - timedelta(days=TREND_DAYS), min(costs))
+    days = max((asked - start).days, 1)
+    return sum(_by_service(costs, start, asked).values(), Decimal(0)) / days
 
 
 def _change_on_last_month(
@@ -349,8 +406,8 @@ def _change_on_last_month(
 ) -> Change | None:
     if not costs:
         return None
-    if days.today == days.first:
-        gaps.append("the change on last month: the month has no complete day yet")
+    if days.estimated_from == days.first:
+        gaps.append("the change on last month: no complete day of this month is known yet")
         return None
     before = _by_service(costs, days.last_month, days.same_days_end)
     if not before:
@@ -388,8 +445,11 @@ def _breaches(of_today: Report) -> list[str]:
 
 
 def _last_month(
-    costs: Days | None, mails: dict[date, int] | None, days: _Calendar
+    costs: Days | None, mails: dict[date, int] | None, days: _Calendar, gaps: list[str]
 ) -> LastMonth | None:
+    if costs and days.asked < days.first:
+        gaps.append(f"last month as a whole: Cost Explorer was last asked on {days.asked}")
+        return None
     services = _by_service(costs, days.last_month, days.first)
     if not services:
         return None

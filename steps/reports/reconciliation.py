@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypedDict, final
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, final
 
 from steps.contract import limits
 from steps.contract.report_tasks import Alert, Gap, Previous, ReportBase, Unfinished
@@ -65,6 +65,23 @@ class Found(TypedDict):
 
 
 @final
+class Scan(TypedDict):
+    """How far a segment is read: what was found so far, and where to go on.
+
+    start: `{}` at the segment's beginning, absent at its end.
+    """
+
+    found: Found
+    start: NotRequired[dict[str, str]]
+
+
+class Table(TypedDict):
+    """How far each segment is read, or what it lacks."""
+
+    segments: list[Scan | Gap]
+
+
+@final
 class Mails(TypedDict):
     """Mails of one UTC day by our count and by SES's, and of the day with `SLACK`; None where SES has none."""
 
@@ -76,11 +93,11 @@ class Mails(TypedDict):
 
 
 class Inputs(TypedDict):
-    """What the sources and the segments of the table gave."""
+    """What the sources gave, and the tracking table."""
 
     mails: Mails | Gap
     previous: Previous | Gap
-    segments: list[Found | Gap]
+    table: Table
 
 
 class Report(ReportBase, TypedDict):
@@ -103,6 +120,11 @@ class Report(ReportBase, TypedDict):
 def nothing() -> Found:
     """Return what an empty part has."""
     return {"stuck": {}, "new": {}, "oldest": [], "canaries": 0}
+
+
+def unread() -> Table:
+    """Return the table of which nothing is read."""
+    return {"segments": [{"found": nothing(), "start": {}}] * limits.SCAN_SEGMENTS}
 
 
 def found(kind: Unfinished, record: Stuck, *, known_before: str | None) -> Found:
@@ -180,7 +202,7 @@ def report(inputs: Inputs, now: datetime, *, command: str) -> Report:
         command: shows all that is stuck.
     """
     gaps: list[str] = []
-    read, complete = _segments(inputs.get("segments", []), gaps)
+    read, complete = _segments(inputs["table"]["segments"], gaps)
     mails = _mails(inputs["mails"], gaps)
     before = until(inputs["previous"])
     if "Error" in inputs["previous"]:
@@ -205,9 +227,9 @@ def report(inputs: Inputs, now: datetime, *, command: str) -> Report:
     return of_the_night
 
 
-def _segments(answers: list[Found | Gap], gaps: list[str]) -> tuple[Found, bool]:
+def _segments(answers: list[Scan | Gap], gaps: list[str]) -> tuple[Found, bool]:
     """Return what the segments that were read to their ends have, and whether these were all."""
-    read = [answer for answer in answers if "Error" not in answer]
+    read = [scan["found"] for scan in answers if "Error" not in scan and "start" not in scan]
     whys = sorted({reason(answer) for answer in answers if "Error" in answer})
     gaps.extend(f"the tracking table: {why}" for why in whys)
     lacking = limits.SCAN_SEGMENTS - len(read)

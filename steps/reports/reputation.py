@@ -17,7 +17,7 @@ import functools
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict, final
 
-from steps.contract.report_tasks import Alert, Gap, Previous, ReportBase
+from steps.contract.report_tasks import Alert, Gap, Previous, ReportBase, Verdict
 from steps.reports import volume
 from steps.reports.tasks import reason
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from steps.reports.volume import Volume
 
-TOO_FEW, OK, WARN, CRITICAL = "TOO FEW", "OK", "WARN", "CRITICAL"
-_SEVERITY = (TOO_FEW, OK, WARN, CRITICAL)
+_SEVERITY: tuple[str, ...] = tuple(Verdict)
+TOO_FEW, OK, WARN, CRITICAL = _SEVERITY
 
 THRESHOLDS = {"bounce": (0.05, 0.10), "complaint": (0.001, 0.005)}
 """From which rate on it is WARN, and CRITICAL."""

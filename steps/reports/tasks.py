@@ -1,12 +1,14 @@
-"""The tasks of a scheduled report, one at a time: ask a source, make the report, keep it."""
+"""The tasks of a scheduled report: ask the sources, make the report, keep it."""
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from steps.contract import limits
 from steps.contract.errors import SourceUnavailable
 from steps.contract.report_tasks import Gap, ReportBase, Task, TaskEvent
 
@@ -30,11 +32,15 @@ class ReportTasks(Generic[Inputs, Report]):
     """What one report's function does.
 
     sources: by name, each asked for the moment of the report.
+    informed: likewise, asked last and told what the others gave.
     make: makes the report of what the sources gave.
     keep: keeps a report until a moment in epoch seconds, which is `ttl` seconds after the report's.
     """
 
     sources: Mapping[str, Callable[[datetime], object]]
+    informed: Mapping[str, Callable[[datetime, Mapping[str, Any]], object]] = field(
+        default_factory=dict
+    )
     make: Callable[[Inputs, datetime], Report]
     keep: Callable[[dict[str, Any], int], None]
     ttl: int
@@ -44,20 +50,43 @@ class ReportTasks(Generic[Inputs, Report]):
         now = datetime.fromisoformat(event["now"]) if "now" in event else datetime.now(UTC)
         match event.get("task"):
             case None:
-                return self.make(self._ask_all(now), now)
+                return self.make(self._collect(now, again=False), now)
+            case Task.COLLECT:
+                return self._collect(now, again=_is_tried_again(event))
+            case Task.CHECK:
+                return self._report(self._collect(now, again=_is_tried_again(event)), now)
             case Task.REPORT:
-                return self.make(cast("Inputs", event["state"]), now)
+                return self._report(cast("Inputs", event["state"]), now)
             case Task.KEEP:
-                self.keep(event["state"]["report"], int(now.timestamp()) + self.ttl)
+                self._keep(event["state"]["report"], now)
                 return None
-            case source:
-                return self.sources[source](now)
+            case unknown:
+                raise ValueError(f"no task of a report: {unknown}")
 
-    def _ask_all(self, now: datetime) -> Inputs:
+    def _collect(self, now: datetime, *, again: bool) -> Inputs:
+        """Ask all sources. One that does not answer is a gap, or ends a task that is tried `again`."""
         answers: dict[str, Any] = {}
-        for name, source in self.sources.items():
+        asked = {name: functools.partial(source, now) for name, source in self.sources.items()}
+        asked |= {n: functools.partial(source, now, answers) for n, source in self.informed.items()}
+        for name, ask in asked.items():
             try:
-                answers[name] = source(now)
+                answers[name] = ask()
             except SourceUnavailable as error:
+                if again:
+                    raise
                 answers[name] = Gap(Error=type(error).__name__, Cause=str(error))
         return cast("Inputs", answers)
+
+    def _report(self, inputs: Inputs, now: datetime) -> Report:
+        """Make the report, and keep it unless there is an alert: that goes out first, so that none is lost."""
+        report = self.make(inputs, now)
+        if "alert" not in report:
+            self._keep(report, now)
+        return report
+
+    def _keep(self, report: Mapping[str, Any], now: datetime) -> None:
+        self.keep(dict(report), int(now.timestamp()) + self.ttl)
+
+
+def _is_tried_again(event: TaskEvent) -> bool:
+    return event.get("retries", 0) < limits.REPORT_RETRIES

@@ -215,21 +215,21 @@ JOBS = dict(
         ),
         function(
             "cost-monitoring",
-            everywhere("ce:GetCostAndUsage", "cloudwatch:GetMetricData", "ses:GetAccount"),
+            everywhere("ce:GetCostAndUsage", "cloudwatch:GetMetricStatistics", "ses:GetAccount"),
             items("PutItem", "cost", table=REPORTS),
             items("Query", "cost", table=REPORTS),
             TABLE_KEY,
         ),
         function(
             "email-bounce-rate",
-            everywhere("cloudwatch:GetMetricData", "ses:GetAccount"),
+            everywhere("cloudwatch:GetMetricStatistics", "ses:GetAccount"),
             items("PutItem", "cost", table=REPORTS),
             items("Query", "cost", table=REPORTS),
             TABLE_KEY,
         ),
         function(
             "email-reconciliation",
-            everywhere("cloudwatch:GetMetricData"),
+            everywhere("cloudwatch:GetMetricStatistics"),
             scan("notificationId", "orderId", "status", "timestamp"),
             items("PutItem", "cost", table=REPORTS),
             items("Query", "cost", table=REPORTS),
@@ -237,7 +237,7 @@ JOBS = dict(
         ),
         function(
             "email-rejections",
-            everywhere("cloudwatch:GetMetricData"),
+            everywhere("cloudwatch:GetMetricStatistics"),
             search("email-validate", "email-send"),
             items("PutItem", "cost", table=REPORTS),
             items("Query", "cost", table=REPORTS),

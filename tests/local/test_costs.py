@@ -138,6 +138,7 @@ def test_always_free_is_what_aws_gives_for_ever() -> None:
         "xrayTraces": "100000",
         "schedulerInvocations": "14000000",
         "kmsRequests": "20000",
+        "cloudWatchRequests": "1000000",
     }
 
 

@@ -56,12 +56,11 @@ class AslState(TypedDict, total=False):
     Parameters: dict[str, str]
     ResultPath: str | None
     TimeoutSeconds: float
-    Branches: list[Machine]
     ItemProcessor: Machine
 
 
 class Machine(TypedDict):
-    """A workflow, or a branch of a Parallel."""
+    """A workflow, or what a Map does with an item."""
 
     StartAt: str
     States: dict[str, AslState]
@@ -92,8 +91,6 @@ def retry_wait(state: str, error: str, tries: int) -> float:
 
 def longest_run(state: AslState) -> float:
     """Return the seconds that a state takes at most: in a task each try times out, and each wait is whole."""
-    if branches := state.get("Branches"):
-        return max(longest_path(branch, longest_run) for branch in branches)
     if state["Type"] != "Task":
         return 0
     retrier = state["Retry"][-1]
@@ -159,13 +156,17 @@ def called_state(function_arn: str, outcome: str | None) -> str:
 
 
 def longest_path(machine: Machine, seconds: Callable[[AslState], float]) -> float:
-    """Return the seconds of the longest path through a machine, failures and what follows them included."""
+    """Return the seconds of the longest path through a machine, failures and what follows them included.
 
-    def from_state(name: str) -> float:
-        state = machine["States"][name]
-        return seconds(state) + max(map(from_state, successors(state)), default=0)
+    A path comes to no state twice.
+    """
 
-    return from_state(machine["StartAt"])
+    def from_state(name: str, before: frozenset[str]) -> float:
+        state, so_far = machine["States"][name], before | {name}
+        following = (from_state(one, so_far) for one in successors(state) - so_far)
+        return seconds(state) + max(following, default=0)
+
+    return from_state(machine["StartAt"], frozenset())
 
 
 def successors(state: AslState) -> set[str]:

@@ -20,7 +20,7 @@ from steps.contract import errors, limits
 from steps.contract.state import encoded_size
 from steps.ledger import unfinished
 from steps.ledger.rules import iso
-from steps.reports.reconciliation import day_before, united
+from steps.reports.reconciliation import day_before, united, unread
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import TABLE, claimed_record, set_environment, tracking_table
 from tests.support.reports import RECONCILIATION_SETTINGS
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from steps.contract.report_tasks import Previous, TaskEvent
     from steps.ledger.rules import Record
     from steps.ledger.unfinished import Search
-    from steps.reports.reconciliation import Found
+    from steps.reports.reconciliation import Found, Scan
 
 MOMENT = datetime.fromtimestamp(NOW, UTC)
 HOUR = 60 * 60
@@ -45,6 +45,13 @@ RECORDS = st.tuples(
     st.sampled_from(("ORDER", CANARY, "CANARY-CAGE", "jo@example.com ")),
     st.booleans(),
 )
+
+
+SEGMENT: reconciliation.Segment = {
+    "segment": 0,
+    "previous": NIGHT_BEFORE,
+    "scan": unread()["segments"][0],
+}
 
 
 def record(status: str, hours: float, order: str = "ORDER1", **changes: object) -> Record:
@@ -81,15 +88,18 @@ def read_all(table: SlowTable, of: int) -> Found:
     """Read the whole table as the workflow does: in `of` segments, each call until its time is over."""
     parts = []
     for segment in range(of):
-        state: reconciliation.Segment = {"segment": segment, "previous": NIGHT_BEFORE}
-        while "start" in (scanned := read_on(state, table)):
-            state["scan"] = scanned
-        parts.append(scanned["found"])
+        state: reconciliation.Segment = {**SEGMENT, "segment": segment}
+        while "start" in state["scan"]:
+            state["scan"] = read_on(state, table)
+        assert read_on(state, table) == state["scan"], "it is read to its end"
+        parts.append(state["scan"]["found"])
     return united(reversed(parts))
 
 
-def read_on(state: reconciliation.Segment, table: SlowTable) -> reconciliation.Scan:
-    return reconciliation.scan(state, MOMENT, table=table, grace=300, clock=table.clock)
+def read_on(state: reconciliation.Segment, table: SlowTable) -> Scan:
+    scan = reconciliation.scan(state, MOMENT, table=table, grace=300, clock=table.clock)
+    assert "Error" not in scan
+    return scan
 
 
 @given(
@@ -127,9 +137,6 @@ def test_any_split_into_segments_pages_and_calls_finds_the_same(
 
 def full(pages: int) -> dict[str, Record]:
     return {f"{n:03}": record("SENT", 30 + n) | {"notificationId": f"{n:03}"} for n in range(pages)}
-
-
-SEGMENT: reconciliation.Segment = {"segment": 0, "previous": NIGHT_BEFORE}
 
 
 @pytest.fixture
@@ -189,7 +196,7 @@ def test_a_segment_that_never_ends_is_reported_and_not_cut_off() -> None:
 
 @pytest.mark.usefixtures("one_segment")
 def test_where_the_last_report_is_not_known_all_is_new() -> None:
-    gap: reconciliation.Segment = {"segment": 0, "previous": {"Error": "x", "Cause": "y"}}
+    gap: reconciliation.Segment = {**SEGMENT, "previous": {"Error": "x", "Cause": "y"}}
     table = SlowTable("tracking", {"1": record("SENT", 70), "2": record("CLAIMED", 70)})
     assert read_on(gap, table)["found"]["new"] == {"silent": 1, "unsettled": 1}
     assert read_on(SEGMENT, table)["found"]["new"] == {}
@@ -286,7 +293,7 @@ def test_the_handler_reads_a_segment_and_logs_the_verdict(
     scanned: Any = reconciliation.handler(event, LambdaContext())
     assert scanned["found"]["stuck"] == {"silent": 1}
     inputs = {
-        "segments": [scanned["found"]],
+        "table": {"segments": [scanned]},
         "previous": {"report": {}},
         "mails": {"Error": "x", "Cause": "y"},
     }

@@ -454,7 +454,7 @@ class Month:
                 f"{scan['waitMs']} ms a page of 1 MB, and {scan['cpuMs']} ms of CPU time",
             ),
             "lambdaRequests": (calls, "a call for four minutes' reading"),
-            "standardTransitions": (2 * calls, "two for each further call"),
+            "standardTransitions": (1.25 * calls, "ten for each further round of eight calls"),
         }
         return [Line(RECONCILIATION, u, n, MODELLED, words) for u, (n, words) in used.items()]
 

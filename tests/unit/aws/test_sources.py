@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
@@ -154,4 +156,38 @@ def test_metrics_come_back_in_the_order_asked_for() -> None:
         period=300,
     )
     assert [sum(values.values()) for values in series] == [1, 0, 7]
+    sources.cloudwatch.cache_clear()
+
+
+def test_a_week_of_five_minutes_takes_two_requests_for_each_metric_all_of_them_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One request may span 1,440 periods. A barrier lets none through before all are made."""
+    set_environment(monkeypatch)
+    sources.cloudwatch.cache_clear()
+    start, end = (
+        datetime(2026, 11, 23, 11, 58, 7, tzinfo=UTC),
+        datetime(2026, 11, 30, 12, tzinfo=UTC),
+    )
+    under_way = threading.Barrier(4, timeout=20)
+    asked = []
+
+    def answer(_: object, operation: str, request: dict[str, Any]) -> dict[str, object]:
+        assert operation == "GetMetricStatistics"
+        asked.append(request)
+        under_way.wait()
+        first = {"Timestamp": request["StartTime"], "Sum": 2.0}
+        return {"Datapoints": [first] if request["MetricName"] == Metric.SENT else []}
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answer)
+    metrics = [sources.MetricSum(METRICS, name, "Sum") for name in (Metric.BOUNCED, Metric.SENT)]
+    bounced, sent = sources.metric_values(metrics, start, end, period=300)
+    first, second = (
+        datetime(2026, 11, 23, 11, 55, tzinfo=UTC),
+        datetime(2026, 11, 28, 11, 55, tzinfo=UTC),
+    )
+    assert (bounced, sent) == ({}, {first: 2.0, second: 2.0})
+    spans = {(r["StartTime"], r["EndTime"]) for r in asked}
+    assert spans == {(first, second), (second, end)}
+    assert all((until - since).total_seconds() <= 1_440 * 300 for since, until in spans)
     sources.cloudwatch.cache_clear()

@@ -40,6 +40,7 @@ from steps.aws.workflow import OrderExecution, OrderWorkflow
 from steps.contract import errors, limits
 from steps.ledger import rules
 from steps.mail.documents import Attachable
+from steps.reports.reconciliation import unread
 from tests.support import asl
 from tests.support.clock import NOW, Clock
 from tests.support.in_memory_aws import SES, STATE, TABLE, claimed_record
@@ -394,26 +395,33 @@ def test_the_dispatcher_has_time_for_one_of_everything() -> None:
 @pytest.mark.parametrize(
     ("run_report", "calls"),
     [
-        (cost_monitoring.tasks(COST_SETTINGS).run, limits.REPORT_SOURCES),
-        (bounce_rate.tasks(BOUNCE_RATE_SETTINGS).run, limits.REPORT_SOURCES),
+        (cost_monitoring.tasks(COST_SETTINGS).run, limits.REPORT_CALLS),
+        (bounce_rate.tasks(BOUNCE_RATE_SETTINGS).run, 5),
         (reconciliation.tasks(RECONCILIATION_SETTINGS).run, 2),
     ],
     ids=["cost", "bounce rate", "reconciliation"],
 )
-def test_a_report_has_time_for_all_its_sources(
+def test_a_check_has_time_for_all_its_sources_and_for_what_it_keeps(
     run_report: Callable[[TaskEvent], object], calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
 
     def call_slowly(*_: object) -> dict[str, list[object]]:
         clock.sleep(limits.REPORT_CALL)
-        return {"ResultsByTime": [], "Items": [], "MetricDataResults": []}
+        return {"ResultsByTime": [], "Items": []}
+
+    def count_slowly(
+        metrics: list[object], *_: object, **__: object
+    ) -> list[dict[datetime, float]]:
+        clock.sleep(limits.REPORT_CALL)
+        return [{} for _ in metrics]
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call_slowly)
-    run_report({})
+    monkeypatch.setattr(sources, "metric_values", count_slowly)
+    run_report({"task": "check"})
     assert clock.elapsed == calls * limits.REPORT_CALL
-    all_sources = limits.REPORT_SOURCES * limits.REPORT_CALL
-    assert all_sources == limits.REPORT_FUNCTION_TIMEOUT - limits.OWN_TIME
+    all_calls = limits.REPORT_CALLS * limits.REPORT_CALL
+    assert all_calls == limits.REPORT_FUNCTION_TIMEOUT - limits.OWN_TIME
     assert 2 * limits.REPORT_CALL < limits.RECONCILIATION_TIMEOUT - limits.OWN_TIME
 
 
@@ -428,7 +436,7 @@ def test_the_rejections_have_time_for_all_their_calls_whatever_the_logs_are_like
         # The last page of the logs begins just before there is no more time for another.
         asks_first = clock.elapsed < 3 * limits.REPORT_CALL
         clock.sleep(limits.REJECTION_LOGS_BUDGET - 1 if logs and asks_first else limits.REPORT_CALL)
-        return {"Items": [], "MetricDataResults": [], "events": [], "nextToken": "more"}
+        return {"Items": [], "events": [], "nextToken": "more"}
 
     def count_slowly(*_: object, **__: object) -> list[dict[datetime, float]]:
         clock.sleep(limits.REPORT_CALL)
@@ -476,7 +484,11 @@ class EndlessTable(LedgerTable):
 
 def test_a_scan_has_time_for_the_page_that_it_begins_last() -> None:
     clock = Clock()
-    segment: reconciliation.Segment = {"segment": 0, "previous": {"report": {}}}
+    segment: reconciliation.Segment = {
+        "segment": 0,
+        "previous": {"report": {}},
+        "scan": unread()["segments"][0],
+    }
     now = datetime.fromtimestamp(clock(), UTC)
     table = EndlessTable(TABLE.name, clock)
     assert "start" in reconciliation.scan(segment, now, table=table, grace=0, clock=clock)

@@ -28,13 +28,14 @@ MISSING: Gap = {
 }
 
 
-def costs(today: date, daily: Decimal | str = "1", *, since: int = 70) -> cost.Costs:
-    """Return the same cost every day for `since` days up to yesterday, three quarters of it SES's."""
+def costs(asked: date, daily: Decimal | str = "1", *, since: int = 70) -> cost.Costs:
+    """Return the same cost every day for `since` days before `asked`, three quarters of it SES's."""
     usd = Decimal(daily)
     services = {cost.SES: str(usd * 3 / 4), "AWS Lambda": str(usd / 4)}
     return {
+        "date": asked.isoformat(),
         "days": {
-            (today - timedelta(days=age)).isoformat(): dict(services) for age in range(1, since + 1)
+            (asked - timedelta(days=age)).isoformat(): dict(services) for age in range(1, since + 1)
         },
         "gaps": [],
     }
@@ -76,7 +77,8 @@ def test_a_day_in_mid_month() -> None:
     report = make_report(date(2026, 11, 24))
     assert report["gaps"] == []
     assert report["mails"] == 24_000
-    estimate = Decimal(report["estimateOfToday"])
+    estimate = Decimal(report["estimate"])
+    assert report["estimatedFrom"] == "2026-11-24"
     assert estimate == round(sum(list_prices.overhead(1000).values(), Decimal("0.10")), 4)
     assert report["total"] == str(23 + estimate)
     assert Decimal(report["costPerEmail"] or 0) == pytest.approx(
@@ -131,7 +133,7 @@ def test_a_missing_source_is_named_and_the_rest_is_reported(source: str) -> None
 def test_without_costs_and_mails_there_is_still_a_report() -> None:
     report = make_report(
         date(2026, 11, 24),
-        costs={"days": {}, "gaps": []},
+        costs={"date": "2026-11-24", "days": {}, "gaps": []},
         mails=MISSING,
         account={"plan": None},
         previous=MISSING,
@@ -190,6 +192,94 @@ def test_a_rise_by_half_is_alerted_and_a_rise_of_pennies_is_not(
         assert f"most of the change is {cost.SES}, USD 7.50" in report["alert"]["message"]
 
 
+# --- going on from an earlier answer --------------------------------------------------------------
+
+
+def list_price_of(days: int) -> Decimal:
+    """What the mails of some days cost, a thousand a day."""
+    return sum(list_prices.overhead(1000 * days).values(), Decimal(days) / 10)
+
+
+def test_the_days_after_cost_explorer_s_last_answer_are_at_list_price() -> None:
+    today, asked = date(2026, 11, 24), date(2026, 11, 20)
+    report = make_report(today, costs=costs(asked))
+    assert report["gaps"] == []
+    assert report["estimatedFrom"] == "2026-11-20"
+    assert report["estimate"] == str(round(list_price_of(5), 4))
+    assert report["total"] == str(19 + Decimal(report["estimate"]))
+    assert report["services"] == {cost.SES: "14.2500", "AWS Lambda": "4.7500"}
+    assert report["forecast"] == str(round(19 + list_price_of(4) + 7, 4))
+    assert report["change"] is not None
+    assert (report["change"]["usd"], report["change"]["before"]) == ("0.0000", "19.0000")
+    alert = make_report(today, Decimal(1), costs=costs(asked))["alert"]["message"]
+    assert "(from 2026-11-20 on at list prices)" in alert
+    assert "By service, before 2026-11-20:" in alert
+
+
+def test_an_answer_of_last_month_serves_for_a_day_and_last_month_is_not_known_to_its_end() -> None:
+    report = make_report(date(2026, 12, 1), costs=costs(date(2026, 11, 30)))
+    assert report["total"] == report["estimate"] == str(round(list_price_of(1), 4))
+    assert report["services"] == {}
+    assert report["previousMonth"] is None
+    assert report["gaps"] == [
+        "the change on last month: no complete day of this month is known yet",
+        "last month as a whole: Cost Explorer was last asked on 2026-11-30",
+    ]
+
+
+def is_due(
+    last: cost.Costs, today: date, budget: Decimal = BUDGET, **changes: Unpack[InputChanges]
+) -> bool:
+    return cost.is_due(last, inputs(today, **changes), today=today, budget=budget)
+
+
+def test_five_answers_serve_for_a_month_in_which_all_is_well() -> None:
+    last, asked = costs(date(2026, 10, 30)), []
+    for n in range(31 + 31):
+        today = date(2026, 10, 31) + timedelta(days=n)
+        if is_due(last, today):
+            last = costs(today)
+            asked.append((today.month, today.day))
+    assert asked == [(m, d) for m in (11, 12) for d in (2, 9, 16, 23, 30)][: len(asked)]
+    assert len(asked) == 10
+
+
+def test_cost_explorer_is_asked_every_day_and_never_twice_while_half_of_the_budget_is_spent() -> (
+    None
+):
+    today = date(2026, 11, 24)
+    yesterday = costs(today - timedelta(days=1))
+    assert not is_due(yesterday, today)
+    assert is_due(yesterday, today, Decimal(44))
+    assert not is_due(costs(today), today, Decimal(44))
+
+
+def test_cost_explorer_is_asked_before_an_alert() -> None:
+    today = date(2026, 11, 11)
+    risen = costs(today - timedelta(days=1), "2.9")
+    for day in risen["days"]:
+        risen["days"][day] |= {} if day >= "2026-11-01" else {cost.SES: "0.5"}
+    assert is_due(risen, today, Decimal(1000))
+    told = kept(make_report(today, Decimal(1000), costs=risen))
+    assert not is_due(risen, today, Decimal(1000), previous=told)
+
+
+def test_cost_explorer_is_asked_every_day_until_it_knows_the_tag() -> None:
+    today = date(2026, 11, 24)
+    answer = costs(today - timedelta(days=1))
+    for services in answer["days"].values():
+        del services["AWS Lambda"]
+    assert is_due(answer, today)
+    assert is_due({**answer, "days": {}}, today)
+
+
+def test_without_our_own_counters_half_of_the_budget_is_judged_by_cost_explorer_alone() -> None:
+    today = date(2026, 11, 24)
+    yesterday = costs(today - timedelta(days=1))
+    assert is_due(yesterday, today, Decimal(30), mails=MISSING)
+    assert not is_due(yesterday, today, mails=MISSING)
+
+
 def cost_explorer_group(service: str, tag: str, amount: str, unit: str = "USD") -> GroupTypeDef:
     metrics: dict[str, MetricValueTypeDef] = {"UnblendedCost": {"Amount": amount, "Unit": unit}}
     return {"Keys": [service, tag], "Metrics": metrics}
@@ -206,22 +296,24 @@ def test_costs_with_our_tag_are_ours_and_all_of_ses_is() -> None:
     results: list[ResultByTimeTypeDef] = [
         {"TimePeriod": {"Start": "2026-11-01", "End": "2026-11-02"}, "Groups": groups}
     ]
-    read = cost.from_cost_explorer(results, SYSTEM)
+    read = cost.from_cost_explorer(results, SYSTEM, date(2026, 11, 2))
+    assert read["date"] == "2026-11-02"
     assert read["days"] == {"2026-11-01": {"AWS Lambda": "0.20", cost.SES: "1.5"}}
     assert [gap.split(":")[0] for gap in read["gaps"]] == [
         "costs in EUR",
         "SES is counted for the whole account",
     ]
     groups.append(cost_explorer_group(cost.SES, "app$order-mail-dev", "1.0"))
-    with_ses_tagged = cost.from_cost_explorer(results, SYSTEM)
+    with_ses_tagged = cost.from_cost_explorer(results, SYSTEM, date(2026, 11, 2))
     assert with_ses_tagged["days"]["2026-11-01"][cost.SES] == "1.0"
-    untagged = cost.from_cost_explorer(results, "order-mail-test")
+    untagged = cost.from_cost_explorer(results, "order-mail-test", date(2026, 11, 2))
     assert "activate" in untagged["gaps"][1]
 
 
 def test_the_laptop_s_sample_costs_are_read_like_cost_explorer_s() -> None:
-    samples = sample_costs(date(2026, 11, 24), SYSTEM)
-    days = cost.from_cost_explorer(samples["ResultsByTime"], SYSTEM)["days"]
+    today = date(2026, 11, 24)
+    samples = sample_costs(today, SYSTEM)
+    days = cost.from_cost_explorer(samples["ResultsByTime"], SYSTEM, today)["days"]
     assert min(days) == "2026-10-01"
     assert max(days) == "2026-11-23"
 
@@ -243,7 +335,7 @@ def test_the_arithmetic_holds_for_any_cost_and_day(
     complete = min(since, today.day - 1)
     assert abs(services - daily * complete) < Decimal("0.001")
     total = Decimal(report["total"] or "NaN")
-    assert abs(total - services - Decimal(report["estimateOfToday"])) < Decimal("0.001")
+    assert abs(total - services - Decimal(report["estimate"])) < Decimal("0.001")
     assert (report["costPerEmail"] is None) == (mails == 0)
     if mails:
         assert abs(Decimal(report["costPerEmail"] or 0) * mails - total) < Decimal(

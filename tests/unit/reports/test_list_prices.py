@@ -28,7 +28,7 @@ def test_express_executions_are_priced_in_tiers() -> None:
     [
         ("writeUnits", 1_000_000, "0.625"),
         ("kmsRequests", 20_000, "0.06"),
-        ("metricsRequested", 5_000, "0.05"),
+        ("cloudWatchRequests", 5_000, "0.05"),
         ("logGbMonths", 10, "0.30"),
         ("lambdaGbSeconds", 1_000_000, "13.3334"),
     ],
