@@ -47,8 +47,16 @@ class KeyUse(StrEnum):
     FALSE = "false"
 
 
+EVERYTHING_LOGGED_UP_TO = 100_000
+"""Mails a day up to which the order workflow logs each step: 8 KB a mail, ten times what all functions log."""
+
+
 def _grace(least: int) -> Format[int]:
     return formats.whole_number(least, limits.IN_DOUBT_GRACE_MAX, "a whole number of seconds")
+
+
+def _log_level(mails_a_day: int) -> str:
+    return "ALL" if mails_a_day <= EVERYTHING_LOGGED_UP_TO else "ERROR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +98,12 @@ class Config:
     )
     cost_budget: Decimal = setting(
         "COST_BUDGET_THRESHOLD", "USD a month", formats.USD_A_MONTH, default=Decimal(100)
+    )
+    mails_a_day: int = setting(
+        "MAILS_A_DAY",
+        "how many mails you expect; it decides nothing but the defaults of others",
+        formats.whole_number(1, 100_000_000),
+        default=2000,
     )
     auto_pause_sending: bool = setting(
         "AUTO_PAUSE_SENDING",
@@ -137,6 +151,13 @@ class Config:
         default=60,
         # The local stack stays quiet unless asked.
         laptop_default=0,
+    )
+    workflow_log_level: str = setting(
+        "WORKFLOW_LOG_LEVEL",
+        "what the order workflow logs: `ALL` its steps, what fails alone (`ERROR`), or nothing (`OFF`)",
+        formats.LOG_LEVEL,
+        default="",
+        default_words=f"`ALL`; above {EVERYTHING_LOGGED_UP_TO:,} `MAILS_A_DAY` `ERROR`",
     )
     log_execution_data: bool = setting(
         "LOG_EXECUTION_DATA",
@@ -210,7 +231,11 @@ class Config:
             name=brand.name or formats.shown_domain(config.sender),
             support_email=brand.support_email or config.sender,
         )
-        config = replace(config, brand=brand)
+        config = replace(
+            config,
+            brand=brand,
+            workflow_log_level=config.workflow_log_level or _log_level(config.mails_a_day),
+        )
         config._check()
         return config
 

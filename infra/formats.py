@@ -188,6 +188,7 @@ PHONE = matching(
     "a phone number such as +49 40 1234567 or +1 (503) 555-0100, without a (0)",
 )
 ORDER_WORDING = one_of(OrderWording)
+LOG_LEVEL = matching("ALL|ERROR|OFF", "ALL, ERROR or OFF")
 S3_PREFIX = matching(
     # No wildcard of IAM's: it becomes a part of a policy's resource.
     r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([A-Za-z0-9!_.'()-]+/)*",

@@ -96,6 +96,7 @@ class NotificationsStack(Stack):
             functions=vars(steps).values(),
             config=config,
             key=self._key,
+            log_level=config.workflow_log_level,
         )
         self.dispatcher = self._dispatcher(functions)
         self._feedback(functions, ses)

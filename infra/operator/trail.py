@@ -1,8 +1,8 @@
 """An order's trail in the logs: its executions and their ends, and how long it waits on the queue.
 
-The workflow's log has every step of an Express execution (`LogLevel.ALL`), the functions' logs have what they
-said about it. Both name the execution, and so the order. Source: "Using CloudWatch Logs to log execution
-history in Step Functions", AWS Step Functions Developer Guide.
+The workflow's log has every step of an Express execution, unless WORKFLOW_LOG_LEVEL has it otherwise; the
+functions' logs have what they said about it. Both name the execution, and so the order. Source: "Using
+CloudWatch Logs to log execution history in Step Functions", AWS Step Functions Developer Guide.
 """
 
 from __future__ import annotations

@@ -57,6 +57,22 @@ def test_canaries_are_off_or_five_minutes_to_a_day_apart(minutes: int) -> None:
     assert Config.from_environment(given, local=False).canary_minutes == minutes
 
 
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        ({}, "ALL"),
+        ({"MAILS_A_DAY": "100000"}, "ALL"),
+        ({"MAILS_A_DAY": "100001"}, "ERROR"),
+        ({"MAILS_A_DAY": "100001", "WORKFLOW_LOG_LEVEL": "ALL"}, "ALL"),
+        ({"WORKFLOW_LOG_LEVEL": "OFF"}, "OFF"),
+    ],
+)
+def test_many_mails_log_failed_executions_alone_unless_asked(
+    given: dict[str, str], level: str
+) -> None:
+    assert Config.from_environment(AWS_SETTINGS | given, local=False).workflow_log_level == level
+
+
 def test_on_the_laptop_everything_has_a_default() -> None:
     config = Config.from_environment({}, local=True)
     assert config.canary_minutes == 0
@@ -115,6 +131,8 @@ def test_every_setting_is_read() -> None:
         ("COST_BUDGET_THRESHOLD", "ten"),
         ("CUSTOMER_MANAGED_KEY", "maybe"),
         ("DISPATCHER_CONCURRENCY", "1"),
+        *(("MAILS_A_DAY", wrong) for wrong in ("0", "100000001", "1e6", "2.5")),
+        *(("WORKFLOW_LOG_LEVEL", wrong) for wrong in ("all", "FATAL", "ALL,ERROR")),
         *(("CANARY_MINUTES", wrong) for wrong in ("-1", "4", "1441", "7.5", "00", "off")),
         ("IN_DOUBT_GRACE_SECONDS", str(limits.IN_DOUBT_GRACE_MIN - 1)),
         ("IN_DOUBT_GRACE_SECONDS", "5 min"),

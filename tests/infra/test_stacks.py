@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,9 @@ from tests.support.templates import (
     resources,
     without_arns,
 )
+
+if TYPE_CHECKING:
+    from tests.infra.judges.deployments import Deployment
 
 
 def test_the_contract_s_stacks(templates: Templates) -> None:
@@ -238,6 +241,16 @@ def test_execution_data_is_logged_only_when_asked_for(
     assert logging(notifications(templates)).get("IncludeExecutionData", False) is False
     asked = deployment(ENVIRONMENT_SUFFIX="dev", LOG_EXECUTION_DATA="true")
     assert logging(asked["email-notifications-dev"])["IncludeExecutionData"]
+
+
+def test_a_large_shop_logs_failed_executions_alone(deployments: dict[str, Deployment]) -> None:
+    levels = {
+        machine["StateMachineName"]: machine["LoggingConfiguration"]["Level"]
+        for template in deployments["prod, large, with a key, without outcomes"].templates.values()
+        for machine in resources(template, "AWS::StepFunctions::StateMachine").values()
+    }
+    assert levels.pop("email-order-workflow-prod") == "ERROR"
+    assert set(levels.values()) == {"ALL"}
 
 
 def test_the_deployed_machines_are_the_reviewed_ones(templates_with_pausing: Templates) -> None:

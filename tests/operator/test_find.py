@@ -74,6 +74,10 @@ def happened(moments: list[Moment]) -> list[tuple[str, str, str]]:
     return [(m.at, m.what, m.detail) for m in moments]
 
 
+def attempted(moments: list[Moment]) -> list[str]:
+    return [m.what for m in moments if m.what.startswith("Attempt")]
+
+
 def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     arn = environment.execution("ORDER1")
     published = round(after(-1).timestamp())
@@ -156,8 +160,26 @@ def test_a_receipt_that_was_not_recorded_is_no_end_of_the_order(environment: Env
     said = {"execution_id": arn, "order_id": "ORDER1"}
     environment.log(SEND, after(2), message="accepted", message_id="0100-m", **said)
     environment.log(RECORD, after(3), message="step failed", error="LedgerUnavailable", **said)
-    (attempt,) = (m for m in only(find(environment.deployment, "ORDER1")).timeline if m.link)
-    assert attempt.what == "Attempt: put off"
+    assert attempted(only(find(environment.deployment, "ORDER1")).timeline) == ["Attempt: put off"]
+
+
+def test_an_attempt_that_the_workflow_did_not_log_has_no_link_and_a_note_says_why(
+    environment: Environment,
+) -> None:
+    done, failed = (environment.execution("ORDER1", receives) for receives in (2, 1))
+    keep(sent(Status.DELIVERED, "Delivery", owner=done))
+    cause = {"error": "Deferred", "cause": json.dumps({"Error": "SendThrottled"})}
+    environment.log(
+        WORKFLOW_LOG, after(1), execution_arn=failed, type="ExecutionFailed", details=cause
+    )
+    assert find(environment.deployment, "ORDER1").notes == []
+    environment.log(SEND, after(2), message="accepted", execution_id=done, order_id="ORDER1")
+    finding = find(environment.deployment, "ORDER1")
+    timeline = only(finding).timeline
+    assert attempted(timeline) == ["Attempt: put off", "Attempt: sent"]
+    assert [m.what for m in timeline if m.link] == ["Attempt: put off"]
+    (note,) = finding.notes
+    assert "WORKFLOW_LOG_LEVEL" in note
 
 
 def test_why_a_mail_has_links_in_place_of_its_attachments(environment: Environment) -> None:
@@ -319,8 +341,8 @@ def test_what_a_function_said_comes_before_the_end_of_its_execution(
     doubt = "in doubt: no event of SES's came, sending again"
     environment.log(DEDUP, after(1.1), message=doubt, **said)
     environment.log(SEND, after(1.6), message="accepted", message_id="0100-m", **said)
-    links = [m.what for m in only(find(environment.deployment, "ORDER1")).timeline if m.link]
-    assert links == ["Sent again: SES never told of the first try", "Attempt: sent"]
+    timeline = [m.what for m in only(find(environment.deployment, "ORDER1")).timeline]
+    assert timeline[2:4] == ["Sent again: SES never told of the first try", "Attempt: sent"]
 
 
 @pytest.mark.parametrize("status", [Status.REJECTED, Status.FAILED])
@@ -438,7 +460,7 @@ def test_executions_of_an_order_of_two_notifications_are_told_apart_by_their_mes
         "Order confirmed",
         "Order shipped, shipment P1",
     ]
-    assert [[m.what for m in story.timeline if m.link] for story in finding.stories] == [
+    assert [attempted(story.timeline) for story in finding.stories] == [
         ["Attempt: sent"],
         ["Attempt: sent"],
     ]

@@ -33,8 +33,9 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "OUTCOME_EVENTS": "false",
         "CANARY_MINUTES": "0",
     },
-    "prod with a key, without outcomes": {
+    "prod, large, with a key, without outcomes": {
         "CDK_DEFAULT_REGION": "us-west-2",
+        "MAILS_A_DAY": "1000000",
         "CUSTOMER_MANAGED_KEY": "true",
         "OUTCOME_EVENTS": "false",
     },
