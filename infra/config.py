@@ -159,6 +159,12 @@ class Config:
         default="",
         default_words=f"`ALL`; above {EVERYTHING_LOGGED_UP_TO:,} `MAILS_A_DAY` `ERROR`",
     )
+    tracing_rate: Decimal = setting(
+        "TRACING_RATE",
+        "of how many mails X-Ray keeps a trace: `0.01` is one in a hundred; `0` is off, for the reports, too",
+        formats.SHARE,
+        default=Decimal("0.01"),
+    )
     log_execution_data: bool = setting(
         "LOG_EXECUTION_DATA",
         "`true` logs orders and mails in the workflow's log: for tests only, not in `prod`",

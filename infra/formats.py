@@ -90,6 +90,13 @@ def _usd(text: str) -> Decimal:
     return amount
 
 
+def _share(text: str) -> Decimal:
+    share = Decimal(text)
+    if not (share.is_finite() and 0 <= share <= 1):
+        raise ValueError(text)
+    return share
+
+
 def _region(text: str) -> str:
     if text not in _regions():
         raise ValueError(text)
@@ -153,6 +160,7 @@ def _attachment_types(text: str) -> tuple[str, ...]:
 _EVENTS_LINK: TypeAdapter[HttpUrl] = TypeAdapter(WebLink)
 
 SWITCH = Format("true or false", _switch)
+SHARE = Format("a number from 0 to 1, such as 0.01", _share)
 USD_A_MONTH = Format("US dollars a month, such as 100", _usd)
 
 ACCOUNT = matching(r"\d{12}", "the 12 digits of an AWS account")

@@ -159,6 +159,7 @@ class NotificationsStack(Stack):
                 order_queue=self.queue.queue_url,
                 dead_letter_queue=self.dead_letters.queue_url,
                 tracking_table=self.table.table_name,
+                tracing_rate=self._config.tracing_rate,
             ).to_env(),
         )
         self._grant_dispatching(dispatcher)
@@ -309,6 +310,10 @@ class NotificationsStack(Stack):
         )
         dispatcher.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(actions=["ses:GetAccount"], resources=["*"])
+        )
+        acknowledge(
+            dispatcher.role or dispatcher,
+            {"AwsSolutions-IAM5[Resource::*]": "GetAccount takes no resource."},
         )
 
     def _grant_retired_key(self, reader: lambda_.IFunction) -> None:

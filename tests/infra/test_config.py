@@ -91,6 +91,7 @@ def test_every_setting_is_read() -> None:
             "CUSTOMER_MANAGED_KEY": "true",
             "LOG_EXECUTION_DATA": "True",
             "REQUIRE_TLS": "true",
+            "TRACING_RATE": "1",
             "DISPATCHER_CONCURRENCY": "50",
             "IN_DOUBT_GRACE_SECONDS": "600",
             "ATTACHMENTS_PREFIX": "s3://shop-documents/mails/invoices/",
@@ -104,6 +105,7 @@ def test_every_setting_is_read() -> None:
     assert config.customer_managed_key is KeyUse.TRUE
     assert config.require_tls
     assert config.log_execution_data
+    assert config.tracing_rate == 1
     assert config.dispatcher_concurrency == 50
     assert config.in_doubt_grace == 600
     assert config.attachments_prefix == "s3://shop-documents/mails/invoices/"
@@ -132,6 +134,7 @@ def test_every_setting_is_read() -> None:
         ("CUSTOMER_MANAGED_KEY", "maybe"),
         ("DISPATCHER_CONCURRENCY", "1"),
         *(("MAILS_A_DAY", wrong) for wrong in ("0", "100000001", "1e6", "2.5")),
+        *(("TRACING_RATE", wrong) for wrong in ("1.01", "-0.1", "NaN", "1%", "half")),
         *(("WORKFLOW_LOG_LEVEL", wrong) for wrong in ("all", "FATAL", "ALL,ERROR")),
         *(("CANARY_MINUTES", wrong) for wrong in ("-1", "4", "1441", "7.5", "00", "off")),
         ("IN_DOUBT_GRACE_SECONDS", str(limits.IN_DOUBT_GRACE_MIN - 1)),

@@ -215,16 +215,29 @@ def test_all_functions_have_the_same_runtime_and_logging(templates: Templates) -
             assert function["LoggingConfig"]["LogFormat"] == "JSON"
 
 
-def test_all_functions_are_traced_but_the_one_whose_traces_would_cost_more_than_it(
-    templates: Templates,
+def test_no_function_begins_a_trace_or_writes_one(templates: Templates) -> None:
+    for template in templates.values():
+        for function in resources(template, "AWS::Lambda::Function").values():
+            assert function["TracingConfig"] == {"Mode": "PassThrough"}
+
+
+@pytest.mark.parametrize("rate", ["0.01", "0"])
+def test_workflows_are_traced_at_the_rate_that_the_dispatcher_knows(
+    deployment: Deployments, rate: str
 ) -> None:
-    modes = {
-        function["FunctionName"]: function["TracingConfig"]["Mode"]
+    templates = deployment(TRACING_RATE=rate)
+    machines = [
+        machine["TracingConfiguration"]["Enabled"]
         for template in templates.values()
-        for function in resources(template, "AWS::Lambda::Function").values()
-    }
-    others = {name: mode for name, mode in modes.items() if mode != "Active"}
-    assert others == {"email-outcomes-prod": "PassThrough"}
+        for machine in resources(template, "AWS::StepFunctions::StateMachine").values()
+    ]
+    assert machines == [rate != "0"] * 4
+    (dispatcher,) = [
+        function["Environment"]["Variables"]
+        for function in resources(notifications(templates), "AWS::Lambda::Function").values()
+        if function["FunctionName"] == "email-processor-prod"
+    ]
+    assert dispatcher["TRACING_RATE"] == rate
 
 
 def test_execution_data_is_logged_only_when_asked_for(
@@ -233,7 +246,6 @@ def test_execution_data_is_logged_only_when_asked_for(
     def logging(template: Template) -> Properties:
         (machine,) = resources(template, "AWS::StepFunctions::StateMachine").values()
         assert machine["StateMachineType"] == "EXPRESS"
-        assert machine["TracingConfiguration"] == {"Enabled": True}
         configuration: Properties = machine["LoggingConfiguration"]
         assert configuration["Level"] == "ALL"
         return configuration
