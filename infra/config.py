@@ -51,6 +51,14 @@ EVERYTHING_LOGGED_UP_TO = 100_000
 """Mails a day up to which the order workflow logs each step: 8 KB a mail, ten times what all functions log."""
 
 
+FEW_MAILS = 10_000
+"""Mails a day up to which nothing need limit the functions that take SES's events: what waits after half a
+day's outage, 10,000 of them, is a minute's work for the five that Lambda begins with."""
+POLLERS = 5
+"""As many functions at once does Lambda begin with where nothing limits them (AWS Lambda Developer Guide,
+"Configuring scaling behavior for SQS event source mappings")."""
+
+
 def _grace(least: int) -> Format[int]:
     return formats.whole_number(least, limits.IN_DOUBT_GRACE_MAX, "a whole number of seconds")
 
@@ -173,9 +181,17 @@ class Config:
     )
     dispatcher_concurrency: int = setting(
         "DISPATCHER_CONCURRENCY",
-        "dispatchers at once, ten mails each; 5 carry about 50 mails a second; as many take SES's events",
+        "dispatchers at once, ten mails each; 5 carry about 50 mails a second; as many take SES's events,"
+        f" unless it is {POLLERS} or more and `MAILS_A_DAY` are few ({FEW_MAILS:,})",
         formats.whole_number(2, 1000),
         default=5,
+    )
+    dispatcher_window: int = setting(
+        "DISPATCHER_WINDOW_SECONDS",
+        "how long orders are gathered, so that many share a dispatcher: for large shops, since where"
+        " few come Lambda may gather for 20 seconds",
+        formats.whole_number(0, limits.DISPATCHER_WINDOW_MAX),
+        default=0,
     )
     in_doubt_grace: int = setting(
         "IN_DOUBT_GRACE_SECONDS",
@@ -202,6 +218,12 @@ class Config:
     def keeps_data(self) -> bool:
         """Whether `cdk destroy` leaves the tracking table in place."""
         return self.env == PRODUCTION
+
+    @property
+    def feedback_concurrency(self) -> int | None:
+        """How many functions at once may take SES's events; None where nothing need limit them."""
+        few = self.mails_a_day <= FEW_MAILS and self.dispatcher_concurrency >= POLLERS
+        return None if few else self.dispatcher_concurrency
 
     @property
     def key_alias(self) -> str:

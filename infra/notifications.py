@@ -170,6 +170,7 @@ class NotificationsStack(Stack):
             event_sources.SqsEventSource(
                 self.queue,
                 batch_size=limits.DISPATCHER_BATCH,
+                max_batching_window=Duration.seconds(self._config.dispatcher_window),
                 max_concurrency=self._config.dispatcher_concurrency,
                 report_batch_item_failures=True,
             )
@@ -387,8 +388,9 @@ class NotificationsStack(Stack):
             event_source_arn=events.queue_arn,
             batch_size=limits.FEEDBACK_BATCH,
             max_batching_window=Duration.seconds(limits.FEEDBACK_WINDOW),
-            # What waits after an outage must not take the account's functions from the orders.
-            max_concurrency=self._config.dispatcher_concurrency,
+            # What waits after an outage must not take the account's functions from the orders. A limit has
+            # Lambda poll an idle queue five times at once; without one it may be twice.
+            max_concurrency=self._config.feedback_concurrency,
             report_batch_item_failures=True,
         )
         acknowledge(mapping, NO_DESTINATION)

@@ -92,6 +92,7 @@ def test_every_setting_is_read() -> None:
             "LOG_EXECUTION_DATA": "True",
             "REQUIRE_TLS": "true",
             "TRACING_RATE": "1",
+            "DISPATCHER_WINDOW_SECONDS": "1",
             "DISPATCHER_CONCURRENCY": "50",
             "IN_DOUBT_GRACE_SECONDS": "600",
             "ATTACHMENTS_PREFIX": "s3://shop-documents/mails/invoices/",
@@ -106,6 +107,7 @@ def test_every_setting_is_read() -> None:
     assert config.require_tls
     assert config.log_execution_data
     assert config.tracing_rate == 1
+    assert config.dispatcher_window == 1
     assert config.dispatcher_concurrency == 50
     assert config.in_doubt_grace == 600
     assert config.attachments_prefix == "s3://shop-documents/mails/invoices/"
@@ -133,6 +135,7 @@ def test_every_setting_is_read() -> None:
         ("COST_BUDGET_THRESHOLD", "ten"),
         ("CUSTOMER_MANAGED_KEY", "maybe"),
         ("DISPATCHER_CONCURRENCY", "1"),
+        *(("DISPATCHER_WINDOW_SECONDS", wrong) for wrong in ("-1", "6", "0.5")),
         *(("MAILS_A_DAY", wrong) for wrong in ("0", "100000001", "1e6", "2.5")),
         *(("TRACING_RATE", wrong) for wrong in ("1.01", "-0.1", "NaN", "1%", "half")),
         *(("WORKFLOW_LOG_LEVEL", wrong) for wrong in ("all", "FATAL", "ALL,ERROR")),

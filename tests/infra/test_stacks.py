@@ -121,7 +121,7 @@ BOUNDS = {
     "email-order-queue": (
         limits.QUEUE_VISIBILITY,
         limits.QUEUE_REDRIVE_RECEIVES,
-        {"BatchSize": limits.DISPATCHER_BATCH},
+        {"BatchSize": limits.DISPATCHER_BATCH, "MaximumBatchingWindowInSeconds": 0},
     ),
     "email-ses-events-queue": (
         limits.SES_EVENTS_VISIBILITY,
@@ -151,7 +151,6 @@ def test_a_queue_is_configured_for_the_bounds_of_its_function(
     source = {"Fn::GetAtt": [logical_id, "Arn"]}
     (mapping,) = [m for m in mappings(template) if m["EventSourceArn"] == source]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
     assert batches.items() <= mapping.items()
     (subscription,) = [
         p
@@ -161,6 +160,33 @@ def test_a_queue_is_configured_for_the_bounds_of_its_function(
     assert subscription["RawMessageDelivery"]
     letters = subscription["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
     assert letters == queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "orders", "ses_events"),
+    [
+        ({}, 5, None),
+        ({"MAILS_A_DAY": "10001"}, 5, 5),
+        ({"DISPATCHER_CONCURRENCY": "2"}, 2, 2),
+        ({"DISPATCHER_CONCURRENCY": "7", "DISPATCHER_WINDOW_SECONDS": "5"}, 7, None),
+    ],
+    ids=["few", "more", "an account of ten functions", "gathered"],
+)
+def test_dispatchers_are_limited_and_so_is_what_takes_ses_events_unless_these_are_few(
+    deployment: Deployments, given: dict[str, str], orders: int, ses_events: int | None
+) -> None:
+    found = {
+        mapping["EventSourceArn"]["Fn::GetAtt"][0].rstrip("0123456789ABCDEF"): mapping
+        for mapping in mappings(notifications(deployment(**given)))
+        if "StartingPosition" not in mapping
+    }
+    limit = {
+        queue: mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+        for queue, mapping in found.items()
+    }
+    assert limit == {"emailorderqueue": orders, "emailseseventsqueue": ses_events}
+    window = found["emailorderqueue"]["MaximumBatchingWindowInSeconds"]
+    assert window == int(given.get("DISPATCHER_WINDOW_SECONDS", "0"))
 
 
 def mappings(template: Template) -> list[dict[str, Any]]:
