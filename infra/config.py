@@ -47,8 +47,24 @@ class KeyUse(StrEnum):
     FALSE = "false"
 
 
+EVERYTHING_LOGGED_UP_TO = 100_000
+"""Mails a day up to which the order workflow logs each step: 8 KB a mail, ten times what all functions log."""
+
+
+FEW_MAILS = 10_000
+"""Mails a day up to which nothing need limit the functions that take SES's events: what waits after half a
+day's outage, 10,000 of them, is a minute's work for the five that Lambda begins with."""
+POLLERS = 5
+"""As many functions at once does Lambda begin with where nothing limits them (AWS Lambda Developer Guide,
+"Configuring scaling behavior for SQS event source mappings")."""
+
+
 def _grace(least: int) -> Format[int]:
     return formats.whole_number(least, limits.IN_DOUBT_GRACE_MAX, "a whole number of seconds")
+
+
+def _log_level(mails_a_day: int) -> str:
+    return "ALL" if mails_a_day <= EVERYTHING_LOGGED_UP_TO else "ERROR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +106,12 @@ class Config:
     )
     cost_budget: Decimal = setting(
         "COST_BUDGET_THRESHOLD", "USD a month", formats.USD_A_MONTH, default=Decimal(100)
+    )
+    mails_a_day: int = setting(
+        "MAILS_A_DAY",
+        "how many mails you expect; it decides nothing but the defaults of others",
+        formats.whole_number(1, 100_000_000),
+        default=2000,
     )
     auto_pause_sending: bool = setting(
         "AUTO_PAUSE_SENDING",
@@ -138,6 +160,19 @@ class Config:
         # The local stack stays quiet unless asked.
         laptop_default=0,
     )
+    workflow_log_level: str = setting(
+        "WORKFLOW_LOG_LEVEL",
+        "what the order workflow logs: `ALL` its steps, what fails alone (`ERROR`), or nothing (`OFF`)",
+        formats.LOG_LEVEL,
+        default="",
+        default_words=f"`ALL`; above {EVERYTHING_LOGGED_UP_TO:,} `MAILS_A_DAY` `ERROR`",
+    )
+    tracing_rate: Decimal = setting(
+        "TRACING_RATE",
+        "of how many mails X-Ray keeps a trace: `0.01` is one in a hundred; `0` is off, for the reports, too",
+        formats.SHARE,
+        default=Decimal("0.01"),
+    )
     log_execution_data: bool = setting(
         "LOG_EXECUTION_DATA",
         "`true` logs orders and mails in the workflow's log: for tests only, not in `prod`",
@@ -146,9 +181,17 @@ class Config:
     )
     dispatcher_concurrency: int = setting(
         "DISPATCHER_CONCURRENCY",
-        "dispatchers at once, ten mails each; 5 carry about 50 mails a second; as many take SES's events",
+        "dispatchers at once, ten mails each; 5 carry about 50 mails a second; as many take SES's events,"
+        f" unless it is {POLLERS} or more and `MAILS_A_DAY` are few ({FEW_MAILS:,})",
         formats.whole_number(2, 1000),
         default=5,
+    )
+    dispatcher_window: int = setting(
+        "DISPATCHER_WINDOW_SECONDS",
+        "how long orders are gathered, so that many share a dispatcher: for large shops, since where"
+        " few come Lambda may gather for 20 seconds",
+        formats.whole_number(0, limits.DISPATCHER_WINDOW_MAX),
+        default=0,
     )
     in_doubt_grace: int = setting(
         "IN_DOUBT_GRACE_SECONDS",
@@ -175,6 +218,12 @@ class Config:
     def keeps_data(self) -> bool:
         """Whether `cdk destroy` leaves the tracking table in place."""
         return self.env == PRODUCTION
+
+    @property
+    def feedback_concurrency(self) -> int | None:
+        """How many functions at once may take SES's events; None where nothing need limit them."""
+        few = self.mails_a_day <= FEW_MAILS and self.dispatcher_concurrency >= POLLERS
+        return None if few else self.dispatcher_concurrency
 
     @property
     def key_alias(self) -> str:
@@ -210,7 +259,11 @@ class Config:
             name=brand.name or formats.shown_domain(config.sender),
             support_email=brand.support_email or config.sender,
         )
-        config = replace(config, brand=brand)
+        config = replace(
+            config,
+            brand=brand,
+            workflow_log_level=config.workflow_log_level or _log_level(config.mails_a_day),
+        )
         config._check()
         return config
 

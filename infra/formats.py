@@ -90,6 +90,13 @@ def _usd(text: str) -> Decimal:
     return amount
 
 
+def _share(text: str) -> Decimal:
+    share = Decimal(text)
+    if not (share.is_finite() and 0 <= share <= 1):
+        raise ValueError(text)
+    return share
+
+
 def _region(text: str) -> str:
     if text not in _regions():
         raise ValueError(text)
@@ -153,6 +160,7 @@ def _attachment_types(text: str) -> tuple[str, ...]:
 _EVENTS_LINK: TypeAdapter[HttpUrl] = TypeAdapter(WebLink)
 
 SWITCH = Format("true or false", _switch)
+SHARE = Format("a number from 0 to 1, such as 0.01", _share)
 USD_A_MONTH = Format("US dollars a month, such as 100", _usd)
 
 ACCOUNT = matching(r"\d{12}", "the 12 digits of an AWS account")
@@ -188,6 +196,7 @@ PHONE = matching(
     "a phone number such as +49 40 1234567 or +1 (503) 555-0100, without a (0)",
 )
 ORDER_WORDING = one_of(OrderWording)
+LOG_LEVEL = matching("ALL|ERROR|OFF", "ALL, ERROR or OFF")
 S3_PREFIX = matching(
     # No wildcard of IAM's: it becomes a part of a policy's resource.
     r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([A-Za-z0-9!_.'()-]+/)*",

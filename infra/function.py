@@ -32,6 +32,10 @@ _FINDINGS = {
     "checkov-CKV_AWS_115": (
         "The queue's mapping caps the order path; a reservation would take from the account's other functions."
     ),
+    "Serverless-LambdaTracing": (
+        "The order workflow is a trace's root, at a rate that is a setting's; a function as a root has a rate"
+        " that nobody can change: of a small shop it is each invocation."
+    ),
     "checkov-CKV_AWS_117": "It calls AWS's public endpoints alone: IAM decides, and no network is needed.",
     **WAITS_FOR_ITS_ROLE,
 }
@@ -54,9 +58,8 @@ class Functions:
         timeout: int,
         environment: Mapping[str, str] | None = None,
         dead_letters: sqs.IQueue | None = None,
-        tracing: lambda_.Tracing = lambda_.Tracing.ACTIVE,
     ) -> lambda_.Function:
-        """Make the function `base`-`env`, whose role may write its own logs and traces, no more.
+        """Make the function `base`-`env`, whose role may write its own logs, no more.
 
         `handler` is a module of `steps`; `timeout` is in seconds; `dead_letters` takes the events of
         a function that is called asynchronously, after its last retry.
@@ -78,7 +81,6 @@ class Functions:
             application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
             timeout=Duration.seconds(timeout),
             memory_size=MEMORY,
-            tracing=tracing,
             environment={
                 METRICS_NAMESPACE_ENV: self.config.metrics_namespace,
                 **(environment or {}),
@@ -86,6 +88,9 @@ class Functions:
             environment_encryption=self.key,
             dead_letter_queue=dead_letters,
         )
+        # CDK would let it send traces, which it does not in this mode.
+        resource: lambda_.CfnFunction = function.node.default_child  # type: ignore[assignment]
+        resource.tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="PassThrough")
         if not dead_letters:
             reason = "Called synchronously: what fails is the caller's to keep."
             acknowledge(function, {"Serverless-LambdaDLQ": reason, "checkov-CKV_AWS_116": reason})
@@ -106,8 +111,4 @@ class Functions:
             assumed_by=service(self.scope, "lambda"),
         )
         log_group.grant_write(role)
-        acknowledge(
-            role,
-            {"AwsSolutions-IAM5[Resource::*]": "X-Ray's PutTraceSegments takes no resource."},
-        )
         return role

@@ -32,6 +32,7 @@ def machine(
     functions: Iterable[lambda_.IFunction],
     config: Config,
     key: kms.IKey | None,
+    log_level: str = "ALL",
 ) -> sfn.StateMachine:
     """Make the machine `base`-`env`, which calls `functions`; `timeout` is in seconds."""
     name = config.name(base)
@@ -47,14 +48,27 @@ def machine(
         definition_body=sfn.DefinitionBody.from_chainable(chain),
         timeout=Duration.seconds(timeout),
         role=role,
-        tracing_enabled=True,
+        tracing_enabled=config.tracing_rate > 0,
         logs=sfn.LogOptions(
             destination=destination,
-            level=sfn.LogLevel.ALL,
+            level=sfn.LogLevel[log_level],
             include_execution_data=config.log_execution_data,
         ),
     )
     acknowledge(state_machine, WAITS_FOR_ITS_ROLE)
+    if log_level != "ALL":
+        acknowledge(
+            state_machine,
+            {
+                "AwsSolutions-SF1": (
+                    "WORKFLOW_LOG_LEVEL: a large shop's log of it costs more than all its functions; what"
+                    " became of a mail is in its record and in the functions' logs."
+                )
+            },
+        )
+    if not config.tracing_rate:
+        no_traces = ("AwsSolutions-SF2", "Serverless-StepFunctionStateMachineXray")
+        acknowledge(state_machine, dict.fromkeys(no_traces, "TRACING_RATE=0 asks for none."))
     acknowledge_versions(role, *functions)
     return state_machine
 

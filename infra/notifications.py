@@ -96,6 +96,7 @@ class NotificationsStack(Stack):
             functions=vars(steps).values(),
             config=config,
             key=self._key,
+            log_level=config.workflow_log_level,
         )
         self.dispatcher = self._dispatcher(functions)
         self._feedback(functions, ses)
@@ -158,6 +159,7 @@ class NotificationsStack(Stack):
                 order_queue=self.queue.queue_url,
                 dead_letter_queue=self.dead_letters.queue_url,
                 tracking_table=self.table.table_name,
+                tracing_rate=self._config.tracing_rate,
             ).to_env(),
         )
         self._grant_dispatching(dispatcher)
@@ -168,6 +170,7 @@ class NotificationsStack(Stack):
             event_sources.SqsEventSource(
                 self.queue,
                 batch_size=limits.DISPATCHER_BATCH,
+                max_batching_window=Duration.seconds(self._config.dispatcher_window),
                 max_concurrency=self._config.dispatcher_concurrency,
                 report_batch_item_failures=True,
             )
@@ -309,6 +312,10 @@ class NotificationsStack(Stack):
         dispatcher.grant_principal.add_to_principal_policy(
             iam.PolicyStatement(actions=["ses:GetAccount"], resources=["*"])
         )
+        acknowledge(
+            dispatcher.role or dispatcher,
+            {"AwsSolutions-IAM5[Resource::*]": "GetAccount takes no resource."},
+        )
 
     def _grant_retired_key(self, reader: lambda_.IFunction) -> None:
         """Let the reader of a queue or a stream read what is from before a key retires.
@@ -381,8 +388,9 @@ class NotificationsStack(Stack):
             event_source_arn=events.queue_arn,
             batch_size=limits.FEEDBACK_BATCH,
             max_batching_window=Duration.seconds(limits.FEEDBACK_WINDOW),
-            # What waits after an outage must not take the account's functions from the orders.
-            max_concurrency=self._config.dispatcher_concurrency,
+            # What waits after an outage must not take the account's functions from the orders. A limit has
+            # Lambda poll an idle queue five times at once; without one it may be twice.
+            max_concurrency=self._config.feedback_concurrency,
             report_batch_item_failures=True,
         )
         acknowledge(mapping, NO_DESTINATION)

@@ -57,16 +57,6 @@ class Outcomes(Construct):
                 dead_letter_queue=dead_letters.queue_url,
                 release=release(),
             ).to_env(),
-            tracing=lambda_.Tracing.PASS_THROUGH,
-        )
-        acknowledge(
-            self.function,
-            {
-                "Serverless-LambdaTracing": (
-                    "A stream passes no trace on, so each would be of this function alone; and X-Ray takes the"
-                    " first one in every second: of a small shop all, for several times what else is paid here."
-                )
-            },
         )
         self.role: iam.IRole = self.function.role  # type: ignore[assignment]
         self._grant(table, key)
@@ -120,7 +110,7 @@ class Outcomes(Construct):
                 f"AwsSolutions-IAM5[Resource::{streams}]": (
                     "The stream's name is the moment at which it was made."
                 ),
-                "AwsSolutions-IAM5[Resource::*]": "ListStreams and X-Ray's actions take no resource.",
+                "AwsSolutions-IAM5[Resource::*]": "ListStreams takes no resource.",
             },
         )
         self.role.add_to_principal_policy(

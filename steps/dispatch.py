@@ -13,6 +13,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from steps.aws.ledger_table import LedgerTable
@@ -82,12 +83,16 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchSettings(FunctionSettings):
-    """The workflow's ARN, both queues' URLs, and the table with the sending slots and the attempts."""
+    """The workflow's ARN, both queues' URLs, and the table with the sending slots and the attempts.
+
+    tracing_rate: of how many executions there are traces, from 0 to 1.
+    """
 
     order_workflow: str
     order_queue: str
     dead_letter_queue: str
     tracking_table: str
+    tracing_rate: Decimal
 
 
 @dataclass(frozen=True)
@@ -328,7 +333,7 @@ def _dispatcher() -> Dispatcher:
     """Return this environment's dispatcher, which remembers what SES permits between invocations."""
     settings = DispatchSettings.from_env()
     return Dispatcher(
-        workflow=OrderWorkflow(settings.order_workflow),
+        workflow=OrderWorkflow(settings.order_workflow, float(settings.tracing_rate)),
         queue=OrderQueue(url=settings.order_queue, dead_letters_url=settings.dead_letter_queue),
         pace=Pace(settings.tracking_table),
         table=LedgerTable(settings.tracking_table),

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 MESSAGE_DIGITS = 8
 """Of an SQS message's id: enough to tell the messages about one mail apart."""
 
+USUAL = {"Send", "Delivery"}
+"""What nearly every mail's events are: records and metrics have it all, so the log need not."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackSettings(FunctionSettings):
@@ -108,7 +111,9 @@ def apply_event(
 
 def _report(record: Record, event: SesEvent, *, first: bool) -> None:
     # The rest of its identity is in the words of the recipient's provider.
-    logger.info("reported", event=event.identity.partition("|")[0], status=event.status)
+    kind = event.identity.partition("|")[0]
+    say = logger.debug if kind in USUAL else logger.info
+    say("reported", event=kind, status=event.status)
     if is_simulated(record["customerEmail"]):
         return
     if event.metric:

@@ -66,6 +66,11 @@ NO_ADDRESS = (
     "what names one."
 )
 
+NO_HISTORY = (
+    "The workflow's log has nothing of attempts without a link: they are told by what functions logged, and "
+    "the console cannot show them. WORKFLOW_LOG_LEVEL says what it keeps: with ERROR failed attempts alone."
+)
+
 LOGS_DAYS = (1, 14)
 """How far back logs are searched for what has no record: a message is on the queue for 14 days at most."""
 
@@ -266,6 +271,7 @@ class _Search:
             sending=sending_now,
             notes=[
                 *followed.notes,
+                *([] if all(e.has_history for e in followed.executions) else [NO_HISTORY]),
                 *_of_looking(visible, found=bool(stories or sightings)),
                 *([] if stories or "@" not in which.term else [NO_ADDRESS]),
             ],
@@ -333,6 +339,9 @@ class _Search:
         return in_order(attempts(others, self._link))
 
     def _link(self, execution: Execution) -> str:
+        """Return where an execution is shown: nowhere, if the workflow's log has nothing of it."""
+        if not execution.has_history:
+            return ""
         arn, started = execution.arn, int(execution.started.timestamp() * 1000)
         kind = "express-executions" if ":express:" in arn else "v2/executions"
         return self.deployment.console("states", f"/{kind}/details/{arn}?startDate={started}")

@@ -1,8 +1,8 @@
 """An order's trail in the logs: its executions and their ends, and how long it waits on the queue.
 
-The workflow's log has every step of an Express execution (`LogLevel.ALL`), the functions' logs have what they
-said about it. Both name the execution, and so the order. Source: "Using CloudWatch Logs to log execution
-history in Step Functions", AWS Step Functions Developer Guide.
+The workflow's log has every step of an Express execution, unless WORKFLOW_LOG_LEVEL has it otherwise; the
+functions' logs have what they said about it. Both name the execution, and so the order. Source: "Using
+CloudWatch Logs to log execution history in Step Functions", AWS Step Functions Developer Guide.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ class Execution:
 
     started, last: when its first and its last line was written.
     end: the state that it ended in; empty where that is not known. error: what failed.
+    has_history: whether the workflow's own log has something of it. is_over: whether that has its end, too.
     """
 
     arn: str
@@ -95,6 +96,8 @@ class Execution:
     last: datetime
     end: str = ""
     error: str = ""
+    has_history: bool = False
+    is_over: bool = False
     said: list[Line] = field(default_factory=list)
 
     @property
@@ -256,6 +259,7 @@ def _waits(before: Wait | None, line: Line) -> Wait:
 
 def _step(execution: Execution, line: Line) -> None:
     """Learn from a line of the workflow's log: an event of the execution's history."""
+    execution.has_history = True
     details = line.said.get("details") or {}
     match line.said.get("type"):
         case "SucceedStateEntered" | "FailStateEntered":
@@ -269,6 +273,9 @@ def _step(execution: Execution, line: Line) -> None:
                 execution.error = ended.error
         case "ExecutionTimedOut" | "ExecutionAborted":
             execution.end, execution.error = FailureEnd.FAILED, "States.Timeout"
+        case _:
+            return
+    execution.is_over = True
 
 
 _RECORDED: dict[str, str] = {
@@ -279,11 +286,16 @@ _RECORDED: dict[str, str] = {
 
 
 def _word(execution: Execution, line: Line) -> None:
-    """Learn from a function's log line; what the workflow's own log says of the end counts more."""
+    """Learn from a function's log line; what the workflow's own log says of the end counts more.
+
+    That log may have nothing of an execution that went well; then what is said last counts.
+    """
     execution.said.append(line)
     said = line.said
     end = ""
     match said.get("message"):
+        case "accepted":
+            end = SENT
         case "recorded":
             end = _RECORDED.get(str(said.get("status")), "")
         case "duplicate" | "duplicate says something else":
@@ -294,5 +306,5 @@ def _word(execution: Execution, line: Line) -> None:
             execution.error = str(said.get("error", ""))
             in_doubt = execution.error == SendOutcomeUnknown.__name__
             end = FailureEnd.IN_DOUBT if in_doubt else FailureEnd.DEFERRED
-    if end and execution.end not in _LEAVES:
+    if end and not execution.is_over:
         execution.end = end

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import random
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +21,30 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
+TRACE = "X-Amzn-Trace-Id"
+
+
+def trace_header(rate: float) -> str:
+    """Begin a trace, to be kept with the probability `rate`.
+
+    All who are called heed the decision (AWS X-Ray Developer Guide, "Configuring sampling rules").
+    """
+    sampled = random.random() < rate  # noqa: S311 - picks, hides nothing
+    return f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()};Sampled={int(sampled)}"
+
+
 @functools.cache
-def stepfunctions() -> SFNClient:
-    """Return the client that starts executions: a batch at a time, each once, waiting for its end."""
-    return boto3.client(
+def stepfunctions(tracing_rate: float = 0.0) -> SFNClient:
+    """Return the client that starts executions: a batch at a time, each once, waiting for its end.
+
+    Each has a trace of its own. What Step Functions heeds is the header (StartSyncExecution, `traceHeader`), in
+    which the SDK would put the dispatcher's.
+    """
+
+    def begin_trace(params: dict[str, Any], **_: object) -> None:
+        params["headers"][TRACE] = trace_header(tracing_rate)
+
+    client = boto3.client(
         "stepfunctions",
         config=client_config(
             connect=limits.WORKFLOW_CONNECT_TIMEOUT,
@@ -30,6 +53,8 @@ def stepfunctions() -> SFNClient:
             connections=limits.DISPATCHER_BATCH,
         ),
     )
+    client.meta.events.register("before-call.sfn.StartSyncExecution", begin_trace)
+    return client
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +92,10 @@ class OrderExecution:
 
 @dataclass(frozen=True)
 class OrderWorkflow:
-    """The state machine with this ARN."""
+    """The state machine with this ARN; of its executions the share `tracing_rate` has traces."""
 
     arn: str
+    tracing_rate: float = 0.0
 
     def run(self, *, name: str, request: str) -> OrderExecution:
         """Start an execution with `request` (JSON) and wait for its end.
@@ -81,7 +107,7 @@ class OrderWorkflow:
             WorkflowUnavailable: throttled or no answer.
         """
         with translated("Step Functions", WorkflowUnavailable):
-            answer = stepfunctions().start_sync_execution(
+            answer = stepfunctions(self.tracing_rate).start_sync_execution(
                 stateMachineArn=self.arn, name=name, input=request
             )
         arn, status = answer["executionArn"], answer["status"]

@@ -72,7 +72,8 @@ FEEDBACK_TIMEOUT = FEEDBACK_BUDGET + LAST_EVENT + QUEUE_CALL + OWN_TIME
 """Then it becomes a dead letter, or what stays gets its notice. Both at their slowest would let an event come
 again after the grace period."""
 FEEDBACK_WINDOW = 2
-"""Seconds that Lambda gathers events for: a mail's first two share an invocation, and many mails' ten do."""
+"""Seconds that Lambda gathers events for: of a mail the first two may share an invocation, of many mails ten
+do. Where little comes it may be 20 (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS")."""
 
 TASK_MARGIN = 3
 """A task waits longer than its function runs, so that the function's own report comes first."""
@@ -157,8 +158,11 @@ DISPATCHER_TIMEOUT = (
 
 # --- the queue and the record ---------------------------------------------------------------------
 
-QUEUE_VISIBILITY = 6 * DISPATCHER_TIMEOUT
-"""AWS's advice for an SQS event source. Only a dispatcher that died leaves a message hidden so long."""
+DISPATCHER_WINDOW_MAX = 5
+"""The most of a setting: seconds that Lambda gathers orders for."""
+QUEUE_VISIBILITY = 6 * DISPATCHER_TIMEOUT + DISPATCHER_WINDOW_MAX
+"""AWS's advice for an SQS event source that gathers. Only a dispatcher that died leaves a message hidden so
+long."""
 
 RETRY_DELAY_MIN = 5
 RETRY_DELAY_MAX = 30 * 60

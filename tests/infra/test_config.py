@@ -57,6 +57,22 @@ def test_canaries_are_off_or_five_minutes_to_a_day_apart(minutes: int) -> None:
     assert Config.from_environment(given, local=False).canary_minutes == minutes
 
 
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        ({}, "ALL"),
+        ({"MAILS_A_DAY": "100000"}, "ALL"),
+        ({"MAILS_A_DAY": "100001"}, "ERROR"),
+        ({"MAILS_A_DAY": "100001", "WORKFLOW_LOG_LEVEL": "ALL"}, "ALL"),
+        ({"WORKFLOW_LOG_LEVEL": "OFF"}, "OFF"),
+    ],
+)
+def test_many_mails_log_failed_executions_alone_unless_asked(
+    given: dict[str, str], level: str
+) -> None:
+    assert Config.from_environment(AWS_SETTINGS | given, local=False).workflow_log_level == level
+
+
 def test_on_the_laptop_everything_has_a_default() -> None:
     config = Config.from_environment({}, local=True)
     assert config.canary_minutes == 0
@@ -75,6 +91,8 @@ def test_every_setting_is_read() -> None:
             "CUSTOMER_MANAGED_KEY": "true",
             "LOG_EXECUTION_DATA": "True",
             "REQUIRE_TLS": "true",
+            "TRACING_RATE": "1",
+            "DISPATCHER_WINDOW_SECONDS": "1",
             "DISPATCHER_CONCURRENCY": "50",
             "IN_DOUBT_GRACE_SECONDS": "600",
             "ATTACHMENTS_PREFIX": "s3://shop-documents/mails/invoices/",
@@ -88,6 +106,8 @@ def test_every_setting_is_read() -> None:
     assert config.customer_managed_key is KeyUse.TRUE
     assert config.require_tls
     assert config.log_execution_data
+    assert config.tracing_rate == 1
+    assert config.dispatcher_window == 1
     assert config.dispatcher_concurrency == 50
     assert config.in_doubt_grace == 600
     assert config.attachments_prefix == "s3://shop-documents/mails/invoices/"
@@ -115,6 +135,10 @@ def test_every_setting_is_read() -> None:
         ("COST_BUDGET_THRESHOLD", "ten"),
         ("CUSTOMER_MANAGED_KEY", "maybe"),
         ("DISPATCHER_CONCURRENCY", "1"),
+        *(("DISPATCHER_WINDOW_SECONDS", wrong) for wrong in ("-1", "6", "0.5")),
+        *(("MAILS_A_DAY", wrong) for wrong in ("0", "100000001", "1e6", "2.5")),
+        *(("TRACING_RATE", wrong) for wrong in ("1.01", "-0.1", "NaN", "1%", "half")),
+        *(("WORKFLOW_LOG_LEVEL", wrong) for wrong in ("all", "FATAL", "ALL,ERROR")),
         *(("CANARY_MINUTES", wrong) for wrong in ("-1", "4", "1441", "7.5", "00", "off")),
         ("IN_DOUBT_GRACE_SECONDS", str(limits.IN_DOUBT_GRACE_MIN - 1)),
         ("IN_DOUBT_GRACE_SECONDS", "5 min"),

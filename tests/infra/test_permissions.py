@@ -120,10 +120,10 @@ TRACES = everywhere("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 
 
 def function(base: str, *job: Request | set[Request]) -> tuple[str, set[Request]]:
-    """Return a function's role with its job, and what all functions do: logs of its own, and traces."""
+    """Return a function's role with its job, and what all functions do: logs of its own."""
     stream = arn("logs", f"log-group:/aws/lambda/{base}-prod:log-stream:s")
     logs = {Request(f"logs:{name}", stream) for name in ("CreateLogStream", "PutLogEvents")}
-    return f"{base}-role", united(*job, logs, TRACES)
+    return f"{base}-role", united(*job, logs)
 
 
 def machine(base: str, *job: Request | set[Request]) -> tuple[str, set[Request]]:

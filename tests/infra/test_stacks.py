@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,9 @@ from tests.support.templates import (
     resources,
     without_arns,
 )
+
+if TYPE_CHECKING:
+    from tests.infra.judges.deployments import Deployment
 
 
 def test_the_contract_s_stacks(templates: Templates) -> None:
@@ -118,7 +121,7 @@ BOUNDS = {
     "email-order-queue": (
         limits.QUEUE_VISIBILITY,
         limits.QUEUE_REDRIVE_RECEIVES,
-        {"BatchSize": limits.DISPATCHER_BATCH},
+        {"BatchSize": limits.DISPATCHER_BATCH, "MaximumBatchingWindowInSeconds": 0},
     ),
     "email-ses-events-queue": (
         limits.SES_EVENTS_VISIBILITY,
@@ -148,7 +151,6 @@ def test_a_queue_is_configured_for_the_bounds_of_its_function(
     source = {"Fn::GetAtt": [logical_id, "Arn"]}
     (mapping,) = [m for m in mappings(template) if m["EventSourceArn"] == source]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
     assert batches.items() <= mapping.items()
     (subscription,) = [
         p
@@ -158,6 +160,33 @@ def test_a_queue_is_configured_for_the_bounds_of_its_function(
     assert subscription["RawMessageDelivery"]
     letters = subscription["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
     assert letters == queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "orders", "ses_events"),
+    [
+        ({}, 5, None),
+        ({"MAILS_A_DAY": "10001"}, 5, 5),
+        ({"DISPATCHER_CONCURRENCY": "2"}, 2, 2),
+        ({"DISPATCHER_CONCURRENCY": "7", "DISPATCHER_WINDOW_SECONDS": "5"}, 7, None),
+    ],
+    ids=["few", "more", "an account of ten functions", "gathered"],
+)
+def test_dispatchers_are_limited_and_so_is_what_takes_ses_events_unless_these_are_few(
+    deployment: Deployments, given: dict[str, str], orders: int, ses_events: int | None
+) -> None:
+    found = {
+        mapping["EventSourceArn"]["Fn::GetAtt"][0].rstrip("0123456789ABCDEF"): mapping
+        for mapping in mappings(notifications(deployment(**given)))
+        if "StartingPosition" not in mapping
+    }
+    limit = {
+        queue: mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+        for queue, mapping in found.items()
+    }
+    assert limit == {"emailorderqueue": orders, "emailseseventsqueue": ses_events}
+    window = found["emailorderqueue"]["MaximumBatchingWindowInSeconds"]
+    assert window == int(given.get("DISPATCHER_WINDOW_SECONDS", "0"))
 
 
 def mappings(template: Template) -> list[dict[str, Any]]:
@@ -212,16 +241,29 @@ def test_all_functions_have_the_same_runtime_and_logging(templates: Templates) -
             assert function["LoggingConfig"]["LogFormat"] == "JSON"
 
 
-def test_all_functions_are_traced_but_the_one_whose_traces_would_cost_more_than_it(
-    templates: Templates,
+def test_no_function_begins_a_trace_or_writes_one(templates: Templates) -> None:
+    for template in templates.values():
+        for function in resources(template, "AWS::Lambda::Function").values():
+            assert function["TracingConfig"] == {"Mode": "PassThrough"}
+
+
+@pytest.mark.parametrize("rate", ["0.01", "0"])
+def test_workflows_are_traced_at_the_rate_that_the_dispatcher_knows(
+    deployment: Deployments, rate: str
 ) -> None:
-    modes = {
-        function["FunctionName"]: function["TracingConfig"]["Mode"]
+    templates = deployment(TRACING_RATE=rate)
+    machines = [
+        machine["TracingConfiguration"]["Enabled"]
         for template in templates.values()
-        for function in resources(template, "AWS::Lambda::Function").values()
-    }
-    others = {name: mode for name, mode in modes.items() if mode != "Active"}
-    assert others == {"email-outcomes-prod": "PassThrough"}
+        for machine in resources(template, "AWS::StepFunctions::StateMachine").values()
+    ]
+    assert machines == [rate != "0"] * 4
+    (dispatcher,) = [
+        function["Environment"]["Variables"]
+        for function in resources(notifications(templates), "AWS::Lambda::Function").values()
+        if function["FunctionName"] == "email-processor-prod"
+    ]
+    assert dispatcher["TRACING_RATE"] == rate
 
 
 def test_execution_data_is_logged_only_when_asked_for(
@@ -230,7 +272,6 @@ def test_execution_data_is_logged_only_when_asked_for(
     def logging(template: Template) -> Properties:
         (machine,) = resources(template, "AWS::StepFunctions::StateMachine").values()
         assert machine["StateMachineType"] == "EXPRESS"
-        assert machine["TracingConfiguration"] == {"Enabled": True}
         configuration: Properties = machine["LoggingConfiguration"]
         assert configuration["Level"] == "ALL"
         return configuration
@@ -238,6 +279,16 @@ def test_execution_data_is_logged_only_when_asked_for(
     assert logging(notifications(templates)).get("IncludeExecutionData", False) is False
     asked = deployment(ENVIRONMENT_SUFFIX="dev", LOG_EXECUTION_DATA="true")
     assert logging(asked["email-notifications-dev"])["IncludeExecutionData"]
+
+
+def test_a_large_shop_logs_failed_executions_alone(deployments: dict[str, Deployment]) -> None:
+    levels = {
+        machine["StateMachineName"]: machine["LoggingConfiguration"]["Level"]
+        for template in deployments["prod, large, with a key, without outcomes"].templates.values()
+        for machine in resources(template, "AWS::StepFunctions::StateMachine").values()
+    }
+    assert levels.pop("email-order-workflow-prod") == "ERROR"
+    assert set(levels.values()) == {"ALL"}
 
 
 def test_the_deployed_machines_are_the_reviewed_ones(templates_with_pausing: Templates) -> None:

@@ -74,6 +74,10 @@ def happened(moments: list[Moment]) -> list[tuple[str, str, str]]:
     return [(m.at, m.what, m.detail) for m in moments]
 
 
+def attempted(moments: list[Moment]) -> list[str]:
+    return [m.what for m in moments if m.what.startswith("Attempt")]
+
+
 def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     arn = environment.execution("ORDER1")
     published = round(after(-1).timestamp())
@@ -81,7 +85,6 @@ def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     said = {"execution_id": arn, "order_id": "ORDER1"}
     environment.log(WORKFLOW_LOG, after(-0.5), execution_arn=arn, type="ExecutionStarted")
     environment.log(SEND, after(2), message="accepted", message_id="0100-m", **said)
-    environment.log(RECORD, after(2), message="recorded", status="SENT", **said)
     finding = find(environment.deployment, "ORDER1")
     story = only(finding)
     assert story.words == "Delivered"
@@ -149,6 +152,34 @@ def test_the_workflows_own_log_tells_the_end_of_an_execution(environment: Enviro
         (moment(2), "Attempt: put off", f"A-1-1a2b3c4d-1. {throttled}"),
         (moment(10), "Attempt: sent", "A-1-1a2b3c4d-2"),
     ]
+
+
+def test_a_receipt_that_was_not_recorded_is_no_end_of_the_order(environment: Environment) -> None:
+    arn = environment.execution("ORDER1")
+    keep(a_record(Status.SENDING, owner=arn, sendingAt=round(after(1).timestamp())))
+    said = {"execution_id": arn, "order_id": "ORDER1"}
+    environment.log(SEND, after(2), message="accepted", message_id="0100-m", **said)
+    environment.log(RECORD, after(3), message="step failed", error="LedgerUnavailable", **said)
+    assert attempted(only(find(environment.deployment, "ORDER1")).timeline) == ["Attempt: put off"]
+
+
+def test_an_attempt_that_the_workflow_did_not_log_has_no_link_and_a_note_says_why(
+    environment: Environment,
+) -> None:
+    done, failed = (environment.execution("ORDER1", receives) for receives in (2, 1))
+    keep(sent(Status.DELIVERED, "Delivery", owner=done))
+    cause = {"error": "Deferred", "cause": json.dumps({"Error": "SendThrottled"})}
+    environment.log(
+        WORKFLOW_LOG, after(1), execution_arn=failed, type="ExecutionFailed", details=cause
+    )
+    assert find(environment.deployment, "ORDER1").notes == []
+    environment.log(SEND, after(2), message="accepted", execution_id=done, order_id="ORDER1")
+    finding = find(environment.deployment, "ORDER1")
+    timeline = only(finding).timeline
+    assert attempted(timeline) == ["Attempt: put off", "Attempt: sent"]
+    assert [m.what for m in timeline if m.link] == ["Attempt: put off"]
+    (note,) = finding.notes
+    assert "WORKFLOW_LOG_LEVEL" in note
 
 
 def test_why_a_mail_has_links_in_place_of_its_attachments(environment: Environment) -> None:
@@ -309,9 +340,9 @@ def test_what_a_function_said_comes_before_the_end_of_its_execution(
     said = {"execution_id": arn, "order_id": "ORDER1"}
     doubt = "in doubt: no event of SES's came, sending again"
     environment.log(DEDUP, after(1.1), message=doubt, **said)
-    environment.log(RECORD, after(1.6), message="recorded", status="SENT", **said)
-    links = [m.what for m in only(find(environment.deployment, "ORDER1")).timeline if m.link]
-    assert links == ["Sent again: SES never told of the first try", "Attempt: sent"]
+    environment.log(SEND, after(1.6), message="accepted", message_id="0100-m", **said)
+    timeline = [m.what for m in only(find(environment.deployment, "ORDER1")).timeline]
+    assert timeline[2:4] == ["Sent again: SES never told of the first try", "Attempt: sent"]
 
 
 @pytest.mark.parametrize("status", [Status.REJECTED, Status.FAILED])
@@ -422,14 +453,14 @@ def test_executions_of_an_order_of_two_notifications_are_told_apart_by_their_mes
         )
     )
     for arn in (first, second):
-        environment.log(RECORD, after(2), message="recorded", status="SENT", execution_id=arn)
+        environment.log(SEND, after(2), message="accepted", execution_id=arn)
     environment.log(DEDUP, after(9), message="duplicate", status="SENT", execution_id=third)
     finding = find(environment.deployment, "0100-n")
     assert sorted(story.announced for story in finding.stories) == [
         "Order confirmed",
         "Order shipped, shipment P1",
     ]
-    assert [[m.what for m in story.timeline if m.link] for story in finding.stories] == [
+    assert [attempted(story.timeline) for story in finding.stories] == [
         ["Attempt: sent"],
         ["Attempt: sent"],
     ]

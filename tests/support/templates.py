@@ -92,7 +92,7 @@ def property_values(template: Template, type_: str, key: str) -> set[str]:
 
 
 def statements(template: Template, function: str) -> list[Properties]:
-    """Return what a function's role allows, besides writing its own logs and traces."""
+    """Return what a function's role allows, besides writing its own logs."""
     functions = resources(template, "AWS::Lambda::Function").values()
     (role,) = [f["Role"]["Fn::GetAtt"][0] for f in functions if f["FunctionName"] == function]
     assert template["Resources"][role]["Properties"].get("ManagedPolicyArns") is None
@@ -105,18 +105,13 @@ def statements(template: Template, function: str) -> list[Properties]:
     ]
 
 
-OWN_LOGS_AND_TRACES = {
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
-}
+OWN_LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
 def allowed_actions(statement: Properties) -> set[str]:
-    """Return a statement's actions, without those on the function's own logs and traces."""
+    """Return a statement's actions, without those on the function's own logs."""
     action = statement["Action"]
-    return ({action} if isinstance(action, str) else set(action)) - OWN_LOGS_AND_TRACES
+    return ({action} if isinstance(action, str) else set(action)) - OWN_LOGS
 
 
 def function_actions(template: Template, function: str) -> set[str]:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -418,12 +419,17 @@ def test_the_dispatcher_is_made_from_the_function_s_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = DispatchSettings(
-        order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
+        order_workflow="w",
+        order_queue="q",
+        dead_letter_queue="d",
+        tracking_table="t",
+        tracing_rate=Decimal("0.25"),
     )
     set_environment(monkeypatch, settings)
     deployed = _dispatcher.__wrapped__()
     assert deployed.table.name == "t"
     assert (deployed.workflow.arn, deployed.queue.url) == ("w", "q")
+    assert deployed.workflow.tracing_rate == 0.25
     assert deployed.queue.dead_letters_url == "d"
     assert deployed.pace.table == "t"
 

@@ -211,6 +211,13 @@ def test_mails_to_the_simulator_count_nowhere_and_are_recorded_all_the_same(
     assert counted_metrics(capsys) == []
 
 
+def test_the_usual_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    put_record(status="SENT", sendingAt=1, messageId=MESSAGE_ID)
+    handle(SEND, DELIVERY, DELAY, BOUNCE, COMPLAINT)
+    reported = [vars(line)["event"] for line in caplog.records if line.message == "reported"]
+    assert reported == ["DeliveryDelay", "Bounce", "Complaint"]
+
+
 def forged(number: int) -> str:
     """Return one more event of a mail, larger than any of SES's."""
     words = f"{number}" + "x" * 300
@@ -646,7 +653,7 @@ def test_a_line_of_the_log_names_its_own_mail_alone(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(
             handler.logger, level, lambda *_, **__: logged.append(keys.get("message_id"))
         )
-    handle(DELIVERY, NO_EVENT)
+    handle(BOUNCE, NO_EVENT)
     assert logged == [MESSAGE_ID, None]
 
 

@@ -420,6 +420,17 @@ def test_the_function_writes_what_the_outcome_says_and_answers_what_the_record_i
     assert (recorded["status"], recorded["settled"]) == answer
 
 
+@pytest.mark.parametrize(("outcome", "said"), [("SENT", []), ("FAILED", ["SENT"])])
+def test_that_a_receipt_is_recorded_is_logged_only_where_it_was_not_at_first(
+    outcome: str, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    put(status="SENDING", sendingAt=int(NOW))
+    event: Any = {"execution": "me", "outcome": outcome, "state": RECEIVED}
+    record.handler(event, lambda_context())
+    recorded = [vars(line)["status"] for line in caplog.records if line.message == "recorded"]
+    assert recorded == said
+
+
 def test_a_second_mail_is_named_in_the_answer_by_what_the_record_is_already() -> None:
     put(status="DELIVERED", messageId="another", resends=1)
     assert record_sent() == {"status": "DELIVERED", "settled": True}

@@ -26,15 +26,17 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
         "CUSTOMER_MANAGED_KEY": "true",
         "CANARY_MINUTES": "0",
     },
-    "dev with pausing, without outcomes and canaries": {
+    "dev with pausing, without outcomes, canaries and traces": {
         "CDK_DEFAULT_REGION": "sa-east-1",
         "ENVIRONMENT_SUFFIX": "dev",
         "AUTO_PAUSE_SENDING": "true",
         "OUTCOME_EVENTS": "false",
         "CANARY_MINUTES": "0",
+        "TRACING_RATE": "0",
     },
-    "prod with a key, without outcomes": {
+    "prod, large, with a key, without outcomes": {
         "CDK_DEFAULT_REGION": "us-west-2",
+        "MAILS_A_DAY": "1000000",
         "CUSTOMER_MANAGED_KEY": "true",
         "OUTCOME_EVENTS": "false",
     },

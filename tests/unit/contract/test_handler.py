@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,6 +65,30 @@ def test_the_message_of_an_unexpected_error_does_not_leave_the_function(lines: L
         "arn:execution",
         2,
     )
+
+
+def test_a_line_has_nothing_that_all_lines_have(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-65f1a2b3-0123456789abcdef01234567")
+
+    @step_handler
+    def handler(_event: StepEvent, _context: object) -> None:
+        logger.info("accepted", message_id="m")
+        logger.debug("recorded", status="SENT")
+
+    before = datetime.now(UTC)
+    handler({"execution": "arn", "state": {**EVENT["state"], "attempt": 1}}, CONTEXT)
+    (line,) = lines()
+    at = datetime.fromisoformat(line.pop("timestamp"))
+    assert before - timedelta(seconds=1) < at <= datetime.now(UTC)
+    assert line == {
+        "level": "INFO",
+        "message": "accepted",
+        "order_id": "ORDER1",
+        "execution_id": "arn",
+        "message_id": "m",
+    }
 
 
 def test_an_order_id_that_may_be_an_address_is_not_logged(lines: Lines) -> None:
