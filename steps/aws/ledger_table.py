@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from steps.ledger.unfinished import Search
 
-MESSAGE_ID_INDEX = "MessageIdIndex"
 ORDER_ID_INDEX = "OrderIdIndex"
 OVERDUE_INDEX = "OverdueIndex"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -295,7 +296,7 @@ def test_a_refusal_that_cannot_be_taken_back_is_a_refusal_still(ses_client: Fake
 
 
 def test_the_function_takes_its_settings_and_names_each_of_its_calls(
-    ses_client: FakeSesClient,
+    ses_client: FakeSesClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = claimed_state()
     event: Any = {"execution": "me", "state": state}
@@ -309,6 +310,12 @@ def test_the_function_takes_its_settings_and_names_each_of_its_calls(
     assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
     assert ses_client.requests[0]["FromEmailAddress"].endswith("<orders@example.com>")
     assert ses_client.requests[0]["ConfigurationSetName"] == "mails"
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    # By which `order-mail find` knows the mail.
+    accepted = [line for line in said if line["message"] == "accepted"]
+    assert [(line["message_id"], line["notification_id"]) for line in accepted] == [
+        ("message-1", NOTIFICATION_ID)
+    ] * 2
 
 
 @dataclass(frozen=True)
