@@ -158,6 +158,7 @@ class NotificationsStack(Stack):
                 order_queue=self.queue.queue_url,
                 dead_letter_queue=self.dead_letters.queue_url,
                 tracking_table=self.table.table_name,
+                dispatcher_concurrency=self._config.dispatcher_concurrency,
             ).to_env(),
         )
         self._grant_dispatching(dispatcher)

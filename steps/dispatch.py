@@ -28,6 +28,7 @@ from steps.contract.errors import (
     QueueUnavailable,
     QuotaExceeded,
     SendingPaused,
+    SendThrottled,
     SesUnavailable,
     UnexpectedError,
     WorkflowUnavailable,
@@ -71,6 +72,9 @@ SOON = {
 NOT_STUCK = {IN_PROGRESS, *SOON}
 """Why a message waits and says nothing of whether mails go out."""
 
+REFUSED = {error.__name__ for error in (SendingPaused, QuotaExceeded, SendThrottled)}
+"""Why a message waits where SES itself does not send for now."""
+
 ATTACHMENTS = '"attachments"'
 """What the event of a mail with attachments has in it; reading it would be more work than a try too many."""
 
@@ -82,12 +86,16 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchSettings(FunctionSettings):
-    """The workflow's ARN, both queues' URLs, and the table with the sending slots and the attempts."""
+    """The workflow's ARN, both queues' URLs, and the table with the sending slots and the attempts.
+
+    dispatcher_concurrency: how many dispatchers share the slots.
+    """
 
     order_workflow: str
     order_queue: str
     dead_letter_queue: str
     tracking_table: str
+    dispatcher_concurrency: int
 
 
 @dataclass(frozen=True)
@@ -184,7 +192,7 @@ class Dispatcher:
 
     def _dispositions(self, records: list[SqsRecord]) -> list[Disposition]:
         try:
-            account = self.pace.account()
+            account = self.pace.account(len(records))
         except SesUnavailable as error:
             return self._put_off(records, type(error).__name__)
         if account.paused:
@@ -193,7 +201,10 @@ class Dispatcher:
             return self._put_off(records, QuotaExceeded.__name__)
         if (slots := self.pace.reserve(len(records), account.rate)) is None:
             return self._put_off(records, PACED)
-        return self._alone(self._dispatch, records, slots)
+        dispositions = self._alone(self._dispatch, records, slots)
+        if any(isinstance(d, Later) and d.reason in REFUSED for d in dispositions):
+            self.pace.refused()
+        return dispositions
 
     def _sooner(self, record: SqsRecord, disposition: Disposition) -> Disposition:
         """Let a young mail with attachments wait no longer than it would for these."""
@@ -330,7 +341,7 @@ def _dispatcher() -> Dispatcher:
     return Dispatcher(
         workflow=OrderWorkflow(settings.order_workflow),
         queue=OrderQueue(url=settings.order_queue, dead_letters_url=settings.dead_letter_queue),
-        pace=Pace(settings.tracking_table),
+        pace=Pace(settings.tracking_table, dispatchers=settings.dispatcher_concurrency),
         table=LedgerTable(settings.tracking_table),
     )
 

@@ -267,6 +267,19 @@ def test_a_message_that_waits_stays_on_the_queue_and_the_others_leave() -> None:
     assert queue.dead_letters == [("{}", "SendThrottled", "arn")]
 
 
+@pytest.mark.parametrize(
+    ("reason", "by_ses"),
+    [
+        *((reason, True) for reason in ("SendThrottled", "QuotaExceeded", "SendingPaused")),
+        *((reason, False) for reason in ("SenderNotReady", "LedgerUnavailable")),
+    ],
+)
+def test_the_pace_is_told_that_ses_does_not_send_for_now(reason: str, *, by_ses: bool) -> None:
+    put_off, _, _ = dispatcher(failed("Deferred", reason))
+    put_off.run_batch([sqs_record()])
+    assert put_off.pace._refused is by_ses
+
+
 @pytest.mark.parametrize("sqs_answers", [True, False])
 @pytest.mark.parametrize(
     "answer", [failed("GaveUp", "UnexpectedError"), failed("States.Runtime"), TIMED_OUT]
@@ -375,7 +388,7 @@ def test_a_message_that_cannot_wait_any_more_is_run_so_that_giving_it_up_is_reco
 def test_a_message_waits_on_the_queue_while_the_send_rate_is_not_known() -> None:
     unknown, workflow, queue = dispatcher(succeeded())
 
-    def account() -> SendingAccount:
+    def account(mails: int) -> SendingAccount:  # noqa: ARG001
         raise errors.SesUnavailable("as asked")
 
     unknown.pace.account = account  # type: ignore[method-assign]
@@ -418,14 +431,18 @@ def test_the_dispatcher_is_made_from_the_function_s_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = DispatchSettings(
-        order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
+        order_workflow="w",
+        order_queue="q",
+        dead_letter_queue="d",
+        tracking_table="t",
+        dispatcher_concurrency=7,
     )
     set_environment(monkeypatch, settings)
     deployed = _dispatcher.__wrapped__()
     assert deployed.table.name == "t"
     assert (deployed.workflow.arn, deployed.queue.url) == ("w", "q")
     assert deployed.queue.dead_letters_url == "d"
-    assert deployed.pace.table == "t"
+    assert (deployed.pace.table, deployed.pace.dispatchers) == ("t", 7)
 
 
 def test_an_attempt_is_an_execution_that_failed_by_a_bug() -> None:
@@ -587,7 +604,7 @@ def test_what_no_execution_could_be_started_for_has_its_reason() -> None:
     assert broken._dispositions([sqs_record(receives=LAST)]) == [DeadLetter("UnexpectedError")]
     unknown, _, _ = dispatcher(succeeded())
 
-    def account() -> SendingAccount:
+    def account(mails: int) -> SendingAccount:  # noqa: ARG001
         raise errors.SesUnavailable("as asked")
 
     unknown.pace.account = account  # type: ignore[method-assign]

@@ -43,7 +43,11 @@ SETTINGS: list[FunctionSettings] = [
     ),
     DedupSettings(tracking_table="t", in_doubt_grace_seconds=300),
     DispatchSettings(
-        order_workflow="w", order_queue="q", dead_letter_queue="d", tracking_table="t"
+        order_workflow="w",
+        order_queue="q",
+        dead_letter_queue="d",
+        tracking_table="t",
+        dispatcher_concurrency=5,
     ),
     FeedbackSettings(tracking_table="t", configuration_set="c", dead_letter_queue="d"),
     OutcomesSettings(outcomes_topic="t", dead_letter_queue="d", release="1"),
