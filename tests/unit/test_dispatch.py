@@ -233,8 +233,10 @@ class FakeTable(LedgerTable):
         self.executions.setdefault(request.notification_id, set()).update(request.add["executions"])
         return None
 
-    def read(self, notification_id: str, attributes: Sequence[str]) -> rules.Record:
-        assert attributes == [rules.EXECUTIONS]
+    def read(
+        self, notification_id: str, attributes: Sequence[str], *, consistent: bool = True
+    ) -> rules.Record:
+        assert (attributes, consistent) == ([rules.EXECUTIONS], True)
         if not self.answers:
             raise errors.LedgerUnavailable("x")
         executions = self.executions.get(notification_id)
@@ -495,10 +497,12 @@ def test_a_message_that_nothing_can_be_done_with_takes_no_other_down(
 class Breaks(FakeTable):
     """Meets a bug of ours at one message's attempts."""
 
-    def read(self, notification_id: str, attributes: Sequence[str]) -> rules.Record:
+    def read(
+        self, notification_id: str, attributes: Sequence[str], *, consistent: bool = True
+    ) -> rules.Record:
         if notification_id == rules.attempts_id("bad"):
             raise KeyError("customer@example.com")
-        return super().read(notification_id, attributes)
+        return super().read(notification_id, attributes, consistent=consistent)
 
 
 @pytest.mark.parametrize("account", [SENDS, replace(SENDS, enabled=False)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -296,7 +295,7 @@ def test_a_refusal_that_cannot_be_taken_back_is_a_refusal_still(ses_client: Fake
 
 
 def test_the_function_takes_its_settings_and_names_each_of_its_calls(
-    ses_client: FakeSesClient, capsys: pytest.CaptureFixture[str]
+    ses_client: FakeSesClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = claimed_state()
     event: Any = {"execution": "me", "state": state}
@@ -310,10 +309,9 @@ def test_the_function_takes_its_settings_and_names_each_of_its_calls(
     assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
     assert ses_client.requests[0]["FromEmailAddress"].endswith("<orders@example.com>")
     assert ses_client.requests[0]["ConfigurationSetName"] == "mails"
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     # By which `order-mail find` knows the mail.
-    accepted = [line for line in said if line["message"] == "accepted"]
-    assert [(line["message_id"], line["notification_id"]) for line in accepted] == [
+    said = [vars(line) for line in caplog.records]
+    assert [(line["message_id"], line["notification_id"]) for line in said] == [
         ("message-1", NOTIFICATION_ID)
     ] * 2
 
