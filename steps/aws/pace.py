@@ -81,6 +81,7 @@ class Pace:
     sleep: Callable[[float], None] = time.sleep
     dispatchers: int = field(kw_only=True)
     _account: SendingAccount | None = field(default=None, init=False)
+    _told: bool = field(default=False, init=False)
     _ask_from: int = field(default=0, init=False)
     _asked_at: int | None = field(default=None, init=False)
     _refused: bool = field(default=False, init=False)
@@ -141,7 +142,7 @@ class Pace:
         now = self._now()
         if self._account and now < self._ask_from:
             return
-        turn = limits.ACCOUNT_RETRY if self._account else limits.ACCOUNT_TURN
+        turn = limits.ACCOUNT_RETRY if self._told else limits.ACCOUNT_TURN
         oldest = now + (limits.ACCOUNT_CACHE + limits.CLOCK_TOLERANCE) * 1000
         try:
             answer = self._write(
@@ -242,6 +243,7 @@ class Pace:
         if answer.at is not None:
             self._compare_clocks(answer.at)
         if kept := answer.item.get("account"):
+            self._told = True
             self._account = SendingAccount(
                 rate=float(kept["rate"]),
                 quota_left=float("inf") if kept["quotaLeft"] is None else float(kept["quotaLeft"]),

@@ -518,7 +518,7 @@ def test_a_dispatcher_begins_with_the_real_world_and_knows_nothing() -> None:
     assert (pace.clock, pace.ask, pace.sleep) == (time.time, sending_account, time.sleep)
     assert (pace._account, pace._ask_from, pace._free_from, pace._clock_ahead) == (None, 0, 0, 0)
     assert (pace._asked_at, pace._unwritten_at, pace._rests_from, pace._owed) == (None, 0, 0, 0)
-    assert not pace._refused
+    assert (pace._refused, pace._told) == (False, False)
     given = [attribute.name for attribute in fields(Pace) if attribute.init]
     assert given == ["table", "clock", "ask", "sleep", "dispatchers"]
 
@@ -815,6 +815,19 @@ def test_of_an_account_that_does_not_send_all_are_told(stopped: SendingAccount) 
     ses.account = ACCOUNT
     clock.sleep(limits.ACCOUNT_RETRY)
     assert one.account(1) == ACCOUNT
+
+
+def test_what_a_dispatcher_alone_was_told_makes_nobody_wait() -> None:
+    clock = Clock()
+    ses = Ses(clock)
+    knows, cold = dispatchers(clock, ses, 2)
+    started(knows)
+    ses.works = False
+    clock.sleep(10)
+    assert knows.account(10) == ACCOUNT
+    ses.works = True
+    assert cold.account(10) == ACCOUNT
+    assert clock.now <= NOW + 10 + limits.ACCOUNT_TURN + limits.ACCOUNT_POLL[1]
 
 
 def test_of_many_that_start_at_once_one_asks_for_all_as_ever() -> None:
