@@ -27,7 +27,7 @@ from infra.schedule import Schedules
 from infra.table import grant_table, number, only_attributes, string, table
 from infra.topic import topic
 from statemachines.order_workflow import TIMEOUTS, Steps, order_workflow
-from steps.aws.ledger_table import MESSAGE_ID_INDEX, ORDER_ID_INDEX, OVERDUE_INDEX
+from steps.aws.ledger_table import ORDER_ID_INDEX, OVERDUE_INDEX
 from steps.aws.pace import PACE_KEY
 from steps.contract import limits
 from steps.contract.attachments import s3_object
@@ -160,6 +160,7 @@ class NotificationsStack(Stack):
                 dead_letter_queue=self.dead_letters.queue_url,
                 tracking_table=self.table.table_name,
                 tracing_rate=self._config.tracing_rate,
+                dispatcher_concurrency=self._config.dispatcher_concurrency,
             ).to_env(),
         )
         self._grant_dispatching(dispatcher)
@@ -214,12 +215,6 @@ class NotificationsStack(Stack):
             partition_key=string("orderId"),
             projection_type=dynamodb.ProjectionType.INCLUDE,
             non_key_attributes=["status", "timestamp", "customerEmail", "eventType"],
-        )
-        # For operators: a customer's complaint quotes the message id. Written once per mail.
-        tracking.add_global_secondary_index(
-            index_name=MESSAGE_ID_INDEX,
-            partition_key=string("messageId"),
-            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         # Sparse: only delayed mails have these attributes, so only they are in it.
         tracking.add_global_secondary_index(

@@ -29,6 +29,7 @@ from steps.contract.errors import (
     QueueUnavailable,
     QuotaExceeded,
     SendingPaused,
+    SendThrottled,
     SesUnavailable,
     UnexpectedError,
     WorkflowUnavailable,
@@ -72,6 +73,9 @@ SOON = {
 NOT_STUCK = {IN_PROGRESS, *SOON}
 """Why a message waits and says nothing of whether mails go out."""
 
+REFUSED = {error.__name__ for error in (SendingPaused, QuotaExceeded, SendThrottled)}
+"""Why a message waits where SES itself does not send for now."""
+
 ATTACHMENTS = '"attachments"'
 """What the event of a mail with attachments has in it; reading it would be more work than a try too many."""
 
@@ -86,6 +90,7 @@ class DispatchSettings(FunctionSettings):
     """The workflow's ARN, both queues' URLs, and the table with the sending slots and the attempts.
 
     tracing_rate: of how many executions there are traces, from 0 to 1.
+    dispatcher_concurrency: how many dispatchers share the slots.
     """
 
     order_workflow: str
@@ -93,6 +98,7 @@ class DispatchSettings(FunctionSettings):
     dead_letter_queue: str
     tracking_table: str
     tracing_rate: Decimal
+    dispatcher_concurrency: int
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,7 @@ class Dispatcher:
 
     def _dispositions(self, records: list[SqsRecord]) -> list[Disposition]:
         try:
-            account = self.pace.account()
+            account = self.pace.account(len(records))
         except SesUnavailable as error:
             return self._put_off(records, type(error).__name__)
         if account.paused:
@@ -198,7 +204,10 @@ class Dispatcher:
             return self._put_off(records, QuotaExceeded.__name__)
         if (slots := self.pace.reserve(len(records), account.rate)) is None:
             return self._put_off(records, PACED)
-        return self._alone(self._dispatch, records, slots)
+        dispositions = self._alone(self._dispatch, records, slots)
+        if any(isinstance(d, Later) and d.reason in REFUSED for d in dispositions):
+            self.pace.refused()
+        return dispositions
 
     def _sooner(self, record: SqsRecord, disposition: Disposition) -> Disposition:
         """Let a young mail with attachments wait no longer than it would for these."""
@@ -335,7 +344,7 @@ def _dispatcher() -> Dispatcher:
     return Dispatcher(
         workflow=OrderWorkflow(settings.order_workflow, float(settings.tracing_rate)),
         queue=OrderQueue(url=settings.order_queue, dead_letters_url=settings.dead_letter_queue),
-        pace=Pace(settings.tracking_table),
+        pace=Pace(settings.tracking_table, dispatchers=settings.dispatcher_concurrency),
         table=LedgerTable(settings.tracking_table),
     )
 

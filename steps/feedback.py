@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from steps.aws.late_notice import LateNotice
@@ -59,9 +59,19 @@ class FeedbackSettings(FunctionSettings):
 
 
 def apply_event(
-    message: str, *, table: LedgerTable, configuration_set: str, by: str, now: float
+    message: str,
+    *,
+    table: LedgerTable,
+    configuration_set: str,
+    by: str,
+    now: float,
+    seen: dict[str, Record] | None = None,
 ) -> None:
     """Fold one event into its record; a repetition changes nothing and counts nothing.
+
+    The first look at a record may show what it was a moment ago, since a write is conditional on what was read.
+    What would be decided without one is decided by a consistent read. `seen`: what this batch has read already;
+    a mail's first two events often come together.
 
     Mails of other configuration sets, and of others who send through ours, are none of ours: what SES says of
     them is left alone.
@@ -89,8 +99,12 @@ def apply_event(
     if notification_id is None or event.configuration_set != configuration_set:
         logger.warning("an event of somebody else's mail")
         return
-    for _ in range(limits.FOLD_ATTEMPTS):
-        record = table.read(notification_id, rules.FOLDED)
+    seen = {} if seen is None else seen
+    for again in range(limits.FOLD_ATTEMPTS):
+        record = {} if again else seen.pop(notification_id, {})
+        record = record or table.read(notification_id, rules.FOLDED, consistent=again > 0)
+        if not again and not _is_of(record, event):
+            continue
         if not record:
             raise RecordNotFound(f"no record {notification_id}")
         logger.append_keys(order_id=shown(record["orderId"]), message_id=event.message_id)
@@ -98,15 +112,26 @@ def apply_event(
             raise RecordNotFound(f"record {notification_id} has no such mail")
         update = rules.learn(record, event, by=by, now=now)
         if update is None:
+            seen[notification_id] = record
             if rules.is_own(record, event, by=by):
                 _report(record, event, first=record.get("promotedBy") == by)
             return
         if table.write(update) is None:
             _report(record, event, first=not rules.is_settled(record))
             if rules.is_second(record, event):
-                logger.warning("a second mail went out")
+                # Whoever has SES's id of it finds the record by this line.
+                logger.warning("a second mail went out", notification_id=notification_id)
             return
     raise LedgerUnavailable("the record kept changing under the event")
+
+
+def _is_of(record: Record, event: SesEvent) -> bool:
+    """Whether an event is about the mail that a record has, as it was read."""
+    return (
+        bool(record)
+        and rules.expects(record, event.message_id)
+        and not rules.is_second(record, event)
+    )
 
 
 def _report(record: Record, event: SesEvent, *, first: bool) -> None:
@@ -114,6 +139,9 @@ def _report(record: Record, event: SesEvent, *, first: bool) -> None:
     kind = event.identity.partition("|")[0]
     say = logger.debug if kind in USUAL else logger.info
     say("reported", event=kind, status=event.status)
+    if first:
+        # Likewise: the send step may not have said that the mail was accepted.
+        logger.warning("SES's answer was not recorded", notification_id=record["notificationId"])
     if is_simulated(record["customerEmail"]):
         return
     if event.metric:
@@ -124,13 +152,17 @@ def _report(record: Record, event: SesEvent, *, first: bool) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Feedback:
-    """Folds batches of SES's events. `dead_letter` puts an event there, with a reason, or raises."""
+    """Folds batches of SES's events. `dead_letter` puts an event there, with a reason, or raises.
+
+    seen: the records that a batch has read and left as they are.
+    """
 
     table: LedgerTable
     configuration_set: str
     dead_letter: Callable[[str, str], None]
     late: LateNotice
     clock: Callable[[], float] = time.time
+    seen: dict[str, Record] = field(default_factory=dict)
 
     def take(self, records: list[SqsRecord]) -> list[str]:
         """Fold a batch, one after the other; return the ids of the messages that stay on the queue.
@@ -154,6 +186,7 @@ class Feedback:
             done += 1
             if not settled:
                 staying.append(record)
+        self.seen.clear()
         if waiting := records[done:]:
             logger.warning("events wait", events=len(waiting))
         staying += waiting
@@ -170,6 +203,7 @@ class Feedback:
             configuration_set=self.configuration_set,
             by=by,
             now=self.clock(),
+            seen=self.seen,
         )
 
     def _is_settled(self, record: SqsRecord) -> bool:

@@ -212,5 +212,10 @@ def handler(event: StepEvent, _context: LambdaContext) -> Receipt:
         fetch=partial(fetch, attachable=settings.attachable, objects=Objects()),
         handover_id=uuid.uuid4().hex,
     )
-    logger.info("accepted", message_id=receipt["messageId"])
+    # Whoever has SES's id of a mail finds its record by this line alone.
+    logger.info(
+        "accepted",
+        message_id=receipt["messageId"],
+        notification_id=event["state"]["notificationId"],
+    )
     return receipt

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from infra.operator import elsewhere, records, trail
+from infra.operator import elsewhere, mail, records, trail
 from infra.operator.audit import without_addresses
 from infra.operator.aws import explained
 from infra.operator.elsewhere import ON_THE_QUEUE, Sighting
@@ -110,7 +110,7 @@ def find(deployment: Deployment, term: str) -> Finding:
     deployment.ready("dynamodb", "logs", "sesv2", "sqs")
     with ThreadPoolExecutor(trail.AT_ONCE) as pool:
         state = pool.submit(sending, deployment)
-        which = _identify(deployment, term.strip())
+        which = _identify(deployment, term.strip(), now)
         search = _Search(deployment, pool, now)
         followed = search.follow(which)
         if not which.found and (more := _by_trail(deployment, which, followed)):
@@ -126,6 +126,7 @@ class Which:
     """What a term stands for: an order's records, and how logs name it.
 
     orders: as logs show them. owners: executions, by their ARNs. name: of the execution that was asked for.
+    notes, unasked: what was not read where a mail of this id was looked for, in vain.
     """
 
     term: str
@@ -133,6 +134,8 @@ class Which:
     orders: frozenset[str]
     owners: frozenset[str]
     name: str = ""
+    notes: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
 
     @property
     def texts(self) -> frozenset[str]:
@@ -173,7 +176,7 @@ def _is_nameless(arn: str) -> bool:
     return _name(arn).startswith("malformed-")
 
 
-def _identify(deployment: Deployment, term: str) -> Which:
+def _identify(deployment: Deployment, term: str, now: datetime) -> Which:
     found = records.find(deployment, term)
     name = read_name(term)
     if not found and name:
@@ -181,7 +184,16 @@ def _identify(deployment: Deployment, term: str) -> Which:
     if found:
         return _of_records(identifier(term), found)
     order = name.order if name else shown(term)
-    return Which(identifier(term), [], frozenset({order}), frozenset(), _name(term) if name else "")
+    which = Which(
+        identifier(term), [], frozenset({order}), frozenset(), _name(term) if name else ""
+    )
+    if not mail.may_be_message_id(term):
+        return which
+    said = mail.sought(deployment, term, now)
+    for id_ in mail.names(said.lines):
+        if found := records.find(deployment, id_):
+            return _of_records(which.term, found)
+    return replace(which, notes=tuple(said.notes), unasked=tuple(said.unasked))
 
 
 def _of_records(term: str, found: list[Record]) -> Which:
@@ -194,10 +206,8 @@ def _of_records(term: str, found: list[Record]) -> Which:
 
 
 def _by_trail(deployment: Deployment, which: Which, followed: Trail) -> Which | None:
-    """Identify an order by what logs say of it: its id, or SES's id of its mail."""
-    said = [line.said for line in followed.lines]
-    ids = {str(s[key]) for s in said for key in ("order_id", "message_id") if s.get(key)}
-    for id_ in sorted(ids - {which.term, UNKNOWN_ORDER}):
+    """Identify an order by what logs say of it: its id, or its notification's."""
+    for id_ in sorted({*mail.names(followed.lines)} - {which.term, UNKNOWN_ORDER}):
         if found := records.find(deployment, id_):
             return _of_records(which.term, found)
     return None
@@ -249,7 +259,7 @@ class _Search:
             for record in found
         ]
         unasked = [
-            *followed.unasked,
+            *dict.fromkeys([*which.unasked, *followed.unasked]),
             *self.unasked,
             *(note for queue in in_letters for note in queue.unseen),
         ]
@@ -270,7 +280,7 @@ class _Search:
             elsewhere=sightings,
             sending=sending_now,
             notes=[
-                *followed.notes,
+                *dict.fromkeys([*which.notes, *followed.notes]),
                 *([] if all(e.has_history for e in followed.executions) else [NO_HISTORY]),
                 *_of_looking(visible, found=bool(stories or sightings)),
                 *([] if stories or "@" not in which.term else [NO_ADDRESS]),

@@ -9,8 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from infra.operator.audit import LOG_GROUP
-from infra.operator.trail import FUNCTION_LOGS, PROCESSOR_LOG, VALIDATE_LOG, WORKFLOW_LOG
-from steps.aws.ledger_table import MESSAGE_ID_INDEX, ORDER_ID_INDEX
+from infra.operator.trail import (
+    FEEDBACK_LOG,
+    FUNCTION_LOGS,
+    PROCESSOR_LOG,
+    VALIDATE_LOG,
+    WORKFLOW_LOG,
+)
+from steps.aws.ledger_table import ORDER_ID_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,8 +98,7 @@ FIND = (
     *SENDING,
     *DEAD_LOOK,
     *BY_ORDER,
-    Need(("dynamodb:Query",), (f"{TRACKING}/index/{MESSAGE_ID_INDEX}",)),
-    Need(("logs:FilterLogEvents",), _log_groups(WORKFLOW_LOG, *FUNCTION_LOGS)),
+    Need(("logs:FilterLogEvents",), _log_groups(WORKFLOW_LOG, *FUNCTION_LOGS, FEEDBACK_LOG)),
     Need(
         ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
         ("sqs:email-order-queue-{env}",),

@@ -1,4 +1,4 @@
-"""Records of the tracking table as an operator looks for them: by notification, order or message."""
+"""Records of the tracking table as an operator looks for them: by notification or order."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from steps.aws.ledger_table import MESSAGE_ID_INDEX, ORDER_ID_INDEX, as_record
+from steps.aws.ledger_table import ORDER_ID_INDEX, as_record
 from steps.contract import limits
 from steps.contract.order_id import UNKNOWN_ORDER, shown
 from steps.contract.text import NOTIFICATION_ID, identifier
-from steps.ledger.ses_events import MESSAGE_ID_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,14 +37,7 @@ def of_order(deployment: Deployment, order_id: str) -> list[Record]:
     """Read what `OrderIdIndex` has of an order's records: id, status, timestamp, address, event type."""
     if not 0 < len(order_id) <= limits.ID_MAX_LENGTH:
         return []
-    return list(_query(deployment, ORDER_ID_INDEX, "orderId", order_id))
-
-
-def of_message(deployment: Deployment, message_id: str) -> list[Record]:
-    """Find the record of the mail that SES calls so: its key alone."""
-    if not 0 < len(message_id.encode()) <= MESSAGE_ID_MAX:
-        return []
-    return list(_query(deployment, MESSAGE_ID_INDEX, "messageId", message_id))
+    return list(_query(deployment, order_id))
 
 
 def whole(deployment: Deployment, found: Iterable[Record]) -> list[Record]:
@@ -59,11 +51,10 @@ def whole(deployment: Deployment, found: Iterable[Record]) -> list[Record]:
 def find(deployment: Deployment, term: str) -> list[Record]:
     """Return every record of the order that a term belongs to.
 
-    term: an order id, a notification id, or SES's message id. A record that is of no order comes alone.
+    term: an order id or a notification id. A record that is of no order comes alone.
     """
     order_id = identifier(term)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        mails = pool.submit(of_message, deployment, term)
         # An erased record has what logs show in place of an order id that may be an address.
         orders = [
             pool.submit(of_order, deployment, id_)
@@ -71,22 +62,21 @@ def find(deployment: Deployment, term: str) -> list[Record]:
             if order_id
         ]
         named = by_id(deployment, term) if RECORD_ID.fullmatch(term) else {}
-    known = [*([named] if named else []), *whole(deployment, mails.result())]
-    found = [*known, *(record for order in orders for record in order.result())]
-    for other in {record["orderId"] for record in known} - {order_id, UNKNOWN_ORDER}:
+    found = [*([named] if named else []), *(r for order in orders for r in order.result())]
+    if named and (other := named["orderId"]) not in {order_id, UNKNOWN_ORDER}:
         found += of_order(deployment, other)
     return whole(deployment, found)
 
 
-def _query(deployment: Deployment, index: str, name: str, value: str) -> Iterator[Record]:
+def _query(deployment: Deployment, order_id: str) -> Iterator[Record]:
     pages = (
         deployment.client("dynamodb")
         .get_paginator("query")
         .paginate(
             TableName=_table(deployment),
-            IndexName=index,
-            KeyConditionExpression=f"{name} = :value",
-            ExpressionAttributeValues={":value": {"S": value}},
+            IndexName=ORDER_ID_INDEX,
+            KeyConditionExpression="orderId = :order",
+            ExpressionAttributeValues={":order": {"S": order_id}},
         )
     )
     for page in pages:

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
 WORKFLOW_LOG = "/aws/vendedlogs/states/email-order-workflow"
 PROCESSOR_LOG, VALIDATE_LOG = "/aws/lambda/email-processor", "/aws/lambda/email-validate"
+SEND_LOG, FEEDBACK_LOG = "/aws/lambda/email-send", "/aws/lambda/email-feedback"
 FUNCTION_LOGS = (
     PROCESSOR_LOG,
     VALIDATE_LOG,
-    *(f"/aws/lambda/email-{name}" for name in ("dedup", "render", "send", "record")),
+    SEND_LOG,
+    *(f"/aws/lambda/email-{name}" for name in ("dedup", "render", "record")),
 )
 """Their names are these, a dash and the environment."""
 

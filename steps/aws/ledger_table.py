@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from steps.ledger.unfinished import Search
 
-MESSAGE_ID_INDEX = "MessageIdIndex"
 ORDER_ID_INDEX = "OrderIdIndex"
 OVERDUE_INDEX = "OverdueIndex"
 
@@ -117,14 +116,19 @@ class LedgerTable:
                 return as_record(response.get("Item", {}))
         return None
 
-    def read(self, notification_id: str, attributes: Sequence[str]) -> Record:
-        """Read these attributes of a record, consistently; `{}` where there is none."""
+    def read(
+        self, notification_id: str, attributes: Sequence[str], *, consistent: bool = True
+    ) -> Record:
+        """Read these attributes of a record; `{}` where there is none.
+
+        Half as dear where it need not be `consistent`: then it may be as it was a moment ago.
+        """
         names = {f"#{name}": name for name in attributes}
         with ledger_errors():
             answer = dynamodb().get_item(
                 TableName=self.name,
                 Key={"notificationId": serialize(notification_id)},
-                ConsistentRead=True,
+                ConsistentRead=consistent,
                 ProjectionExpression=", ".join(names),
                 ExpressionAttributeNames=names,
             )

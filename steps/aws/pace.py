@@ -6,6 +6,12 @@ asked for that again; moments are epoch milliseconds. A batch reserves its slots
 account has room, two under overload, and each mail waits for its own. The answer to that write tells what
 the others have learnt, so in a minute one dispatcher asks SES and the others know.
 
+At rest nothing is written. A dispatcher that has started nothing for as long as all of them together take
+for two mails each starts a single mail at once, by what it alone asked SES within the hour. It owes that
+slot: where it reserves within that time, it reserves one more; where it does not, the slot is forgotten. So
+C dispatchers start at most C unwritten mails at once, and half the rate in the long run. Where others use
+the line up meanwhile, that is too much. SES refuses it then, and who is refused asks and reserves first.
+
 Everything is in the table's time: a clock that is wrong is corrected by the `Date` of the table's answers,
 and what a wrong clock wrote before is told by being later than any right one can have made it.
 """
@@ -64,44 +70,79 @@ class Answer:
 
 @dataclass
 class Pace:
-    """The sending slots kept in the tracking table called `table`, and what SES permits the account."""
+    """The sending slots kept in the tracking table called `table`, and what SES permits the account.
+
+    dispatchers: how many there are at once.
+    """
 
     table: str
     clock: Callable[[], float] = time.time
     ask: Callable[[], SendingAccount] = sending_account
     sleep: Callable[[float], None] = time.sleep
+    dispatchers: int = field(kw_only=True)
     _account: SendingAccount | None = field(default=None, init=False)
+    _told: bool = field(default=False, init=False)
     _ask_from: int = field(default=0, init=False)
+    _asked_at: int | None = field(default=None, init=False)
+    _refused: bool = field(default=False, init=False)
     _free_from: int = field(default=0, init=False)
+    _unwritten_at: int = field(default=0, init=False)
+    _rests_from: int = field(default=0, init=False)
+    _owed: int = field(default=0, init=False)
     _clock_ahead: float = field(default=0.0, init=False)
 
     # --- what SES permits -------------------------------------------------------------------------
 
-    def account(self) -> SendingAccount:
+    def account(self, mails: int) -> SendingAccount:
         """Return what SES permits the account, as any dispatcher learnt it, at most a minute ago.
 
         While it does not send it is asked more often, so that mails go out soon after it does again.
-        While GetAccount fails, the last answer counts, however old.
+        While GetAccount fails, the last answer counts, however old. For one of `mails` alone it is what this
+        dispatcher learnt within the hour: nothing is written, and SES refuses what the account may not send.
 
         Raises:
             SesUnavailable: there was none yet, for `limits.ACCOUNT_WAIT`.
         """
         deadline = self.clock() + limits.ACCOUNT_WAIT
+        alone = mails == 1 and not self._refused and (not self._account or self._account.sends)
         while True:
-            self._refresh()
+            if alone:
+                self._ask_alone()
+            else:
+                self._refresh()
             if self._account:
                 return self._account
             if self.clock() >= deadline:
                 raise SesUnavailable("the account's send rate is not known yet")
             # Another dispatcher is asking: its answer is there at once, or it was throttled.
             self.sleep(random.uniform(*limits.ACCOUNT_POLL))  # noqa: S311 - spreads, hides nothing
+            alone = False
+
+    def refused(self) -> None:
+        """Take note that SES does not send for now: ask it, and reserve, before a mail goes unwritten again."""
+        self._refused, self._asked_at, self._ask_from = True, None, 0
+
+    def _knows(self) -> bool:
+        """Whether this dispatcher itself asked SES within the hour."""
+        if self._asked_at is None:
+            return False
+        return 0 <= self._now() - self._asked_at < limits.ACCOUNT_AT_REST * 1000
+
+    def _ask_alone(self) -> None:
+        """Ask SES, and tell nobody."""
+        if self._knows():
+            return
+        try:
+            self._account, self._asked_at = self.ask(), self._now()
+        except SesUnavailable as error:
+            logger.warning("sending quota not read", reason=str(error))
 
     def _refresh(self) -> None:
         """Learn what SES permits from the item; where that is old, ask SES, one dispatcher at a time."""
         now = self._now()
         if self._account and now < self._ask_from:
             return
-        turn = limits.ACCOUNT_RETRY if self._account else limits.ACCOUNT_TURN
+        turn = limits.ACCOUNT_RETRY if self._told else limits.ACCOUNT_TURN
         oldest = now + (limits.ACCOUNT_CACHE + limits.CLOCK_TOLERANCE) * 1000
         try:
             answer = self._write(
@@ -115,7 +156,8 @@ class Pace:
     def _keep(self, account: SendingAccount) -> None:
         """Tell all dispatchers."""
         valid = limits.ACCOUNT_CACHE if account.sends else limits.ACCOUNT_RETRY
-        self._account, self._ask_from = account, self._now() + valid * 1000
+        self._account, self._asked_at = account, self._now()
+        self._ask_from = self._asked_at + valid * 1000
         unlimited = account.quota_left == float("inf")
         kept = {
             "rate": Decimal(str(account.rate)),
@@ -133,14 +175,24 @@ class Pace:
             The moment of each slot in epoch seconds of this dispatcher's clock; None where the line is
             longer than a dispatcher can wait, which means that others use the rate up already.
         """
-        interval, clock_ahead = 1000 / (rate * MARGIN), self._clock_ahead
+        interval, clock_ahead, now = 1000 / (rate * MARGIN), self._clock_ahead, self._now()
+        rest = round(limits.PACING_REST * self.dispatchers * interval)
+        rests = now >= self._rests_from
+        if mails == 1 and rests and self._knows() and not self._refused:
+            self._owed, self._unwritten_at, self._rests_from = 1, now, now + rest
+            return [self.clock()]
+        owed = 0 if rests else self._owed
         try:
-            slots = self._reserve(mails, interval)
+            slots = self._reserve(owed + mails, interval)
             if self._clock_ahead != clock_ahead:  # now it is known: that reservation was wrong
-                slots = self._reserve(mails, interval)
+                slots = self._reserve(owed + mails, interval)
         except LedgerUnavailable as error:
             logger.warning("not paced", reason=str(error))
             slots = _spaced(mails, interval, self._now())
+        else:
+            if slots is not None:
+                self._refused, self._owed, slots = False, 0, slots[owed:]
+        self._rests_from = max(self._now(), self._free_from) + rest
         return None if slots is None else [slot / 1000 + self._clock_ahead for slot in slots]
 
     def _reserve(self, mails: int, interval: float) -> list[float] | None:
@@ -155,7 +207,7 @@ class Pace:
         # No honest reservation ends later: somebody's clock was ahead, so the line starts anew.
         possible = now + (limits.PACING_BUDGET + limits.CLOCK_TOLERANCE) * 1000
         idle = now - limits.PACING_IDLE * 1000
-        if self._free_from <= idle:
+        if max(self._free_from, self._unwritten_at) <= idle:
             warm = now + round(
                 min(limits.PACING_COLD_START * 1000, limits.DISPATCHER_BATCH * interval)
             )
@@ -191,6 +243,7 @@ class Pace:
         if answer.at is not None:
             self._compare_clocks(answer.at)
         if kept := answer.item.get("account"):
+            self._told = True
             self._account = SendingAccount(
                 rate=float(kept["rate"]),
                 quota_left=float("inf") if kept["quotaLeft"] is None else float(kept["quotaLeft"]),

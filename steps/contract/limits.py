@@ -125,6 +125,9 @@ PACING_COLD_START = 4
 """The first mail after that goes alone: the next would wait for the same cold starts, catch up with it, and
 all would be at SES at once. A batch's slots at most stay empty behind it, since the faster the account the
 larger is SES's bucket."""
+PACING_REST = 2
+"""A dispatcher that has started nothing for as long as all of them take for so many mails each starts the next
+one unwritten: half the rate goes so at most."""
 CLOCK_TOLERANCE = 3
 """By how much a dispatcher's clock may differ from the table's, which tells whole seconds, before the
 table's counts."""
@@ -134,6 +137,8 @@ ACCOUNT_CACHE = 60
 ACCOUNT_RETRY = ACCOUNT_CACHE // 10
 """Likewise while the account does not send, or SES does not answer: each mail that is put off for an old
 answer waits twice as long as the time before."""
+ACCOUNT_AT_REST = 60 * 60
+"""How long a dispatcher believes it for single mails. Where SES refuses one of these, it is asked at once."""
 ACCOUNT_TURN = 1
 """Likewise while no dispatcher knows anything: SES answers once a second (SES Developer Guide, quotas)."""
 ACCOUNT_POLL = (0.1, 0.4)

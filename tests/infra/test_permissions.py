@@ -310,7 +310,7 @@ NOBODY = united(
     scan("orderId", "customerEmail"),
     scan("event"),
     scan(select="ALL_ATTRIBUTES"),
-    {scan("orderId", of=of) for of in (TRACKING, REPORTS, f"{TRACKING}/index/MessageIdIndex")},
+    {scan("orderId", of=of) for of in (TRACKING, REPORTS, f"{TRACKING}/index/OverdueIndex")},
     query("OrderIdIndex"),
     items("GetItem", "a-record", table="table/some-other-table"),
     items("GetItem", "cost", table=REPORTS),

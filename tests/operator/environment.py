@@ -12,8 +12,7 @@ from botocore.exceptions import ClientError
 
 from infra.operator.audit import LOG_GROUP
 from infra.operator.letters import INTERNAL, ORDERS
-from infra.operator.trail import FUNCTION_LOGS, WORKFLOW_LOG
-from steps.aws.ledger_table import MESSAGE_ID_INDEX
+from infra.operator.trail import FEEDBACK_LOG, FUNCTION_LOGS, WORKFLOW_LOG
 from steps.contract.order_id import in_name
 from tests.conftest import load_event
 
@@ -88,7 +87,7 @@ class Environment:
         for base in QUEUES:
             deployment.client("sqs").create_queue(QueueName=deployment.name(base))
         deployment.client("sns").create_topic(Name=deployment.name("email-order-events"))
-        for base in (WORKFLOW_LOG, *FUNCTION_LOGS, LOG_GROUP):
+        for base in (WORKFLOW_LOG, *FUNCTION_LOGS, FEEDBACK_LOG, LOG_GROUP):
             group = {"logGroupName": deployment.name(base)}
             deployment.client("logs").create_log_group(**group)
             deployment.client("logs").create_log_stream(**group, logStreamName="one")
@@ -109,12 +108,9 @@ class Environment:
             KeySchema=[{"AttributeName": "notificationId", "KeyType": "HASH"}],
             AttributeDefinitions=[
                 {"AttributeName": name, "AttributeType": "S"}
-                for name in ("notificationId", "orderId", "messageId")
+                for name in ("notificationId", "orderId")
             ],
-            GlobalSecondaryIndexes=[
-                index("OrderIdIndex", "orderId"),
-                index(MESSAGE_ID_INDEX, "messageId"),
-            ],
+            GlobalSecondaryIndexes=[index("OrderIdIndex", "orderId")],
             BillingMode="PAY_PER_REQUEST",
         )
         dynamodb.create_table(

@@ -136,12 +136,13 @@ def test_an_order_id_that_may_be_a_name_is_shown_as_logs_show_it(
 ) -> None:
     name = "Jo Doe 5"
     part = {"shipmentId": "Jo's parcel"}
-    keep(sent(Status.DELIVERED, "Delivery", orderId=name, part=part, messageId="0100-n"))
+    record = sent(Status.DELIVERED, "Delivery", orderId=name, part=part)
+    keep(record)
     for as_json in ((), ("--json",)):
-        printed = run("find", "0100-n", *as_json)[1]
+        printed = run("find", record["notificationId"], *as_json)[1]
         assert shown(name) in printed
         assert "Jo" not in printed
-    assert name in run("find", "0100-n", "--show-address")[1]
+    assert name in run("find", record["notificationId"], "--show-address")[1]
 
 
 @pytest.mark.parametrize("term", ["", " ", "\u202e"])

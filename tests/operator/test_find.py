@@ -11,6 +11,7 @@ import pytest
 from infra.operator.find import Moment, Story, find, hidden
 from infra.operator.letters import ORDERS, taken, unseen
 from infra.operator.story import shown_time
+from infra.operator.trail import FEEDBACK_LOG as FEEDBACK
 from infra.operator.trail import WORKFLOW_LOG
 from steps.contract.order_id import UNKNOWN_ORDER, shown
 from steps.ledger import rules
@@ -108,13 +109,12 @@ def test_a_delivered_mail_and_its_timeline(environment: Environment) -> None:
     assert not finding.is_empty
 
 
-@pytest.mark.parametrize("which", ["message", "notification", "execution", "arn"])
+@pytest.mark.parametrize("which", ["notification", "execution", "arn"])
 def test_every_name_of_an_order_finds_it(which: str, environment: Environment) -> None:
     arn = environment.execution("ORDER1")
     record = sent(Status.DELIVERED, "Delivery", owner=arn)
     keep(record)
     terms = {
-        "message": "0100-m",
         "notification": record["notificationId"],
         "execution": "ORDER1-1a2b3c4d-1",
         "arn": arn,
@@ -124,11 +124,60 @@ def test_every_name_of_an_order_finds_it(which: str, environment: Environment) -
 
 def test_the_mail_of_an_execution_is_found_by_what_logs_say_of_it(environment: Environment) -> None:
     arn = environment.execution(shown(JO))
-    keep(sent(Status.DELIVERED, "Delivery", owner=arn, orderId=JO))
-    said = {"execution_id": arn, "order_id": shown(JO)}
+    record = sent(Status.DELIVERED, "Delivery", owner=arn, orderId=JO)
+    keep(record)
+    said = {"execution_id": arn, "order_id": shown(JO), "notification_id": record["notificationId"]}
     environment.log(SEND, after(2), message="accepted", message_id="0100-m", **said)
     for term in (JO, arn, shown(JO)):
         assert only(find(environment.deployment, term)).order_id == JO
+
+
+# --- by SES's message id --------------------------------------------------------------------------
+
+
+def mail_id(at: datetime) -> str:
+    """Return a message id as SES made it at that time."""
+    return f"010e{round(at.timestamp() * 1000):012x}-5b3f2d14-8c07-4a0e-9d43-6f1f0c2b7a55-000000"
+
+
+@pytest.mark.parametrize(
+    ("log", "words", "id_", "logged"),
+    [
+        (SEND, "accepted", mail_id(after(2)), after(2.1)),
+        (FEEDBACK, "a second mail went out", mail_id(after(2)), after(3_600)),
+        # What SES never promised: the time is not in it, or is another one.
+        (SEND, "accepted", "5b3f2d14-8c07-4a0e-9d43-6f1f0c2b7a55-message", after(2)),
+        (SEND, "accepted", mail_id(after(-5 * 86_400)), after(2)),
+        (SEND, "accepted", "ffff" * 4 + mail_id(AT)[16:], after(-13 * 86_400)),
+    ],
+    # Not by the ids, whose times differ from one process to the next.
+    ids=["sent", "second", "of-no-time", "of-another-time", "of-a-time-to-come"],
+)
+def test_a_message_id_finds_the_order_by_what_was_logged_when_ses_took_the_mail(
+    log: str, words: str, id_: str, logged: datetime, environment: Environment
+) -> None:
+    record = sent(Status.DELIVERED, "Delivery", orderId=JO, messageId=id_)
+    keep(record)
+    said = {"order_id": shown(JO), "notification_id": record["notificationId"]}
+    environment.log(log, logged, message=words, message_id=id_, **said)
+    assert only(find(environment.deployment, id_)).order_id == JO
+    assert find(environment.deployment, mail_id(after(9))).stories == []
+
+
+def test_a_line_of_before_has_the_order_alone(environment: Environment) -> None:
+    keep(sent(Status.DELIVERED, "Delivery"))
+    id_ = mail_id(after(2))
+    environment.log(SEND, after(2), message="accepted", message_id=id_, order_id="ORDER1")
+    assert only(find(environment.deployment, id_)).order_id == "ORDER1"
+
+
+def test_who_cannot_read_the_logs_is_told_so_where_a_message_id_finds_nothing(
+    environment: Environment,
+) -> None:
+    group = environment.deployment.name(FEEDBACK)
+    environment.deployment.client("logs").delete_log_group(logGroupName=group)
+    finding = find(environment.deployment, mail_id(after(2)))
+    assert finding.notes == [f"There is no log {group}."]
 
 
 def test_the_workflows_own_log_tells_the_end_of_an_execution(environment: Environment) -> None:

@@ -130,11 +130,18 @@ class Table(StreamedTable):
         )
         return standing
 
-    def read(self, notification_id: str, attributes: Sequence[str]) -> Record:
-        """Read a record, or not."""
-        plain = super().read
+    def read(
+        self, notification_id: str, attributes: Sequence[str], *, consistent: bool = True
+    ) -> Record:
+        """Read a record, or not; or as it was up to three writes ago, where it need not be consistent."""
+        plain, dice = super().read, running().life.dice
         found: Record = self._call(lambda: plain(notification_id, attributes), writes=False)
-        return found
+        if consistent or not dice.strike("stale-read"):
+            return found
+        changes = self.stream[notification_id]
+        images = [*(change.old for change in changes[-3:]), *(c.new for c in changes[-1:])]
+        image = images[int(dice.share() * len(images))] if images else {}
+        return {name: image[name] for name in attributes if name in image}
 
     def _carry_out(self, request: Put | Update, life: Life, who: str) -> Record | None:
         _utf8(life, request)

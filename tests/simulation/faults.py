@@ -119,13 +119,15 @@ FAULTS: dict[str, tuple[tuple[str, float], ...]] = {
     "event-delete": (("not-deleted", 0.004),),
     # A mail's attachments, fetched once.
     "s3": (("missing", 0.02), ("unavailable", 0.01), ("too-large", 0.01), ("killed", 0.002)),
+    # One read that need not be consistent; no trouble, so it excuses nothing.
+    "stale-read": (("of-before", 0.25),),
 }
 """Each site's faults with their probability per visit in an order of storm 1. No visit has two."""
 
 STEADY = frozenset(
     {
         *("send-event", "fate", "refusal", "body", "again", "receives", "operator", "deletion"),
-        *("pause", "quota", "outage", "deployment", "skew", "erasure", "resend"),
+        *("pause", "quota", "outage", "deployment", "skew", "erasure", "resend", "stale-read"),
     }
 )
 """Sites whose dice do not depend on the storm."""

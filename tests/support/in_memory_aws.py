@@ -11,7 +11,6 @@ import pytest
 from moto import mock_aws
 
 from steps.aws.ledger_table import (
-    MESSAGE_ID_INDEX,
     ORDER_ID_INDEX,
     OVERDUE_INDEX,
     LedgerTable,
@@ -100,7 +99,6 @@ def _create_tracking_table() -> None:
         AttributeDefinitions=[
             {"AttributeName": "notificationId", "AttributeType": "S"},
             {"AttributeName": "orderId", "AttributeType": "S"},
-            {"AttributeName": "messageId", "AttributeType": "S"},
             {"AttributeName": "overdue", "AttributeType": "S"},
             {"AttributeName": "overdueAt", "AttributeType": "N"},
         ],
@@ -112,11 +110,6 @@ def _create_tracking_table() -> None:
                     "ProjectionType": "INCLUDE",
                     "NonKeyAttributes": ["status", "timestamp", "customerEmail", "eventType"],
                 },
-            },
-            {
-                "IndexName": MESSAGE_ID_INDEX,
-                "KeySchema": [{"AttributeName": "messageId", "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
             },
             {
                 "IndexName": OVERDUE_INDEX,

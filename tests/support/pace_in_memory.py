@@ -28,6 +28,7 @@ class PaceInMemory(Pace):
     """Keeps to a `PaceItem`."""
 
     table: str = ""
+    dispatchers: int = field(default=5, kw_only=True)
     item: PaceItem = field(default_factory=PaceItem)
 
     def update(

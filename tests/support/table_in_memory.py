@@ -60,8 +60,11 @@ class TableInMemory(LedgerTable):
         self.items[key] = written(old, key, request)
         return None
 
-    def read(self, notification_id: str, attributes: Sequence[str]) -> Record:
-        """Read these attributes of a record; `{}` where there is none."""
+    def read(
+        self, notification_id: str, attributes: Sequence[str], *, consistent: bool = True
+    ) -> Record:
+        """Read these attributes of a record as it is; `{}` where there is none."""
+        del consistent
         item = self.items.get(notification_id, {})
         return {name: item[name] for name in attributes if name in item}
 

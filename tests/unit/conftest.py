@@ -43,9 +43,9 @@ def ledger_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     MEMORY.items.clear()
 
     def put_in_place_of(method: str) -> None:
-        def in_memory(table: LedgerTable, *arguments: object) -> object:
+        def in_memory(table: LedgerTable, *arguments: object, **named: object) -> object:
             assert table.name == MEMORY.name
-            return getattr(MEMORY, method)(*arguments)
+            return getattr(MEMORY, method)(*arguments, **named)
 
         monkeypatch.setattr(LedgerTable, method, in_memory)
 

@@ -234,8 +234,10 @@ class FakeTable(LedgerTable):
         self.executions.setdefault(request.notification_id, set()).update(request.add["executions"])
         return None
 
-    def read(self, notification_id: str, attributes: Sequence[str]) -> rules.Record:
-        assert attributes == [rules.EXECUTIONS]
+    def read(
+        self, notification_id: str, attributes: Sequence[str], *, consistent: bool = True
+    ) -> rules.Record:
+        assert (attributes, consistent) == ([rules.EXECUTIONS], True)
         if not self.answers:
             raise errors.LedgerUnavailable("x")
         executions = self.executions.get(notification_id)
@@ -266,6 +268,19 @@ def test_a_message_that_waits_stays_on_the_queue_and_the_others_leave() -> None:
     assert throttled.run_batch(messages) == ["a"]
     assert queue.postponed == {"a": limits.retry_delay(1)}
     assert queue.dead_letters == [("{}", "SendThrottled", "arn")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "by_ses"),
+    [
+        *((reason, True) for reason in ("SendThrottled", "QuotaExceeded", "SendingPaused")),
+        *((reason, False) for reason in ("SenderNotReady", "LedgerUnavailable")),
+    ],
+)
+def test_the_pace_is_told_that_ses_does_not_send_for_now(reason: str, *, by_ses: bool) -> None:
+    put_off, _, _ = dispatcher(failed("Deferred", reason))
+    put_off.run_batch([sqs_record()])
+    assert put_off.pace._refused is by_ses
 
 
 @pytest.mark.parametrize("sqs_answers", [True, False])
@@ -376,7 +391,7 @@ def test_a_message_that_cannot_wait_any_more_is_run_so_that_giving_it_up_is_reco
 def test_a_message_waits_on_the_queue_while_the_send_rate_is_not_known() -> None:
     unknown, workflow, queue = dispatcher(succeeded())
 
-    def account() -> SendingAccount:
+    def account(mails: int) -> SendingAccount:  # noqa: ARG001
         raise errors.SesUnavailable("as asked")
 
     unknown.pace.account = account  # type: ignore[method-assign]
@@ -424,6 +439,7 @@ def test_the_dispatcher_is_made_from_the_function_s_settings(
         dead_letter_queue="d",
         tracking_table="t",
         tracing_rate=Decimal("0.25"),
+        dispatcher_concurrency=7,
     )
     set_environment(monkeypatch, settings)
     deployed = _dispatcher.__wrapped__()
@@ -431,7 +447,7 @@ def test_the_dispatcher_is_made_from_the_function_s_settings(
     assert (deployed.workflow.arn, deployed.queue.url) == ("w", "q")
     assert deployed.workflow.tracing_rate == 0.25
     assert deployed.queue.dead_letters_url == "d"
-    assert deployed.pace.table == "t"
+    assert (deployed.pace.table, deployed.pace.dispatchers) == ("t", 7)
 
 
 def test_an_attempt_is_an_execution_that_failed_by_a_bug() -> None:
@@ -484,10 +500,12 @@ def test_a_message_that_nothing_can_be_done_with_takes_no_other_down(
 class Breaks(FakeTable):
     """Meets a bug of ours at one message's attempts."""
 
-    def read(self, notification_id: str, attributes: Sequence[str]) -> rules.Record:
+    def read(
+        self, notification_id: str, attributes: Sequence[str], *, consistent: bool = True
+    ) -> rules.Record:
         if notification_id == rules.attempts_id("bad"):
             raise KeyError("customer@example.com")
-        return super().read(notification_id, attributes)
+        return super().read(notification_id, attributes, consistent=consistent)
 
 
 @pytest.mark.parametrize("account", [SENDS, replace(SENDS, enabled=False)])
@@ -593,7 +611,7 @@ def test_what_no_execution_could_be_started_for_has_its_reason() -> None:
     assert broken._dispositions([sqs_record(receives=LAST)]) == [DeadLetter("UnexpectedError")]
     unknown, _, _ = dispatcher(succeeded())
 
-    def account() -> SendingAccount:
+    def account(mails: int) -> SendingAccount:  # noqa: ARG001
         raise errors.SesUnavailable("as asked")
 
     unknown.pace.account = account  # type: ignore[method-assign]

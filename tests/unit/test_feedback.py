@@ -33,7 +33,7 @@ from tests.support.ses_events import (
     SEND,
     ses_event,
 )
-from tests.support.table_in_memory import MEMORY
+from tests.support.table_in_memory import MEMORY, TableInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -298,7 +298,10 @@ def test_what_is_read_of_a_record_is_what_the_rules_ask_for(
     sent = {} if record_status in ("SENDING", "FAILED") else {"messageId": MESSAGE_ID}
     records: list[Watched] = []
 
-    def read(_table: LedgerTable, key: str, attributes: Sequence[str]) -> rules.Record:
+    def read(
+        _table: LedgerTable, key: str, attributes: Sequence[str], *, consistent: bool
+    ) -> rules.Record:
+        del consistent
         records.append(Watched(MEMORY.read(key, attributes)))
         return records[-1]
 
@@ -318,9 +321,9 @@ def test_a_record_that_changes_meanwhile_is_folded_anew(monkeypatch: pytest.Monk
     other_events = [COMPLAINT]
 
     def read_then_change(
-        table: LedgerTable, notification_id: str, attributes: Sequence[str]
+        table: LedgerTable, notification_id: str, attributes: Sequence[str], *, consistent: bool
     ) -> rules.Record:
-        item = read(table, notification_id, attributes)
+        item = read(table, notification_id, attributes, consistent=consistent)
         if other_events:
             handle(other_events.pop())
         return item
@@ -343,6 +346,88 @@ def test_a_record_that_changes_each_time_is_unavailable(monkeypatch: pytest.Monk
     monkeypatch.setattr(LedgerTable, "write", too_late)
     assert handle(DELIVERY) == [DELIVERY]
     assert len(writes) == limits.FOLD_ATTEMPTS
+
+
+# --- what a record was a moment ago ---------------------------------------------------------------
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Return of each read whether it was consistent. One that was not has the record of when this was made."""
+    consistencies: list[bool] = []
+    before = TableInMemory("tracking", items=dict(MEMORY.items))
+
+    def read(
+        _table: LedgerTable, key: str, attributes: Sequence[str], *, consistent: bool = True
+    ) -> rules.Record:
+        consistencies.append(consistent)
+        return (MEMORY if consistent else before).read(key, attributes)
+
+    monkeypatch.setattr(LedgerTable, "read", read)
+    return consistencies
+
+
+def test_a_mail_s_first_two_events_are_folded_by_one_read_and_one_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    read, consistencies = LedgerTable.read, []
+
+    def counted(*arguments: Any, consistent: bool) -> rules.Record:
+        consistencies.append(consistent)
+        return read(*arguments, consistent=consistent)
+
+    monkeypatch.setattr(LedgerTable, "read", counted)
+    sequence = MEMORY.records()[0]["sequence"]
+    assert handle(SEND, DELIVERY) == []
+    (item,) = MEMORY.records()
+    assert (item["status"], item["sequence"] - sequence) == ("DELIVERED", 1)
+    assert consistencies == [False]
+    # What one batch has read is nothing to the next.
+    handle(SEND)
+    assert consistencies == [False] * 2
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "status"),
+    [
+        # The write is conditional on what was read.
+        ({"status": "SENDING", "sendingAt": 1}, {"status": "SENT"}, "DELIVERED"),
+        ({"status": "SENT", "messageId": MESSAGE_ID}, {"status": "BOUNCED"}, "BOUNCED"),
+        # SES was not called yet.
+        ({"status": "CLAIMED"}, {"status": "SENDING", "sendingAt": 1}, "DELIVERED"),
+        # Another mail was sent before, and the record was made anew since.
+        ({"status": "UNDELIVERED", "messageId": "x"}, {"status": "SENT"}, "DELIVERED"),
+        ({"status": "SENT", "messageId": "x", "resends": 1}, {"status": "SENT"}, "DELIVERED"),
+    ],
+)
+def test_what_a_record_was_a_moment_ago_decides_nothing(
+    then: dict[str, Any], now: dict[str, Any], status: str, request: pytest.FixtureRequest
+) -> None:
+    put_record(**then)
+    reads: list[bool] = request.getfixturevalue("reads")
+    put_record(**({"messageId": MESSAGE_ID} if now["status"] != "SENDING" else {}), **now)
+    assert handle(DELIVERY) == []
+    (item,) = MEMORY.records()
+    assert item["status"] == status
+    assert "secondMessageIds" not in item
+    assert reads == [False, True]
+
+
+def test_a_record_that_seems_missing_is_looked_for_once_more(reads: list[bool]) -> None:
+    put_record(status="SENT", messageId=MESSAGE_ID)
+    assert handle(DELIVERY) == []
+    assert reads == [False, True]
+
+
+def test_the_log_tells_whose_mail_it_is_where_the_send_step_may_not_have(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    put_record(status="SENDING", sendingAt=1, resends=1)
+    handle(SEND, ses_event("Delivery", message_id="another"))
+    said = [vars(line) for line in caplog.records]
+    named = [line["message"] for line in said if line.get("notification_id") == NOTIFICATION_ID]
+    assert named == ["SES's answer was not recorded", "a second mail went out"]
 
 
 def test_an_event_is_signed_with_eight_digits_of_its_message_s_id() -> None:
@@ -522,11 +607,13 @@ def test_where_the_table_is_away_all_that_is_left_of_the_batch_waits_for_it(
     asked = []
     read = LedgerTable.read
 
-    def read_once(table: LedgerTable, key: str, attributes: Sequence[str]) -> rules.Record:
+    def read_once(
+        table: LedgerTable, key: str, attributes: Sequence[str], *, consistent: bool
+    ) -> rules.Record:
         asked.append(key)
         if len(asked) > 1:
             raise errors.LedgerUnavailable("as asked")
-        return read(table, key, attributes)
+        return read(table, key, attributes, consistent=consistent)
 
     monkeypatch.setattr(LedgerTable, "read", read_once)
     assert handle(DELIVERY, BOUNCE, NO_EVENT, COMPLAINT, receives=receives) == [

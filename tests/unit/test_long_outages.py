@@ -143,11 +143,13 @@ class AwayTable(TableInMemory):
     clock: Clock
     until: float
 
-    def read(self, notification_id: str, attributes: Sequence[str]) -> Record:
+    def read(
+        self, notification_id: str, attributes: Sequence[str], *, consistent: bool = True
+    ) -> Record:
         if self.clock.now < self.until:
             self.clock.sleep(limits.LEDGER_CALL)
             raise errors.LedgerUnavailable("as asked")
-        return super().read(notification_id, attributes)
+        return super().read(notification_id, attributes, consistent=consistent)
 
 
 def reported(hours: float) -> tuple[QueueInMemory, AwayTable, list[str]]:

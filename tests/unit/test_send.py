@@ -295,7 +295,7 @@ def test_a_refusal_that_cannot_be_taken_back_is_a_refusal_still(ses_client: Fake
 
 
 def test_the_function_takes_its_settings_and_names_each_of_its_calls(
-    ses_client: FakeSesClient,
+    ses_client: FakeSesClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = claimed_state()
     event: Any = {"execution": "me", "state": state}
@@ -309,6 +309,11 @@ def test_the_function_takes_its_settings_and_names_each_of_its_calls(
     assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
     assert ses_client.requests[0]["FromEmailAddress"].endswith("<orders@example.com>")
     assert ses_client.requests[0]["ConfigurationSetName"] == "mails"
+    # By which `order-mail find` knows the mail.
+    said = [vars(line) for line in caplog.records]
+    assert [(line["message_id"], line["notification_id"]) for line in said] == [
+        ("message-1", NOTIFICATION_ID)
+    ] * 2
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,10 @@ class SlowTable(LedgerTable):
         self.clock.sleep(limits.LEDGER_CALL)
         return self.record
 
-    def read(self, _notification_id: str, _attributes: Sequence[str]) -> Record:
+    def read(
+        self, _notification_id: str, _attributes: Sequence[str], *, consistent: bool = True
+    ) -> Record:
+        del consistent  # Either takes its time.
         self.clock.sleep(limits.LEDGER_CALL)
         return self.record or {}
 
@@ -378,10 +381,12 @@ def test_the_dispatcher_has_time_for_one_of_everything() -> None:
         clock.sleep(limits.SES_CALL)
         return SendingAccount(rate=1e6, quota_left=1000, enabled=True)
 
+    pace = LongLine("", clock, ask, lambda _: None, table_clock=clock)
+    pace._rests_from = round((NOW + limits.DAY) * 1000)  # At rest a mail would not wait in line.
     dispatcher = dispatch.Dispatcher(
         workflow=SlowWorkflow(clock=clock),
         queue=SlowQueue(clock=clock),
-        pace=LongLine("", clock, ask, lambda _: None, table_clock=clock),
+        pace=pace,
         table=slow_table(clock),
         clock=clock,
         sleep=clock.sleep,

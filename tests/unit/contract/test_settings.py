@@ -48,6 +48,7 @@ SETTINGS: list[FunctionSettings] = [
         dead_letter_queue="d",
         tracking_table="t",
         tracing_rate=Decimal("0.01"),
+        dispatcher_concurrency=5,
     ),
     FeedbackSettings(tracking_table="t", configuration_set="c", dead_letter_queue="d"),
     OutcomesSettings(outcomes_topic="t", dead_letter_queue="d", release="1"),
