@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from steps.contract import limits
 from steps.ledger import rules, ses_events
 from tests.support.clock import NOW
+from tests.support.metered_table import KB, total
 from tests.support.ses_events import ses_event
 from tests.support.table_in_memory import TableInMemory
 
 if TYPE_CHECKING:
     from steps.ledger.rules import Record
 
-KB = 1024
 OWNER = "arn:aws:states:us-east-1:123456789012:express:email-order-workflow-prod:{}:{}"
 UUID = "5b3f2d14-8c07-4a0e-9d43-6f1f0c2b7a55"
 HANDOVER = UUID.replace("-", "")
@@ -30,24 +29,6 @@ IN_ORDER_ID_INDEX = (
     *("customerEmail", "eventType"),
 )
 """What a record's entry there has, see infra/notifications.py."""
-
-
-def size(value: Any) -> int:
-    """Return a value's bytes in an item ("DynamoDB Item sizes and formats", Developer Guide)."""
-    match value:
-        case str():
-            return len(value.encode())
-        case int() | Decimal():
-            return -(-len(str(value)) // 2) + 1
-        case set():
-            return sum(map(size, value))
-        case dict():
-            return 3 + sum(size(name) + size(member) + 1 for name, member in value.items())
-    raise AssertionError(value)
-
-
-def total(item: Record) -> int:
-    return sum(size(name) + size(value) for name, value in item.items())
 
 
 def delivered(order_id: str, recipient: str, part: dict[str, str] | None) -> Record:

@@ -269,6 +269,7 @@ def test_what_is_broken_on_purpose_is_found_and_shrunk(
                 shrunk = Shrinker(plan, violation).shrink()
                 assert shrunk is not None
                 assert len(shrunk.plan.strikes or ()) <= 6, str(shrunk)
-                assert len(shrunk.plan.only or ()) <= 2, str(shrunk)
+                # Two at once may take two more, after which two dispatchers know what the account may send.
+                assert len(shrunk.plan.only or ()) <= 3, str(shrunk)
                 return
     raise AssertionError("not found")
