@@ -36,8 +36,6 @@ _NOT_FOR_LAMBDA = shutil.ignore_patterns(
     *("outcome_schema.py", "outcome_event.schema.json"),  # and for those who are told
 )
 
-_NOT_NEEDED = ROOT / "infra" / "locks" / "lambda.excludes"
-
 _SWAGGER_UI = "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*"
 """Script and style of a page that shows an API, 1.7 MB: data of a part of Powertools that nothing imports."""
 
@@ -113,7 +111,7 @@ def build_bundle(target: Target, directory: Path, brand: Brand) -> Bundle:
     shutil.rmtree(directory, ignore_errors=True)
     command = ["uv", "pip", "install", "--quiet", "--target", str(directory)]
     command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
-    command += ["--excludes", str(_NOT_NEEDED)]
+    command += ["--excludes", str(sbom.EXCLUDES)]
     command += ["--python-version", target.python_version]
     if target.python_platform:
         command += ["--python-platform", target.python_platform]

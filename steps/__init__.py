@@ -1,7 +1,7 @@
 """Everything that runs in Lambda: one module per step, pure functions inside, AWS behind `steps.aws`.
 
 While a function starts, nothing is garbage: modules, clients and AWS's service models all stay. Looking for
-some in them is a fifth of a cold start's work, so the collector rests until the first invocation is over, when
+some in them was a sixth of a cold start's work, so the collector rests until the first invocation is over, when
 `steps.contract.handler` sets aside what is there by then.
 """
 
