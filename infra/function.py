@@ -25,8 +25,19 @@ if TYPE_CHECKING:
     from infra.bundling import Bundle
     from infra.config import Config
 
-MEMORY = 256
-"""In MB."""
+_MEMORY = 256
+_MEMORIES = {
+    **dict.fromkeys(("validate", "dedup", "render", "record"), 1024),
+    "dispatch": 512,  # These two wait, and all their memory with them.
+    "send": 640,
+}
+"""In MB, by module of `steps`; all others have `_MEMORY`. Memory is CPU: see `tests.bench.power_tuning`."""
+
+
+def memory(handler: str) -> int:
+    """Return the MB of the function that a module of `steps` is."""
+    return _MEMORIES.get(handler, _MEMORY)
+
 
 _FINDINGS = {
     "checkov-CKV_AWS_115": (
@@ -80,7 +91,7 @@ class Functions:
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
             timeout=Duration.seconds(timeout),
-            memory_size=MEMORY,
+            memory_size=memory(handler),
             environment={
                 METRICS_NAMESPACE_ENV: self.config.metrics_namespace,
                 **(environment or {}),

@@ -22,6 +22,8 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
 LOCK = Path(__file__).parent / "locks" / "lambda.txt"
+EXCLUDES = LOCK.with_suffix(".excludes")
+"""Packages of the lock that are not in the bundle, a name a line before its reason."""
 NAME = "sbom.cdx.json"
 APPLICATION = "order-mail"
 VERSION = SchemaVersion.V1_6
@@ -88,10 +90,12 @@ def licence(package: Distribution) -> str:
 
 
 def licences_table() -> str:
-    """Return the licences of what the bundle's lock has, as a Markdown table."""
+    """Return the licences of what the bundle has, as a Markdown table."""
+    excluded = re.findall(r"^[\w-]+", EXCLUDES.read_text("utf-8"), re.MULTILINE)
     rows = [
         f"| {name} | {licence(distribution(name))} | {', '.join(sorted(package.via))} |"
         for name, package in sorted(read_lock(LOCK.read_text("utf-8")).items())
+        if name not in excluded
     ]
     return "\n".join(["| package | licence | asked for by |", "|---|---|---|", *rows])
 

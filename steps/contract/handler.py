@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import traceback
 from typing import TYPE_CHECKING, TypeVar
 
@@ -116,5 +117,8 @@ def lambda_handler(
             if metrics.metric_set:
                 metrics.flush_metrics()
             logger.remove_keys(["order_id", "execution_id", "attempt", "simulated"])
+            if not gc.isenabled():  # The first invocation: see `steps`.
+                gc.freeze()
+                gc.enable()
 
     return handler

@@ -255,7 +255,7 @@ ATTACHMENTS_MAX = 5
 ATTACHMENTS_MAX_BYTES = 7_000_000
 """Of all attachments of a mail, as they are in S3. In Base64, a third larger, with the mail's parts they stay
 below the 10 MB from which on SES takes its time (SES Developer Guide, "Service quotas in Amazon SES") and some
-receivers take none. A function of 256 MB sends them with half of its memory left."""
+receivers take none. 256 MB send them with half of it left, and the send step has more."""
 FILE_NAME_MAX_LENGTH = 255
 """SES API v2 Reference, Attachment."""
 S3_KEY_MAX_BYTES = 1024

@@ -1,16 +1,21 @@
-"""How long each handler takes to import, against a handler that only creates its boto3 client.
+"""How long each function takes to start, against one that only makes the same boto3 clients.
 
     .venv/bin/python -m tests.bench.imports
 
-Each import runs in a process of its own, from the very bundle that is deployed to the laptop, with
-what Lambda's image holds and no more. Rounds go over all handlers in turn, so that a busy machine
-slows all alike; figures are medians, and the ratio is what counts. `cold` is without bytecode, as on
-AWS, where the bundle lies on a read-only disk.
+Each import runs in a process of its own, from the very bundle that is deployed to the laptop, with what
+Lambda's image holds and no more. Figures are CPU time, user's and system's, without the interpreter's own
+start. Rounds go over all functions in turn, so that a busy machine slows all alike; figures are medians, and
+the ratio is what counts.
+
+`deployed`: the bundle as it is. `sources`: without its bytecode, as it would be if Lambda's Python were another
+one than that of the bundle's bytecode. Lambda's image has the bytecode of what is in it both times. `nothing`:
+no bytecode at all, neither the bundle's nor the SDK's.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,65 +24,99 @@ from pathlib import Path
 
 from infra.brand import LOCAL_BRAND
 from infra.bundling import ROOT, build_bundle, laptop
-from statemachines.order_workflow import Steps
 
-ROUNDS = 9
-HANDLERS = (*Steps.names(), "dispatch", "feedback", "outcomes", "rejections")
-BASELINE = "import boto3; boto3.client('dynamodb')"
+ROUNDS = 15
+DYNAMODB, SES = {"ledger_table.dynamodb": "dynamodb"}, {"ses.sesv2": "sesv2"}
+REPORTS = {"sources.dynamodb": "dynamodb", "sources.sns": "sns"}
+METRICS = {"sources.cloudwatch": "cloudwatch", "sources.sesv2": "sesv2"}
 CLIENTS = {
-    "dedup": "ledger_table.dynamodb",
-    "send": "ledger_table.dynamodb ses.sesv2",
-    "record": "ledger_table.dynamodb",
-    "dispatch": "workflow.stepfunctions queue.sqs ledger_table.dynamodb ses.sesv2",
-    "feedback": "ledger_table.dynamodb",
-    "outcomes": "topic.sns",
-    "rejections": "sources.cloudwatch sources.dynamodb sources.logs",
+    "validate": {},
+    "dedup": DYNAMODB,
+    "render": {},
+    "send": DYNAMODB | SES,
+    "record": DYNAMODB,
+    "dispatch": {"workflow.stepfunctions": "stepfunctions"} | DYNAMODB | SES,
+    "feedback": DYNAMODB,
+    "outcomes": {"topic.sns": "sns"},
+    "overdue": DYNAMODB,
+    "rejections": REPORTS | {"sources.cloudwatch": "cloudwatch", "sources.logs": "logs"},
+    "reconciliation": REPORTS | METRICS | {"ledger_table.scanner": "dynamodb"},
+    "bounce_rate": REPORTS | METRICS,
+    "cost_monitoring": REPORTS | METRICS | {"sources.cost_explorer": "ce"},
+    "canary": REPORTS | DYNAMODB,
+    "pause": REPORTS | {"sources.sesv2": "sesv2"},
 }
-"""The clients that a handler's first invocation makes, by their place in `steps.aws`."""
-PYTHON = ROOT / ".local" / "lambda-image" / "bin" / "python"
+"""The clients that a function's ordinary invocations make: their places in `steps.aws`, and AWS's names.
+
+One that calls nobody is held against one that makes DynamoDB's.
+"""
+IMAGE = ROOT / ".local" / "lambda-image" / "bin" / "python"
+MODES = ("deployed", "sources", "nothing")
 
 
-def milliseconds(code: str, asset: Path, *, bytecode: bool) -> float:
-    """Run `code` in a fresh interpreter; return what it took without the interpreter's own start."""
-    program = f"import time; t = time.perf_counter()\n{code}\nprint(time.perf_counter() - t)"
+def ours(name: str) -> str:
+    """Return a program that starts a function."""
+    clients = "".join(f"; steps.aws.{client}()" for client in CLIENTS[name])
+    return f"import steps.{name}{clients}"
+
+
+def bare(name: str) -> str:
+    """Return a program that makes its clients, and nothing else."""
+    services = CLIENTS[name].values() or ["dynamodb"]
+    return "import boto3" + "".join(f"; boto3.client({service!r})" for service in services)
+
+
+def milliseconds(program: str, bundle: Path, *, nothing: bool = False) -> float:
+    """Run a program in a fresh interpreter; return the CPU time that it took."""
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(asset),
+        "PYTHONPATH": str(bundle),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_LAMBDA_FUNCTION_NAME": "bench",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "PYTHONPYCACHEPREFIX": str(asset / ("warm" if bytecode else "none")),
-    } | ({} if bytecode else {"PYTHONDONTWRITEBYTECODE": "1"})
-    run = subprocess.run(
-        [PYTHON, "-c", program], env=environment, capture_output=True, text=True, check=True
+    } | ({"PYTHONPYCACHEPREFIX": str(bundle / "none")} if nothing else {})
+    timed = (
+        f"import time; t = time.process_time()\n{program}\nprint((time.process_time() - t) * 1000)"
     )
-    return float(run.stdout.split()[-1]) * 1000
+    run = subprocess.run(
+        [IMAGE, "-c", timed], env=environment, capture_output=True, text=True, check=True
+    )
+    return float(run.stdout)
+
+
+def bundles(folder: Path) -> dict[str, Path]:
+    """Build the laptop's bundle in an empty folder; return it by mode."""
+    (folder / "bootstrap").touch()
+    built = build_bundle(laptop(folder / "bootstrap"), folder / "asset", LOCAL_BRAND).directory
+    bare_sources = shutil.copytree(
+        built, folder / "sources", ignore=shutil.ignore_patterns("*.pyc")
+    )
+    return {"deployed": built, "sources": bare_sources, "nothing": bare_sources}
+
+
+def measure(bundle: Path, mode: str, rounds: int) -> dict[str, float]:
+    """Return each program's median, in milliseconds."""
+    programs = {program for name in CLIENTS for program in (ours(name), bare(name))}
+    taken: dict[str, list[float]] = {program: [] for program in sorted(programs)}
+    for _ in range(rounds + 1):
+        for program, each in taken.items():
+            each.append(milliseconds(program, bundle, nothing=mode == "nothing"))
+    return {program: statistics.median(each[1:]) for program, each in taken.items()}
 
 
 def main() -> None:
-    """Measure and print one line per handler."""
+    """Measure and print a table per mode."""
     with tempfile.TemporaryDirectory() as scratch:
-        bootstrap = Path(scratch) / "bootstrap"
-        bootstrap.write_text("#!/bin/sh\n")
-        asset = build_bundle(laptop(bootstrap), Path(scratch) / "asset", LOCAL_BRAND).directory
-        codes = {"boto3 client alone": BASELINE} | {
-            name: f"import steps.{name}"
-            + "".join(f"; steps.aws.{client}()" for client in CLIENTS.get(name, "").split())
-            for name in HANDLERS
-        }
-        size = sum(file.stat().st_size for file in asset.rglob("*") if file.is_file()) / 1e6
-        print(f"bundle {size:.1f} MB, Python {sys.version.split()[0]}, {ROUNDS} rounds", flush=True)
-        for title, bytecode in (("cold (no bytecode)", False), ("with bytecode", True)):
-            for code in codes.values():
-                milliseconds(code, asset, bytecode=bytecode)
-            rounds = [
-                {name: milliseconds(code, asset, bytecode=bytecode) for name, code in codes.items()}
-                for _ in range(ROUNDS)
-            ]
-            medians = {name: statistics.median(r[name] for r in rounds) for name in codes}
-            print(f"\n{title}")
-            for name, median in medians.items():
-                ratio = median / medians["boto3 client alone"]
-                print(f"  {name:20} {median:6.0f} ms   {ratio:4.2f} x")
+        built = bundles(Path(scratch))
+        version = ".".join(map(str, sys.version_info[:3]))
+        print(f"Python {version}, {ROUNDS} rounds, ms of CPU: function, bare, ratio", flush=True)
+        for mode in sys.argv[1:] or MODES:
+            taken = measure(built[mode], mode, ROUNDS)
+            print(f"\n{mode}", flush=True)
+            for name in CLIENTS:
+                function, only = taken[ours(name)], taken[bare(name)]
+                print(f"  {name:16} {function:5.0f} {only:5.0f}   {function / only:4.2f} x")
 
 
 if __name__ == "__main__":

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
 from importlib.metadata import distributions
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Any
 
+import pytest
 from babel.localedata import locale_identifiers
 
 from infra import sbom
 from infra.brand import LOCAL_BRAND
-from infra.bundling import build_bundle, laptop
+from infra.bundling import AWS_LAMBDA, Target, build_bundle, laptop
 from steps import kinds
 from steps.mail.brand import Brand
 from tests.support.sample_mails import pairs
 
-MEGABYTE = 1024 * 1024
+MEGABYTE = 1_000_000
+IMAGE = ".local/lambda-image/bin/python"
 
 CONVENTIONS = """
 import json, sys
@@ -64,6 +69,28 @@ print(json.dumps(mails))
 """
 """Imports every function, and makes mails of events."""
 
+BYTECODE = """
+import pathlib, sys
+bundle = pathlib.Path(sys.path[0])
+specs = [m.__spec__ for m in list(sys.modules.values()) if getattr(m, "__spec__", None)]
+ours = [s for s in specs if s.cached and bundle in pathlib.Path(s.origin).parents]
+assert len(ours) > 150
+print(json.dumps([s.name for s in ours if not pathlib.Path(s.cached).exists()]))
+"""
+"""Follows `MAILS`: what was imported from the bundle without bytecode."""
+
+
+@pytest.fixture(scope="module")
+def on_laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle for the laptop."""
+    folder = tmp_path_factory.mktemp("laptop")
+    return build_bundle(laptop_target(folder), folder / "asset", LOCAL_BRAND).directory
+
+
+def laptop_target(folder: Path) -> Target:
+    (folder / "bootstrap").touch()
+    return laptop(folder / "bootstrap")
+
 
 def test_the_bundle_has_the_steps_and_their_wheels_for_lambda(bundle: Path) -> None:
     assert (bundle / "steps" / "validate.py").is_file()
@@ -80,12 +107,18 @@ def test_what_is_in_the_bundle_is_of_a_package_or_of_the_steps(bundle: Path) -> 
         for file in package.files or []
         if not str(file).startswith("bin/")
     }
-    found = {str(file.relative_to(bundle)) for file in bundle.rglob("*") if file.is_file()}
+    found = {
+        str(file.relative_to(bundle))
+        for file in bundle.rglob("*")
+        if file.is_file() and file.suffix != ".pyc"
+    }
     others = {file for file in found if not file.startswith("steps/")}
     assert others - recorded == {sbom.NAME}
     missing = recorded - others
-    assert {file for file in missing if not fnmatch(file, "babel/locale-data/*.dat")} == set()
+    data = ("babel/locale-data/*.dat", "aws_lambda_powertools/*/swagger_ui/*.min.*")
+    assert {f for f in missing if not any(fnmatch(f, pattern) for pattern in data)} == set()
     assert not list(bundle.glob("boto*"))
+    assert not list(bundle.glob("dns*"))
 
 
 def test_of_the_steps_there_is_code_and_what_it_reads(bundle: Path) -> None:
@@ -94,7 +127,11 @@ def test_of_the_steps_there_is_code_and_what_it_reads(bundle: Path) -> None:
     built = {f"mail/built/{file.name}" for file in (source / "mail" / "built").iterdir()}
     code = {str(file.relative_to(source)) for file in source.rglob("*.py")}
     read = {"reports/prices.json", "reports/usage.json"}
-    found = {str(file.relative_to(steps)) for file in steps.rglob("*") if file.is_file()}
+    found = {
+        str(file.relative_to(steps))
+        for file in steps.rglob("*")
+        if file.is_file() and file.suffix != ".pyc"
+    }
     assert found == (code - {"kinds/schema.py", "contract/outcome_schema.py"}) | read | built
 
 
@@ -123,14 +160,72 @@ def test_mails_are_written_as_with_all_of_babel_s_locales(bundle: Path) -> None:
     assert from_bundle == run(CONVENTIONS, tags, path=Path().absolute())
 
 
-def test_the_bundle_writes_every_mail_with_nothing_but_lambda_s_image(tmp_path: Path) -> None:
+def test_the_bundle_writes_every_mail_with_nothing_but_lambda_s_image(on_laptop: Path) -> None:
     """As on the laptop: Lambda's own bundle has wheels that run on Lambda's machines alone."""
-    (tmp_path / "bootstrap").touch()
-    bundle = build_bundle(laptop(tmp_path / "bootstrap"), tmp_path / "asset", LOCAL_BRAND).directory
     events = [kinds.sample(sample) | {"locale": locale} for sample, locale in pairs()]
-    in_lambda = run(MAILS, events, path=bundle, python=".local/lambda-image/bin/python")
+    in_lambda = run(MAILS, events, path=on_laptop, python=IMAGE)
     assert len(in_lambda) > len(kinds.names())
     assert in_lambda == run(MAILS, events, path=Path().absolute())
+
+
+def test_what_functions_import_is_there_as_bytecode(on_laptop: Path, bundle: Path) -> None:
+    program = MAILS.replace("print(json.dumps(mails))", BYTECODE)
+    events = [kinds.sample(sample) | {"locale": locale} for sample, locale in pairs()]
+    assert run(program, events, path=on_laptop, python=IMAGE) == []
+    assert compiled(bundle) == compiled(on_laptop)
+
+
+def compiled(bundle: Path) -> set[str]:
+    """Return the modules that have bytecode: `steps/__pycache__/send`."""
+    return {str(path.relative_to(bundle)).split(".")[0] for path in bundle.rglob("*.pyc")}
+
+
+def test_lambda_s_python_takes_the_bytecode(bundle: Path) -> None:
+    program = str(Path(__file__).with_name("bytecode.mjs"))
+    done = subprocess.run(
+        ["node", program, str(bundle)], check=True, capture_output=True, text=True
+    )
+    assert json.loads(done.stdout) == []
+    names = {path.name.split(".", 1)[1] for path in bundle.rglob("*.pyc")}
+    assert names == {f"{AWS_LAMBDA.cache_tag}.pyc"}
+
+
+def test_bytecode_of_another_python_is_passed_over(on_laptop: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(on_laptop, tmp_path / "asset")
+    for path in other.rglob("*.pyc"):
+        assert path.read_bytes().startswith(MAGIC_NUMBER)
+        path.write_bytes(b"\0" * 16 + b"no code of anybody's")
+    assert run(MAILS, [kinds.sample("order.shipped")], path=other, python=IMAGE)
+
+
+@pytest.mark.parametrize("target", ["laptop", "lambda"])
+def test_the_same_sources_make_the_same_bundle(
+    target: str, on_laptop: Path, bundle: Path, tmp_path: Path
+) -> None:
+    first = {"laptop": on_laptop, "lambda": bundle}[target]
+    built_for = {"laptop": laptop_target(tmp_path), "lambda": AWS_LAMBDA}[target]
+    again = build_bundle(built_for, tmp_path / "elsewhere" / "asset", LOCAL_BRAND).directory
+    assert digests(again) == digests(first)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_pyodide_of_another_version_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["node", "infra/bytecode.mjs", "cpython-399", str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "cpython-399 is wanted" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def run(program: str, given: object, *, path: Path, python: str = sys.executable) -> Any:
