@@ -220,6 +220,8 @@ class Pace:
         if self._write({"freeFrom": now + span}, when=when).made:
             return _spaced(mails, interval, now)
         latest = now + limits.PACING_BUDGET * 1000 - span
+        if self._free_from > latest:  # as that answer told
+            return None
         when = Inside("freeFrom", empty, latest)
         if self._write({}, when=when, moved={"freeFrom": span}).made:
             return _spaced(mails, interval, self._free_from - span)

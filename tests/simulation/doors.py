@@ -252,10 +252,14 @@ class FaultyPace(PaceInMemory):
             raise world.killed()
         if fault:
             raise LedgerUnavailable(fault)
-        answer = super().update(changes, when, moved)
-        if moved and not answer.made:
+        return super().update(changes, when, moved)
+
+    def reserve(self, mails: int, rate: float) -> list[float] | None:
+        """Reserve slots, or note that the line has no room for a batch."""
+        slots = super().reserve(mails, rate)
+        if slots is None:
             running().invocation.put_off = True
-        return answer
+        return slots
 
 
 # --- SES and SQS, behind the real doors -----------------------------------------------------------

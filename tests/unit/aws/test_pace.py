@@ -108,6 +108,16 @@ def test_a_line_longer_than_a_dispatcher_can_wait_is_refused(two: tuple[Clock, P
     assert accepted[-1][-1] < clock.now + limits.PACING_BUDGET
 
 
+def test_to_be_refused_costs_one_write() -> None:
+    clock = Clock()
+    (pace,) = dispatchers(clock, Ses(clock), 1)
+    while pace.reserve(10, 1):
+        pass
+    writes = pace.item.writes
+    assert pace.reserve(10, 1) is None
+    assert pace.item.writes == writes + 1
+
+
 @pytest.mark.parametrize("item", [{}, {"freeFrom": round(NOW - limits.PACING_IDLE) * 1000}])
 @pytest.mark.parametrize(("rate", "alone"), [(1, limits.PACING_COLD_START), (10, 1)])
 def test_after_an_idle_spell_the_first_mail_goes_alone(
