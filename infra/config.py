@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from infra import formats
 from infra.brand import BRAND_SETTINGS, FILE, LOCAL_BRAND, completed
@@ -28,7 +28,9 @@ from steps.contract.metrics import PRODUCTION, namespace
 from steps.mail.brand import Brand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 LOCAL_ACCOUNT, LOCAL_REGION = "000000000000", "us-east-1"
 LOCAL_ATTACHMENTS = "s3://shop-documents/mails/"
@@ -47,13 +49,15 @@ class KeyUse(StrEnum):
     FALSE = "false"
 
 
-EVERYTHING_LOGGED_UP_TO = 100_000
-"""Mails a day up to which the order workflow logs each step: 8 KB a mail, ten times what all functions log."""
-
+LARGE = 100_000
+"""Mails a day above which a shop is large: what its order workflow would log of each step, 8 KB a mail, costs
+more than all its functions, and these are hardly ever idle for so long that they begin anew."""
 
 FEW_MAILS = 10_000
 """Mails a day up to which nothing need limit the functions that take SES's events: what waits after half a
 day's outage, 10,000 of them, is a minute's work for the five that Lambda begins with."""
+EVERYTHING_TRACED_UP_TO = 3_000
+"""Mails a day up to which each has a trace: a month's are within the 100,000 that X-Ray gives for nothing."""
 POLLERS = 5
 """As many functions at once does Lambda begin with where nothing limits them (AWS Lambda Developer Guide,
 "Configuring scaling behavior for SQS event source mappings")."""
@@ -63,8 +67,14 @@ def _grace(least: int) -> Format[int]:
     return formats.whole_number(least, limits.IN_DOUBT_GRACE_MAX, "a whole number of seconds")
 
 
-def _log_level(mails_a_day: int) -> str:
-    return "ALL" if mails_a_day <= EVERYTHING_LOGGED_UP_TO else "ERROR"
+def _up_to(mails_a_day: int, few: T, many: T) -> Callable[[Mapping[str, str]], T]:
+    """Return what makes a default: `few` up to so many MAILS_A_DAY, `many` above."""
+
+    def default(environ: Mapping[str, str]) -> T:
+        expected: int = Config.rows().rows["mails_a_day"].read(environ, local=False)  # type: ignore[assignment]
+        return few if expected <= mails_a_day else many
+
+    return default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +119,7 @@ class Config:
     )
     mails_a_day: int = setting(
         "MAILS_A_DAY",
-        "how many mails you expect; it decides nothing but the defaults of others",
+        "how many mails you expect: the defaults of others follow, and the functions' memory",
         formats.whole_number(1, 100_000_000),
         default=2000,
     )
@@ -164,14 +174,15 @@ class Config:
         "WORKFLOW_LOG_LEVEL",
         "what the order workflow logs: `ALL` its steps, what fails alone (`ERROR`), or nothing (`OFF`)",
         formats.LOG_LEVEL,
-        default="",
-        default_words=f"`ALL`; above {EVERYTHING_LOGGED_UP_TO:,} `MAILS_A_DAY` `ERROR`",
+        default_by=_up_to(LARGE, "ALL", "ERROR"),
+        default_words=f"`ALL`; above {LARGE:,} `MAILS_A_DAY` `ERROR`",
     )
     tracing_rate: Decimal = setting(
         "TRACING_RATE",
         "of how many mails X-Ray keeps a trace: `0.01` is one in a hundred; `0` is off, for the reports, too",
         formats.SHARE,
-        default=Decimal("0.01"),
+        default_by=_up_to(EVERYTHING_TRACED_UP_TO, Decimal(1), Decimal("0.01")),
+        default_words=f"`1`; above {EVERYTHING_TRACED_UP_TO:,} `MAILS_A_DAY` `0.01`",
     )
     log_execution_data: bool = setting(
         "LOG_EXECUTION_DATA",
@@ -220,6 +231,11 @@ class Config:
         return self.env == PRODUCTION
 
     @property
+    def is_large(self) -> bool:
+        """Whether so many mails are expected that what each costs counts more than the first of a morning."""
+        return self.mails_a_day > LARGE
+
+    @property
     def feedback_concurrency(self) -> int | None:
         """How many functions at once may take SES's events; None where nothing need limit them."""
         few = self.mails_a_day <= FEW_MAILS and self.dispatcher_concurrency >= POLLERS
@@ -259,11 +275,7 @@ class Config:
             name=brand.name or formats.shown_domain(config.sender),
             support_email=brand.support_email or config.sender,
         )
-        config = replace(
-            config,
-            brand=brand,
-            workflow_log_level=config.workflow_log_level or _log_level(config.mails_a_day),
-        )
+        config = replace(config, brand=brand)
         config._check()
         return config
 

@@ -26,17 +26,20 @@ if TYPE_CHECKING:
     from infra.config import Config
 
 _MEMORY = 256
-_MEMORIES = {
+_MEMORY_FOR_A_FIRST_MAIL = {
     **dict.fromkeys(("validate", "dedup", "render", "record"), 1024),
     "dispatch": 512,  # These two wait, and all their memory with them.
     "send": 640,
 }
-"""In MB, by module of `steps`; all others have `_MEMORY`. Memory is CPU: see `tests.bench.power_tuning`."""
+"""In MB, by module of `steps`. Memory is CPU: see `tests.bench.power_tuning`."""
 
 
-def memory(handler: str) -> int:
-    """Return the MB of the function that a module of `steps` is."""
-    return _MEMORIES.get(handler, _MEMORY)
+def memory(handler: str, *, large: bool) -> int:
+    """Return the MB of the function that a module of `steps` is.
+
+    A `large` shop's functions hardly ever begin anew, so they have what costs least.
+    """
+    return _MEMORY if large else _MEMORY_FOR_A_FIRST_MAIL.get(handler, _MEMORY)
 
 
 _FINDINGS = {
@@ -91,7 +94,7 @@ class Functions:
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             application_log_level_v2=lambda_.ApplicationLogLevel.INFO,
             timeout=Duration.seconds(timeout),
-            memory_size=memory(handler),
+            memory_size=memory(handler, large=self.config.is_large),
             environment={
                 METRICS_NAMESPACE_ENV: self.config.metrics_namespace,
                 **(environment or {}),

@@ -38,8 +38,9 @@ class Format(Generic[T_co]):
 class Setting(Generic[T_co]):
     """One variable. Without a default it must be given; empty is the same as absent.
 
-    `laptop_default` and `laptop_takes` replace `default` and `takes` on the laptop. `default_words`
-    stand in the table where the default itself would not tell.
+    `default_by` makes the default of what the other variables hold. `laptop_default` and `laptop_takes`
+    replace `default` and `takes` on the laptop. `default_words` stand in the table where the default itself
+    would not tell.
     """
 
     variable: str
@@ -47,6 +48,7 @@ class Setting(Generic[T_co]):
     takes: Format[T_co]
     _: KW_ONLY
     default: T_co | None = None
+    default_by: Callable[[Mapping[str, str]], T_co] | None = None
     default_words: str = ""
     laptop_default: T_co | None = None
     laptop_takes: Format[T_co] | None = None
@@ -62,6 +64,8 @@ class Setting(Generic[T_co]):
             takes = self.laptop_takes or takes
             default = default if self.laptop_default is None else self.laptop_default
         text = self.text(environ)
+        if not text and self.default_by:
+            return self.default_by(environ)
         if not text and default is not None:
             return default
         if not text:
@@ -117,6 +121,7 @@ def setting(
     takes: Format[T],
     *,
     default: T | None = None,
+    default_by: Callable[[Mapping[str, str]], T] | None = None,
     default_words: str = "",
     laptop_default: T | None = None,
     laptop_takes: Format[T] | None = None,
@@ -128,6 +133,7 @@ def setting(
             meaning,
             takes,
             default=default,
+            default_by=default_by,
             default_words=default_words,
             laptop_default=laptop_default,
             laptop_takes=laptop_takes,

@@ -28,7 +28,7 @@ def main() -> None:
     print("              init   first     TLS   MB     share     burst   peak MB")
     sums = [0.0, 0.0]
     for name in PATH:
-        each, megabytes = taken[name], memory(name)
+        each, megabytes = taken[name], memory(name, large=False)
         wait = WAITS.get(name, 2 * functions.DYNAMODB + functions.EXPRESS)
         seconds = [
             cold_seconds(name, each, megabytes, burst=burst) + wait for burst in (False, True)

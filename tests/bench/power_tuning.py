@@ -77,7 +77,8 @@ def best(taken: Mapping[str, Taken]) -> dict[str, int]:
     """Return the cheapest memories whose first mail is in time, of all combinations with twice the peak."""
     rooms = [[memory for memory in MEMORIES if memory >= 2 * taken[name].memory] for name in PATH]
     found = (
-        dict(zip(PATH, chosen, strict=True)) | {"feedback": function.memory("feedback")}
+        dict(zip(PATH, chosen, strict=True))
+        | {"feedback": function.memory("feedback", large=False)}
         for chosen in itertools.product(*rooms)
     )
     in_time = (memory for memory in found if first_mail(taken, memory) <= FIRST_MAIL)
@@ -132,7 +133,10 @@ def main() -> None:
             print(f"{name:10} {taken[name].warm * 1000:7.1f} {cells}")
         choices = {f"all {memory}": dict.fromkeys(ORDINARY_PATH, memory) for memory in MEMORIES}
         choices |= {
-            "deployed": {name: function.memory(name) for name in ORDINARY_PATH},
+            **{
+                title: {name: function.memory(name, large=large) for name in ORDINARY_PATH}
+                for title, large in {"deployed": False, "large shop": True}.items()
+            },
             "best": best(taken),
         }
         print("\n              first mail   USD for a million mails")

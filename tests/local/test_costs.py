@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -42,7 +43,7 @@ START = {"invocations": "1", "ms": "400", "cpuMs": "300"}
 FIXED: dict[str, Any] = {
     "date": "2026-01-01",
     "machine": {"cpu": "one that is named", "cores": 2, "python": "Python 3"},
-    "deployed": {"memory": 256, "workflow_log_level": "ALL", "traced": ["processor", "workflow"]},
+    "deployed": {"memory": {model.OTHERS: 256}, "workflow_log_level": "ALL", "tracing_rate": 0.5},
     "alone": RUN,
     "together": RUN,
     "start": dict.fromkeys([*RUN["functions"], "canary"], START),
@@ -172,8 +173,10 @@ def test_without_a_window_only_what_waits_for_a_dispatcher_makes_a_batch() -> No
 
 def test_a_function_s_cpu_time_is_as_long_as_its_share_of_a_processor_is_small() -> None:
     assert month().billed_ms("render") == pytest.approx(8 + 2 * 1769 / 256)
-    assert month(memory=1769).billed_ms("render") == pytest.approx(10)
-    assert month(memory=3000).billed_ms("render") == pytest.approx(10)
+    assert month(memory={model.OTHERS: 1769}).billed_ms("render") == pytest.approx(10)
+    assert month(memory={model.OTHERS: 3000}).billed_ms("render") == pytest.approx(10)
+    some = month(memory={model.OTHERS: 256, "render": 1769})
+    assert (some.billed_ms("render"), some.gb_seconds("render")) == (10, 10 * 1769 / 1024 / 1000)
     waits = month().waiting_ms("processor")
     assert waits == pytest.approx(96 + 5 * 2 * (1769 / 256 - 1)), "for the longer execution"
 
@@ -185,21 +188,24 @@ def test_a_batch_saves_no_cpu_time_and_more_invocations_take_more() -> None:
     assert Month(60_000, PLAIN, usage).cpu_ms("outcomes") == pytest.approx(12, rel=0.02)
 
 
-@pytest.mark.parametrize(
-    ("mails", "changes", "traces"),
-    [
-        (60_000, {}, 120_000),  # fewer than one a second: all
-        (MILLION, {}, 2_592_000 + (2 * MILLION - 2_592_000) * 0.05),
-        (MILLION, {"tracing_rate": 0.0}, 2_592_000),
-        (MILLION, {"tracing_rate": 0.0, "reservoir": 0}, 0),
-        (MILLION, {"traced": ()}, 0),
-    ],
-)
-def test_x_ray_takes_the_first_of_a_second_and_a_share_of_the_rest(
-    mails: int, changes: dict[str, Any], traces: float
-) -> None:
-    of = month(mails, **changes)
-    assert amount(of, "xrayTraces", "X-Ray") == pytest.approx(traces, rel=0.001)
+def test_x_ray_keeps_the_share_of_mails_that_the_dispatcher_decides_for() -> None:
+    assert amount(month(), "xrayTraces", "X-Ray") == 30_000
+    assert amount(month(MILLION, tracing_rate=0), "xrayTraces", "X-Ray") == 0
+
+
+def test_polls_stay_open_on_queues_whose_functions_are_limited() -> None:
+    assert model.idle_polls(5, None) == 7
+    assert model.idle_polls(5, 2) == 10
+    assert amount(month(idle_polls=5), "sqsRequests", "SQS: idle polling") == 648_000
+
+
+def test_a_dispatcher_reserves_where_it_began_another_mail_a_moment_ago() -> None:
+    assert month(60_000).reserving() == pytest.approx(0.0033, rel=0.01)
+    assert month(MILLION).reserving() == pytest.approx(1 - math.exp(-0.5))
+    at_rest, many = (
+        amount(month(m, canary_minutes=0), "writeUnits") / m for m in (60_000, MILLION)
+    )
+    assert many - at_rest == pytest.approx(0.39, abs=0.05)
 
 
 def test_a_record_is_stored_for_its_life_and_recovered_without_its_indexes() -> None:
@@ -235,10 +241,10 @@ def test_each_setting_changes_what_it_is_for() -> None:
 
     for mails in (60_000, MILLION):
         assert change(mails, workflow_log_level="ERROR") < 0
-        assert change(mails, traced=()) < 0
+        assert change(mails, tracing_rate=0) < 0
         assert change(mails, outcome_events=False) < 0
         assert change(mails, canary_minutes=0) < 0
-        assert change(mails, memory=512) > 0
+        assert change(mails, memory={model.OTHERS: 512}) > 0
         assert change(mails, slower_ms=100) > 0
     assert change(MILLION, dispatcher_window=1) < 0
     assert change(MILLION, provisioned=True) < 0

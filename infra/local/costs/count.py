@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import Progress
 
 from infra.local import capacity, meter
-from infra.local.costs.model import ORDER_PATH
+from infra.local.costs.model import ORDER_PATH, OTHERS, idle_polls
 from infra.local.costs.workflow_log import LOG_EVENT_OVERHEAD, log_bytes
 from infra.local.loopback import fetch
 from infra.local.programs import LAMBDA_IMAGE
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FUNCTIONS = (*ORDER_PATH, "outcomes")
 CANARY = "canary"
+OTHER = "overdue"
 """Each is deployed as `email-<name>-<env>`."""
 
 WARM_UP = 3
@@ -46,9 +47,6 @@ HISTORIES = 20
 """Executions whose events are read."""
 CANARIES = 5
 """Runs of the canary's function, where it is deployed."""
-
-DEFAULT_SAMPLING = {"ReservoirSize": 1, "FixedRate": 0.05}
-"""X-Ray's own rule, where the app has none (X-Ray Developer Guide, "Configuring sampling rules")."""
 
 PLATFORM = ("START ", "END ", "REPORT ")
 """What the platform logs at a level that the app does not ask for."""
@@ -289,39 +287,35 @@ def deployed(stack: RunningStack) -> Json:
     functions = stack.client("lambda")
     configured = {
         name: functions.get_function_configuration(FunctionName=stack.name(f"email-{name}"))
-        for name in ORDER_PATH
+        for name in (*FUNCTIONS, CANARY, OTHER)
     }
     (workflow,) = (
         machine
         for machine in _resources(stack, "AWS::StepFunctions::StateMachine")
         if machine["StateMachineName"] == stack.name("email-order-workflow")
     )
-    sampling = [rule["SamplingRule"] for rule in _resources(stack, "AWS::XRay::SamplingRule")]
-    rule = sampling[0] if sampling else DEFAULT_SAMPLING
     mapping = {
         name: functions.list_event_source_mappings(
             FunctionName=configured[name]["FunctionName"]
         )["EventSourceMappings"][0]
         for name in ("processor", "feedback")
     }  # fmt: skip
-    traced = [
-        name
-        for name in ("processor", "feedback")
-        if configured[name].get("TracingConfig", {}).get("Mode") == "Active"
-    ]
-    if workflow.get("TracingConfiguration", {}).get("Enabled"):
-        traced.append("workflow")
+    limits_ = {
+        name: each.get("ScalingConfig", {}).get("MaximumConcurrency")
+        for name, each in mapping.items()
+    }
+    environment = configured["processor"]["Environment"]["Variables"]
     return {
-        "memory": configured["send"]["MemorySize"],
+        "memory": {name: each["MemorySize"] for name, each in configured.items()}
+        | {OTHERS: configured[OTHER]["MemorySize"]},
         "workflow_log_level": workflow["LoggingConfiguration"]["Level"],
-        "traced": sorted(traced),
-        "reservoir": int(rule["ReservoirSize"]),
-        "tracing_rate": float(rule["FixedRate"]),
+        "tracing_rate": float(environment["TRACING_RATE"]),
         "dispatcher_window": mapping["processor"].get("MaximumBatchingWindowInSeconds", 0),
         "dispatcher_batch": mapping["processor"]["BatchSize"],
         "feedback_window": mapping["feedback"].get("MaximumBatchingWindowInSeconds", 0),
         "feedback_batch": mapping["feedback"]["BatchSize"],
-        "concurrency": mapping["processor"].get("ScalingConfig", {}).get("MaximumConcurrency", 5),
+        "concurrency": limits_["processor"],
+        "idle_polls": idle_polls(limits_["processor"], limits_["feedback"]),
     }
 
 

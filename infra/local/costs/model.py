@@ -9,8 +9,9 @@ larger than here.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,10 +35,20 @@ FULL_CPU_MB = 1769
 """The memory at which a function has one vCPU, of which it has less in proportion below (Lambda Developer
 Guide, "Configure Lambda function memory")."""
 LEAST_POLLERS = 5
-"""Pollers that Lambda has on an SQS queue at least (same guide, "Configuring scaling behavior")."""
+"""Pollers that Lambda has at least on an SQS queue whose function is limited (same guide, "Configuring scaling
+behavior")."""
+UNLIMITED_POLLERS = 2
+"""Likewise on an idle one, where nothing limits the function."""
 SHARDS = 4
 """Of the table's stream: one for each of the partitions that a new on-demand table begins with, 4,000 writes a
 second at 1,000 each (DynamoDB Developer Guide, "On-demand capacity mode", "Partitions")."""
+POLLS = SECONDS // 20
+"""Requests of a poll that is open all month: each waits for 20 seconds."""
+PEAK, LEAST_RATE = 4, 14
+"""How many times the month's even rate an account is taken to be permitted, and at least, in mails a second:
+what many new accounts have."""
+ASKED = 60
+"""Seconds between two questions for the send rate, where orders are not alone."""
 EXPRESS_MS, EXPRESS_GB = 100, 64 / 1024
 COMPRESSED = 0.15
 """What is left of a log in store (CloudWatch's price list, "archival")."""
@@ -55,6 +66,8 @@ ORDER_PATH = ("processor", *Steps.names(), "feedback")
 SMALL = 60_000
 VOLUMES = {"60,000 a month": SMALL, "1,000,000 a day": 30_000_000, "10,000,000 a day": 300_000_000}
 
+OTHERS = "others"
+"""Stands for all functions that are not named."""
 OUTCOMES, RECONCILIATION, CANARY = "outcomes for the shop", "nightly reconciliation", "canary"
 IDLE = "schedules"
 
@@ -63,22 +76,21 @@ IDLE = "schedules"
 class Settings:
     """What of the settings a month's cost depends on.
 
-    traced: what begins traces of its own: `processor`, `feedback`, `workflow`; none where nothing is traced.
-    reservoir: traces of a second that are all recorded; tracing_rate: the share of the others. memory: MB of
-    each function. concurrency: dispatchers at most. slower_ms: by how much each function waits longer for AWS
-    than on the laptop. provisioned: on paper, no setting of the app.
+    memory: MB by function, of all others `OTHERS`. tracing_rate: the share of mails that have a trace.
+    concurrency: dispatchers at most. idle_polls: of both queues, which Lambda keeps open while nothing comes.
+    slower_ms: by how much each function waits longer for AWS than on the laptop. provisioned: on paper, no
+    setting of the app.
     """
 
-    memory: int = 256
+    memory: Mapping[str, int] = field(default_factory=lambda: {OTHERS: 256})
     workflow_log_level: str = "ALL"
-    traced: tuple[str, ...] = ("feedback", "processor", "workflow")
-    reservoir: int = 1
-    tracing_rate: float = 0.05
+    tracing_rate: float = 1.0
     dispatcher_window: int = 0
     dispatcher_batch: int = 10
     feedback_window: int = 2
     feedback_batch: int = 10
     concurrency: int = 5
+    idle_polls: int = 10
     outcome_events: bool = True
     canary_minutes: int = 60
     slower_ms: int = 0
@@ -88,9 +100,19 @@ class Settings:
     def deployed(cls, usage: Mapping[str, Any] | None = None) -> Settings:
         """Return the settings of the stack that was counted."""
         known = (usage or list_prices.usage())["deployed"]
-        names = {field.name for field in fields(cls)}
-        made = cls(**{name: value for name, value in known.items() if name in names})
-        return replace(made, traced=tuple(made.traced))
+        return cls(**known)
+
+    def mb(self, function: str) -> int:
+        """Return a function's memory."""
+        return self.memory.get(function, self.memory[OTHERS])
+
+
+def idle_polls(*concurrency: int | None) -> int:
+    """Return how many polls Lambda keeps open on idle queues whose functions are so many at once at most.
+
+    Where nothing limits them there are "as few as 2" (same guide, "Configuring scaling behavior").
+    """
+    return sum(LEAST_POLLERS if most else UNLIMITED_POLLERS for most in concurrency)
 
 
 class Line(NamedTuple):
@@ -172,10 +194,12 @@ class Month:
 
     # --- time -------------------------------------------------------------------------------------
 
-    @property
-    def stretch(self) -> float:
-        """How much longer a function's CPU time takes with its share of a vCPU."""
-        return max(1.0, FULL_CPU_MB / self.settings.memory)
+    def stretch(self, function: str) -> float:
+        """Return how much longer a function's CPU time takes with its share of a vCPU."""
+        return max(1.0, FULL_CPU_MB / self.settings.mb(function))
+
+    def _gb_seconds(self, function: str, ms: float) -> float:
+        return ms / 1000 * self.settings.mb(function) / 1024
 
     def cpu_ms(self, function: str) -> float:
         """Return a function's CPU time for one mail, as on the machine that counted.
@@ -206,31 +230,34 @@ class Month:
 
     def billed_ms(self, function: str) -> float:
         """Return what Lambda bills of a function for one mail."""
-        return self.waiting_ms(function) + self.cpu_ms(function) * self.stretch
+        return self.waiting_ms(function) + self.cpu_ms(function) * self.stretch(function)
 
     def gb_seconds(self, function: str) -> float:
         """Return the same in GB-seconds."""
-        return self.billed_ms(function) / 1000 * self.settings.memory / 1024
+        return self._gb_seconds(function, self.billed_ms(function))
 
     def _longer_ms(self) -> float:
         """Return by how much an execution takes longer on Lambda than on the machine that counted."""
-        steps = sum(float(self.alone["functions"][s]["cpuMs"]) for s in Steps.names())
-        return steps * (self.stretch - 1) + len(Steps.names()) * self.settings.slower_ms
+        return sum(
+            float(self.alone["functions"][step]["cpuMs"]) * (self.stretch(step) - 1)
+            + self.settings.slower_ms
+            for step in Steps.names()
+        )
 
     def _alone_ms(self, function: str) -> float:
         ran = self.alone["functions"][function]
         longer = self._longer_ms() if function == "processor" else 0.0
-        stretched = float(ran["ms"]) + float(ran["cpuMs"]) * (self.stretch - 1)
+        stretched = float(ran["ms"]) + float(ran["cpuMs"]) * (self.stretch(function) - 1)
         return stretched / float(ran["invocations"]) + longer
 
     def _starts(self) -> list[Line]:
         """Return what environments take that begin anew: as many as are at work at once, at least one."""
         path = [*ORDER_PATH, *(["outcomes"] if self.settings.outcome_events else [])]
-        ms = 0.0
+        seconds = 0.0
         for function in path:
             at_once = self.mails / SECONDS * self.billed_ms(function) / 1000
-            ms += RENEWALS * max(1.0, at_once) * self._start_ms(function)
-        seconds = ms / 1000 * self.settings.memory / 1024
+            ms = RENEWALS * max(1.0, at_once) * self._start_ms(function)
+            seconds += self._gb_seconds(function, ms)
         words = "each environment begins anew once an hour"
         return [Line("Lambda: time", "lambdaGbSeconds", seconds, MODELLED, words)]
 
@@ -238,7 +265,7 @@ class Month:
         """Return what the first invocation takes, its start included; it waits as long as any other."""
         known = self.alone["functions"].get(function) or self.usage[function]
         waits = max(float(known["ms"]) - float(known["cpuMs"]), 0.0) / float(known["invocations"])
-        return waits + float(self.usage["start"][function]["cpuMs"]) * self.stretch
+        return waits + float(self.usage["start"][function]["cpuMs"]) * self.stretch(function)
 
     # --- the order path ---------------------------------------------------------------------------
 
@@ -293,6 +320,15 @@ class Month:
                 taken[where] += float(amount) * share
         return dict(taken)
 
+    def reserving(self) -> float:
+        """Return the share of batches that reserve their slots with a write.
+
+        One of C dispatchers does where it began another within 2 C / R seconds, at R mails a second; mails come
+        by chance.
+        """
+        rate = self.mails / SECONDS
+        return 1 - math.exp(-2 * rate / max(PEAK * rate, LEAST_RATE))
+
     def _table(self) -> list[Line]:
         stored = {where: float(size) for where, size in self.alone["stored"].items()}
         months = self.mails * RECORD_MONTHS
@@ -307,6 +343,14 @@ class Month:
                     "one by one, by table and index; the dispatcher's once a batch",
                 )
                 for kind in ("writeUnits", "readUnits")
+            ),
+            Line(
+                "DynamoDB: requests",
+                "writeUnits",
+                self.mails * self.reserving() / self.dispatcher_batch,
+                MODELLED,
+                "a write for the slots of a batch whose dispatcher began another a moment ago, see"
+                " steps/ledger/README.md; the account may send four times the month's even rate",
             ),
             Line(
                 "DynamoDB: storage, recovery",
@@ -385,22 +429,10 @@ class Month:
             ),
         ]
 
-    def roots(self) -> float:
-        """Return the traces that a mail begins, recorded or not."""
-        return sum(
-            1.0 if root == "workflow" else self.invocations(root) for root in self.settings.traced
-        )
-
     def _traces(self) -> list[Line]:
-        """X-Ray takes the first requests of each second, then `tracing_rate` of the others."""
-        chosen = self.settings
-        rate = self.mails / SECONDS * self.roots()
-        first = min(rate, float(chosen.reservoir))
-        recorded = (first + (rate - first) * chosen.tracing_rate) * SECONDS
-        words = (
-            f"{len(chosen.traced)} kinds of invocation begin a trace; the first {chosen.reservoir} of each"
-            f" second, then {chosen.tracing_rate:.0%}"
-        )
+        """The dispatcher decides for each execution; nothing else begins a trace."""
+        recorded = self.mails * self.settings.tracing_rate
+        words = f"one for {self.settings.tracing_rate:.0%} of the executions"
         return [Line("X-Ray", "xrayTraces", recorded, MODELLED, words)]
 
     # --- what comes beside ------------------------------------------------------------------------
@@ -442,7 +474,9 @@ class Month:
             * float(self.alone["stored"]["OrderIdIndex"])
         )
         pages = read / float(scan["pageBytes"])
-        seconds = pages * (float(scan["waitMs"]) + float(scan["cpuMs"]) * self.stretch) / 1000
+        seconds = (
+            pages * (float(scan["waitMs"]) + float(scan["cpuMs"]) * self.stretch(OTHERS)) / 1000
+        )
         calls = seconds / limits.SCAN_BUDGET
         used = {
             "readUnits": (
@@ -450,7 +484,7 @@ class Month:
                 "90 nights of the index entry, half a unit for 4 KB",
             ),
             "lambdaGbSeconds": (
-                seconds * self.settings.memory / 1024,
+                self._gb_seconds(OTHERS, seconds * 1000),
                 f"{scan['waitMs']} ms a page of 1 MB, and {scan['cpuMs']} ms of CPU time",
             ),
             "lambdaRequests": (calls, "a call for four minutes' reading"),
@@ -470,12 +504,11 @@ class Month:
         telling = TOLD * self.settings.outcome_events
         for unit, amount in {
             "lambdaRequests": 1 + telling,
-            "lambdaGbSeconds": (self._start_ms(CANARY) * self.settings.memory / 1024) / 1000,
+            "lambdaGbSeconds": self._gb_seconds(CANARY, self._start_ms(CANARY)),
             "readUnits": float(its_own["readUnits"]),
             "writeUnits": float(its_own["writeUnits"]),
             "logGb": float(its_own["logBytes"]) / GB,
             "schedulerInvocations": 1,
-            "xrayTraces": 1 if self.settings.traced else 0,
         }.items():
             used[unit] = used.get(unit, 0.0) + runs * amount
         words = f"{runs:,.0f} mails that come alone; as many runs of a function that begins anew each time"
@@ -486,7 +519,22 @@ class Month:
         ours = max(self._start_ms(function) for function in self.usage["start"])
         runs = float(idle["lambdaRequests"]["amount"])
         nights = self.usage["modelled"]["reconciliation"]["monthly"]
+        asked = SECONDS / ASKED * 2 if self.mails > SECONDS else 0.0
         return [
+            Line(
+                "SQS: idle polling",
+                "sqsRequests",
+                float(POLLS * self.settings.idle_polls),
+                MODELLED,
+                f"{self.settings.idle_polls} open polls of two queues, a request of 20 seconds after the other",
+            ),
+            Line(
+                "DynamoDB: requests",
+                "writeUnits",
+                asked,
+                MODELLED,
+                "the send rate, asked for once a minute with two writes, where more than a mail a second comes",
+            ),
             *(
                 Line(each.get("row", IDLE), unit, float(each["amount"]), each["how"], each["words"])
                 for unit, each in idle.items()
@@ -498,7 +546,7 @@ class Month:
             Line(
                 IDLE,
                 "lambdaGbSeconds",
-                runs * ours / 1000 * self.settings.memory / 1024,
+                self._gb_seconds(OTHERS, runs * ours),
                 MODELLED,
                 "each scheduled run begins anew, and takes as long as the slowest first invocation",
             ),

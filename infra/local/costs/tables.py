@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from infra.config import Config
+from infra.function import memory
 from infra.local.costs.model import (
     COUNTED,
+    DAYS,
     METERED,
     MODELLED,
-    OUTCOMES,
+    ORDER_PATH,
+    OTHERS,
     PRICED,
     SMALL,
     VOLUMES,
@@ -20,6 +24,7 @@ from infra.local.costs.model import (
     Month,
     Settings,
     cost,
+    idle_polls,
     month_cost,
     total,
 )
@@ -34,15 +39,15 @@ LARGE = VOLUMES["1,000,000 a day"]
 HOWS = (COUNTED, METERED, MODELLED, PRICED)
 
 EFFECTS: dict[str, dict[str, object]] = {
+    "WORKFLOW_LOG_LEVEL=ALL": {"workflow_log_level": "ALL"},
     "WORKFLOW_LOG_LEVEL=ERROR": {"workflow_log_level": "ERROR"},
+    "TRACING_RATE=1": {"tracing_rate": 1},
     "TRACING_RATE=0.01": {"tracing_rate": 0.01},
-    "TRACING_RATE=0, no traces": {"traced": ()},
+    "TRACING_RATE=0": {"tracing_rate": 0},
     "DISPATCHER_WINDOW_SECONDS=1": {"dispatcher_window": 1},
     "DISPATCHER_WINDOW_SECONDS=5": {"dispatcher_window": 5},
     "feedback's window 10 s": {"feedback_window": 10},
-    "functions of 128 MB": {"memory": 128},
-    "functions of 512 MB": {"memory": 512},
-    "functions of 1,769 MB": {"memory": 1769},
+    **{f"all functions of {mb:,} MB": {"memory": {OTHERS: mb}} for mb in (128, 256, 512, 1769)},
     "OUTCOME_EVENTS=false": {"outcome_events": False},
     "CANARY_MINUTES=0": {"canary_minutes": 0},
     "CANARY_MINUTES=5": {"canary_minutes": 5},
@@ -52,24 +57,42 @@ EFFECTS: dict[str, dict[str, object]] = {
 """What is changed, one at a time, and the fields of `Settings` that it changes."""
 
 
-def told(settings: Settings) -> Settings:
-    """Return the settings of a shop that says MAILS_A_DAY of more than 100,000."""
-    return replace(settings, workflow_log_level="ERROR")
+def told(mails: int, settings: Settings | None = None) -> Settings:
+    """Return the settings of a shop that says by MAILS_A_DAY how many `mails` of a month it expects."""
+    said = Config.from_environment({"MAILS_A_DAY": str(mails // DAYS)}, local=True)
+    counted = settings or Settings.deployed()
+    return replace(
+        counted,
+        memory={
+            **counted.memory,
+            **{
+                name: memory("dispatch" if name == "processor" else name, large=said.is_large)
+                for name in ORDER_PATH
+            },
+        },
+        workflow_log_level=said.workflow_log_level,
+        tracing_rate=float(said.tracing_rate),
+        idle_polls=idle_polls(said.dispatcher_concurrency, said.feedback_concurrency),
+    )
 
 
-def large_shop(settings: Settings) -> Settings:
+def large_shop(settings: Settings | None = None) -> Settings:
     """Return the settings that are documented for a large shop, without what is on paper."""
-    return replace(told(settings), outcome_events=False, traced=(), dispatcher_window=1)
+    return replace(told(LARGE, settings), outcome_events=False, tracing_rate=0, dispatcher_window=1)
 
 
 # --- the month ------------------------------------------------------------------------------------
 
 
 def month(settings: Settings | None = None) -> Table:
-    """Lay the costs out: one column a volume, one row a matter, and how each was found."""
+    """Lay the costs out: one column a volume, one row a matter, and how each was found.
+
+    Each volume is that of a shop that says so by MAILS_A_DAY.
+    """
     shown = Table(title=f"USD a month at list prices of {list_prices.prices()['date']}")
     shown.add_column("service")
-    months = {title: Month(mails, settings).lines() for title, mails in VOLUMES.items()}
+    chosen = {title: told(mails, settings) for title, mails in VOLUMES.items()}
+    months = {title: Month(mails, chosen[title]).lines() for title, mails in VOLUMES.items()}
     columns = {title: cost(lines) for title, lines in months.items()}
     for title in columns:
         shown.add_column(title, justify="right")
@@ -83,7 +106,7 @@ def month(settings: Settings | None = None) -> Table:
     totals = {title: total(column) for title, column in columns.items()}
     ses = {title: list_prices.ses_price(mails, "NONE") for title, mails in VOLUMES.items()}
     shown.add_row("all", *map(_usd, totals.values()), "", style="bold")
-    free = (month_cost(mails, settings, free_tiers=True) for mails in VOLUMES.values())
+    free = (month_cost(m, chosen[title], free_tiers=True) for title, m in VOLUMES.items())
     shown.add_row("all, less the always-free tiers", *map(_usd, free), "")
     shown.add_row(
         "beside SES, as a multiple of what SES takes",
@@ -119,7 +142,7 @@ def formulas(mails: int = LARGE) -> Table:
     for name in ("how", "in words"):
         shown.add_column(name)
     alike: dict[tuple[str, str, str], list[Line]] = {}
-    for line in Month(mails).lines():
+    for line in Month(mails, told(mails)).lines():
         alike.setdefault((line.row, line.how, line.words), []).append(line)
     for (row, how, words), lines in alike.items():
         each = "\n".join(f"{line.amount / mails:.3g}" for line in lines)
@@ -134,17 +157,18 @@ def lambda_time() -> Table:
     machine = month.usage["machine"]
     shown = Table(
         title=(
-            f"Lambda for one mail that comes alone, {month.settings.memory} MB; counted on {machine['cores']}"
+            f"Lambda for one mail that comes alone; counted on {machine['cores']}"
             f" cores of {machine['cpu']}, {machine['python']}, {month.usage['date']}"
         )
     )
     shown.add_column("function")
-    for name in ("invocations", "CPU ms", "waits ms", "billed ms", "of it waits", "GB-s"):
+    for name in ("MB", "invocations", "CPU ms", "waits ms", "billed ms", "of it waits", "GB-s"):
         shown.add_column(name, justify="right")
     for function in month.alone["functions"]:
         billed, waits = month.billed_ms(function), month.waiting_ms(function)
         shown.add_row(
             function,
+            str(month.settings.mb(function)),
             f"{month.invocations(function):.2f}",
             f"{month.cpu_ms(function):.1f}",
             f"{waits:.1f}",
@@ -193,14 +217,10 @@ def effects() -> Table:
     shown.add_column("setting")
     for title in VOLUMES:
         shown.add_column(title, justify="right")
-    settings = Settings.deployed()
-    plain = {title: month_cost(mails, settings) for title, mails in VOLUMES.items()}
+    plain = {mails: month_cost(mails, told(mails)) for mails in VOLUMES.values()}
     for name, change in EFFECTS.items():
-        changed = replace(settings, **change)  # type: ignore[arg-type]
-        shown.add_row(
-            name,
-            *(f"{month_cost(mails, changed) - plain[t]:+,.2f}" for t, mails in VOLUMES.items()),
-        )
+        changed = {m: replace(told(m), **change) for m in plain}  # type: ignore[arg-type]
+        shown.add_row(name, *(f"{month_cost(m, changed[m]) - plain[m]:+,.2f}" for m in plain))
     return shown
 
 
@@ -210,17 +230,17 @@ def multiples() -> Table:
     shown.add_column("settings")
     shown.add_column("USD beside SES", justify="right")
     shown.add_column("multiple", justify="right")
-    settings = Settings.deployed()
     ses = list_prices.ses_price(LARGE, "NONE")
-    outcomes = cost(Month(LARGE, settings).lines())[OUTCOMES]
-    shop = large_shop(settings)
+    settings = told(LARGE)
+    apart = replace(settings, outcome_events=False)
+    unsaid = replace(Settings.deployed(), outcome_events=False)
     for title, usd in {
-        "as deployed, outcome events apart": month_cost(LARGE, settings) - outcomes,
-        "MAILS_A_DAY=1000000 said, outcome events apart": month_cost(LARGE, told(settings))
-        - outcomes,
-        "a large shop": month_cost(LARGE, shop),
-        "a large shop, DynamoDB provisioned on paper": month_cost(
-            LARGE, replace(shop, provisioned=True)
+        "at defaults, MAILS_A_DAY=1000000, outcome events apart": month_cost(LARGE, apart),
+        "the same, with outcome events": month_cost(LARGE, settings),
+        "without MAILS_A_DAY: all logged, all traced": month_cost(LARGE, unsaid),
+        "a large shop's settings": month_cost(LARGE, large_shop()),
+        "the same, DynamoDB provisioned on paper": month_cost(
+            LARGE, replace(large_shop(), provisioned=True)
         ),
     }.items():
         shown.add_row(title, _usd(usd - ses), f"{(usd - ses) / ses:.4f}")
@@ -234,7 +254,7 @@ def plans() -> Table:
     for title in VOLUMES:
         shown.add_column(title, justify="right")
     for plan, price in list_prices.prices()["sesPlans"].items():
-        every = (month_cost(mails, plan=plan) for mails in VOLUMES.values())
+        every = (month_cost(mails, told(mails), plan=plan) for mails in VOLUMES.values())
         shown.add_row(price["name"], *map(_usd, every))
     return shown
 
@@ -245,12 +265,11 @@ def show(console: Console) -> None:
     for table in (month(), multiples(), effects(), plans(), lambda_time(), units(), formulas()):
         console.print(table)
         console.print()
-    batches = {title: Month(mails) for title, mails in VOLUMES.items()}
+    batches = {title: Month(mails, told(mails)) for title, mails in VOLUMES.items()}
     for title, each in batches.items():
         console.print(
             f"{title}: {each.dispatcher_batch:.2f} orders to a dispatcher, {each.feedback_batch:.2f} events to"
-            f" a feedback, {each.outcome_batch:.2f} outcomes to an invocation, {each.roots():.2f} traces begun"
-            " by a mail"
+            f" a feedback, {each.outcome_batch:.2f} outcomes to an invocation"
         )
     console.print(f"deployed: {usage['deployed']}; run: {usage['run']}, {usage['date']}")
 
