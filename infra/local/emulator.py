@@ -108,6 +108,7 @@ from ministack.services import (
     lambda_svc,
     ses_v2,
     sns,
+    stepfunctions,
 )
 from ministack.services.cloudformation import provisioners
 
@@ -444,6 +445,14 @@ def _without_killing(update: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+class _NoPause:
+    """Stands for `time` where it means a pause that AWS does not make."""
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Go on at once."""
+
+
 _lambda_resource = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
 _create_function = _lambda_resource["create"]
 
@@ -471,6 +480,7 @@ lambda_runtime.ProvidedWorker._drain_stderr_bounded = _drain_all
 # Lines are put into it under a lock, where nothing may wait for room.
 lambda_runtime._PROVIDED_LOG_MAX_LINES = 0
 _lambda_resource["create"] = _create_with_dead_letters
+stepfunctions._run_execution = _where(stepfunctions._run_execution, time=_NoPause)
 app.pin_request_origin = _pin_loopback_as_secure
 iam_actions.extract_iam_action = _extract_action
 iam_evaluator._resolve_condition_key = _resolve_role
