@@ -35,6 +35,9 @@ Streams: MiniStack takes the batch of a table's stream for done whatever the fun
 Logs: MiniStack takes what a function has written to be complete when nothing came for 5 ms. On a busy machine
 the rest shows up at the environment's next invocation, or never if it dies before; our metrics are in it.
 
+Pauses: MiniStack waits for 150 ms before an execution's first state, and its runtime API answers in two pieces,
+of which the second waits until the first is acknowledged. AWS does neither. `gate.py` has the second.
+
 Callers: MiniStack lets every web page in, and so do the servers by which it hands functions their events.
 `gate.py` says who may call.
 
@@ -84,6 +87,9 @@ CHECKS = {
     "deployments": "tests/local/test_emulator.py::test_a_deployment_lets_what_is_at_work_end_it",
     "streams": "tests/local/test_emulator.py::test_a_stream_is_tried_again_from_the_first_failure_on",
     "logs": "tests/local/test_emulator.py::test_each_invocation_has_its_own_lines",
+    "pauses": "tests/local/test_emulator.py::test_an_execution_begins_at_once",
+    "answers in two pieces": "tests/local/test_emulator.py"
+    "::test_an_event_goes_to_its_function_in_one_piece",
     "callers": "tests/local/test_gate.py::test_what_another_page_asks_for_is_refused",
     "callers of the runtime API": "tests/local/test_gate.py"
     "::test_a_functions_runtime_api_serves_its_runtime_alone",
@@ -446,7 +452,7 @@ def _without_killing(update: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _NoPause:
-    """Stands for `time` where it means a pause that AWS does not make."""
+    """Stands for `time` where that is asked for nothing but a pause that AWS does not make."""
 
     @staticmethod
     def sleep(seconds: float) -> None:

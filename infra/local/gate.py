@@ -60,8 +60,8 @@ class GatedHandler(BaseHTTPRequestHandler):
     """The gate of the standard library's servers, and of Werkzeug's, which is built on them."""
 
     disable_nagle_algorithm = True
-    """An answer is written in two parts, headers and body. The second would wait until the other side has
-    acknowledged the first, which Linux puts off by 40 ms: at every hop of every mail (RFC 9293, 3.7.4)."""
+    """An answer is written in two pieces, its headers and its body. The second would wait until the first is
+    acknowledged (RFC 9293, 3.7.4), which Linux puts off by 40 ms: at each of a mail's hops."""
 
     def policy(self, path: str) -> str:  # noqa: ARG002 - for those that have pages
         """Return the policy of what is at a path, with its query."""
