@@ -37,10 +37,10 @@ AT_ONCE = 40
 class Whose(StrEnum):
     """Whose the CPU time is. SES's events cause the same whichever way a mail went."""
 
-    PATH = "functions, until the mail is recorded"
-    EVENTS = "functions, for SES's events"
+    PATH = "functions, to the record"
+    EVENTS = "functions, SES's events"
     EMULATOR = "emulator"
-    OTHERS = "SES, inbox, metrics, console"
+    OTHERS = "SES, inbox, metrics"
 
 
 @dataclass
