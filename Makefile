@@ -75,6 +75,9 @@ send-test: $(VENV)/laptop.done ## sends a sample mail by SES, with your AWS cred
 costs: $(VENV)/laptop.done ## prints what the system costs at list price, from usage counted in a local run
 	@$(BIN)/python -m infra.local.costs $(if $(COUNT),count $(COUNT))
 
+bench: setup ## measures against baselines: starts, rendering, a mail's warm path (PART=imports, rendering or path)
+	@$(BIN)/python -m tests.bench $(if $(PART),--part $(PART))
+
 # --- checks ---------------------------------------------------------------------------------------
 # Counts metrics to the last one: of a step that is repeated, since a busy laptop did not answer it, there are two.
 COUNTS := tests/local/test_scheduled_workflows.py
@@ -111,4 +114,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down status demo chaos simulation mails preview send-test costs test mail-judges lint mutants format lock deploy destroy
+.PHONY: help setup up down status demo chaos simulation mails preview send-test costs bench test mail-judges lint mutants format lock deploy destroy

@@ -38,6 +38,9 @@ the rest shows up at the environment's next invocation, or never if it dies befo
 Meter: MiniStack's `ConsumedCapacity` is wrong for reads and missing where a condition fails, and it counts no
 CPU time. `meter.py` counts both, and nobody who asks has to ask otherwise.
 
+Pauses: MiniStack waits for 150 ms before an execution's first state, and its runtime API answers in two pieces,
+of which the second waits until the first is acknowledged. AWS does neither. `gate.py` has the second.
+
 Callers: MiniStack lets every web page in, and so do the servers by which it hands functions their events.
 `gate.py` says who may call.
 
@@ -89,6 +92,9 @@ CHECKS = {
     "streams": "tests/local/test_emulator.py::test_a_stream_is_tried_again_from_the_first_failure_on",
     "logs": "tests/local/test_emulator.py::test_each_invocation_has_its_own_lines",
     "meter": "tests/local/test_emulator.py::test_the_meter_counts_units_and_time",
+    "pauses": "tests/local/test_emulator.py::test_an_execution_begins_at_once",
+    "answers in two pieces": "tests/local/test_emulator.py"
+    "::test_an_event_goes_to_its_function_in_one_piece",
     "callers": "tests/local/test_gate.py::test_what_another_page_asks_for_is_refused",
     "callers of the runtime API": "tests/local/test_gate.py"
     "::test_a_functions_runtime_api_serves_its_runtime_alone",
@@ -115,6 +121,7 @@ from ministack.services import (
     lambda_svc,
     ses_v2,
     sns,
+    stepfunctions,
 )
 from ministack.services import (
     sts as sts_svc,
@@ -528,6 +535,14 @@ def _without_killing(update: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+class _NoPause:
+    """Stands for `time` where that is asked for nothing but a pause that AWS does not make."""
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Go on at once."""
+
+
 _lambda_resource = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
 _create_function = _lambda_resource["create"]
 
@@ -558,6 +573,7 @@ lambda_runtime.ProvidedWorker._drain_stderr_bounded = _drain_all
 # Lines are put into it under a lock, where nothing may wait for room.
 lambda_runtime._PROVIDED_LOG_MAX_LINES = 0
 _lambda_resource["create"] = _create_with_dead_letters
+stepfunctions._run_execution = _where(stepfunctions._run_execution, time=_NoPause)
 app.pin_request_origin = _pin_loopback_as_secure
 iam_actions.extract_iam_action = _extract_action
 iam_evaluator._resolve_condition_key = _resolve_role

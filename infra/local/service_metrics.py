@@ -7,13 +7,22 @@ order workflow's executions and the functions' durations.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from steps.contract.metrics import Metric
 
 if TYPE_CHECKING:
-    from infra.local.running_stack import RunningStack
+    from collections.abc import Iterator
+
+    from infra.local.running_stack import Json, RunningStack
+
+    Datum = tuple[str, Json]
+    """A namespace and an entry of PutMetricData's `MetricData`."""
+
+AT_ONCE = 1000
+"""PutMetricData takes so many (CloudWatch User Guide, "Service quotas")."""
 
 REPORT = re.compile(r"REPORT .*?Duration: (\d+) ms")
 
@@ -36,33 +45,31 @@ class ServiceMetrics:
         self._seen: set[str] = set()
 
     def poll(self, now: datetime) -> None:
-        """Put what is new."""
-        self._queues()
-        self._reputation(now)
-        self._executions()
-        self._functions(now)
+        """Put what is new, in few calls: a mail leaves twenty figures, and a call costs more than a figure."""
+        data: dict[str, list[Json]] = defaultdict(list)
+        for source in (
+            self._queues(),
+            self._reputation(now),
+            self._executions(),
+            self._functions(now),
+        ):
+            for namespace, datum in source:
+                data[namespace].append(datum)
+        for namespace, entries in data.items():
+            for start in range(0, len(entries), AT_ONCE):
+                self._cloudwatch.put_metric_data(
+                    Namespace=namespace, MetricData=entries[start : start + AT_ONCE]
+                )
 
-    def _put(self, namespace: str, name: str, value: float, **dimensions: str) -> None:
-        self._cloudwatch.put_metric_data(
-            Namespace=namespace,
-            MetricData=[
-                {
-                    "MetricName": name,
-                    "Value": value,
-                    "Dimensions": [{"Name": n, "Value": v} for n, v in dimensions.items()],
-                }
-            ],
-        )
-
-    def _queues(self) -> None:
+    def _queues(self) -> Iterator[Datum]:
         sqs = self._stack.sqs
         for url in sqs.list_queues().get("QueueUrls", []):
             attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
             for attribute, metric in QUEUE_METRICS.items():
                 value = float(attributes["Attributes"].get(attribute, 0))
-                self._put("AWS/SQS", metric, value, QueueName=url.rsplit("/", 1)[-1])
+                yield _datum("AWS/SQS", metric, value, QueueName=url.rsplit("/", 1)[-1])
 
-    def _reputation(self, now: datetime) -> None:
+    def _reputation(self, now: datetime) -> Iterator[Datum]:
         def total(metric: Metric) -> float:
             return self._stack.counted(metric, self._start, now)
 
@@ -72,21 +79,22 @@ class ServiceMetrics:
                 ("ComplaintRate", Metric.COMPLAINT),
             ):
                 for dimensions in ({}, {"ses:configuration-set": self._configuration_set}):
-                    self._put("AWS/SES", f"Reputation.{rate}", total(events) / sent, **dimensions)
+                    share = total(events) / sent
+                    yield _datum("AWS/SES", f"Reputation.{rate}", share, **dimensions)
 
-    def _executions(self) -> None:
+    def _executions(self) -> Iterator[Datum]:
         dimension = {"StateMachineArn": self._stack.workflow}
         for execution in self._stack.executions():
             if execution["executionArn"] in self._seen:
                 continue
             self._seen.add(execution["executionArn"])
-            self._put("AWS/States", "ExecutionsStarted", 1, **dimension)
+            yield _datum("AWS/States", "ExecutionsStarted", 1, **dimension)
             spent = (execution["stopDate"] - execution["startDate"]) / timedelta(milliseconds=1)
-            self._put("AWS/States", "ExecutionTime", spent, **dimension)
+            yield _datum("AWS/States", "ExecutionTime", spent, **dimension)
             failed = float(execution["status"] != "SUCCEEDED")
-            self._put("AWS/States", "ExecutionsFailed", failed, **dimension)
+            yield _datum("AWS/States", "ExecutionsFailed", failed, **dimension)
 
-    def _functions(self, now: datetime) -> None:
+    def _functions(self, now: datetime) -> Iterator[Datum]:
         """Read the platform's REPORT lines; errors and throttles are not in them."""
         since, self._read = self._read, now
         for group in self._logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
@@ -98,5 +106,13 @@ class ServiceMetrics:
             function = group["logGroupName"].rsplit("/", 1)[-1]
             for event in events:
                 if report := REPORT.match(event["message"]):
-                    self._put("AWS/Lambda", "Invocations", 1, FunctionName=function)
-                    self._put("AWS/Lambda", "Duration", float(report[1]), FunctionName=function)
+                    yield _datum("AWS/Lambda", "Invocations", 1, FunctionName=function)
+                    yield _datum("AWS/Lambda", "Duration", float(report[1]), FunctionName=function)
+
+
+def _datum(namespace: str, name: str, value: float, **dimensions: str) -> Datum:
+    return namespace, {
+        "MetricName": name,
+        "Value": value,
+        "Dimensions": [{"Name": n, "Value": v} for n, v in dimensions.items()],
+    }

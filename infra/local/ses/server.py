@@ -41,9 +41,8 @@ class Handler(GatedHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
-    # Headers and body in one segment: two would wait for each other (Nagle and delayed ACK).
+    # Headers and body in one segment.
     wbufsize = -1
-    disable_nagle_algorithm = True
 
     @property
     def _ses(self) -> Ses:
