@@ -30,17 +30,18 @@ GRACE = limits.IN_DOUBT_GRACE_LOCAL_MIN
 """Seconds that a mail in doubt waits for SES's event."""
 
 VISIBILITY = {"email-order-queue": 45, "email-ses-events-queue": 20}
-"""Seconds after which what a killed function had comes back. An event is to be back before the grace
+"""Seconds after which what a killed function had comes back, at most. An event is to be back before the grace
 period is over."""
+VISIBILITY_MIN = 30
+"""Likewise in a run of few orders: a dispatcher then has a short queue for the functions' cold starts."""
 
 SETTINGS = {"IN_DOUBT_GRACE_SECONDS": str(GRACE), "DISPATCHER_CONCURRENCY": "2"}
 
 TELL_EVERY = 10.0
 """Seconds between two lines about what is still to come."""
 
-QUIET = 10.0
-"""Seconds without any call of a step or a dispatcher, after which none is taken to run: a worker starts within
-three."""
+QUIET = 4.0
+"""Seconds in which no function made a call and no worker computed, after which none is taken to run."""
 
 STALLED = 700.0
 """Seconds without a mail, and without the queue being shorter than ever: a message that was received eight
@@ -60,10 +61,20 @@ SHOWN = 20
 
 
 class Run:
-    """One run against a running stack that has the fault proxy; `shop` is told of its outcomes."""
+    """One run against a running stack that has the fault proxy; `shop` is told of its outcomes.
+
+    calm_at: the share of the orders that have their mail, from which on the faults end once each was seen.
+    """
 
     def __init__(
-        self, stack: RunningStack, shop: Subscriber, *, count: int, seed: int, say: Console
+        self,
+        stack: RunningStack,
+        shop: Subscriber,
+        *,
+        count: int,
+        seed: int,
+        calm_at: float,
+        say: Console,
     ) -> None:
         self.stack, self.shop = stack, shop
         self.plan = plan = stack.plan
@@ -73,13 +84,15 @@ class Run:
         self.orders = orders(count, self.dice)
         self.published = publications(self.orders, self.dice)
         self.valid = {o.message for o in self.orders if o.kind is Kind.VALID}
-        self.killer = faults.Killer(plan, self.dice)
+        self.calm_at = calm_at
+        self.killer = faults.Killer(plan, self.dice, count)
         self.deployments: list[faults.BadDeployment] = []
         self.operator = faults.Operator(self.stack)
         self.start = time.monotonic()
         self.most_memory = (0, 0)
         self.calm = False
         self.lost_answers = 0
+        self.unseen: set[str] = set()
 
     @property
     def seconds(self) -> float:
@@ -94,7 +107,8 @@ class Run:
         self.stack.ses("settings", ses_faults)
         rules = faults.proxy_faults(self.dice)
         fetch(f"{self.plan.faults_url}/_microburst/rules", rules, "POST")
-        for queue, seconds in VISIBILITY.items():
+        for queue, most in VISIBILITY.items():
+            seconds = min(most, VISIBILITY_MIN + len(self.orders) // 20)
             self.stack.sqs.set_queue_attributes(
                 QueueUrl=self.stack.queue_url(queue),
                 Attributes={"VisibilityTimeout": str(seconds)},
@@ -103,11 +117,25 @@ class Run:
         self.killer.start()
 
     def mend_everything(self) -> None:
-        """End the faults once every mail is out: what is left settles, and waits no longer than it has to."""
+        """End the faults: what is left settles, and waits no longer than it has to."""
         self.calm = True
+        self.unseen = self._unseen()
         self.killer.stop()
         self.lost_answers = faults.lost_answers(self.plan)
         fetch(f"{self.plan.faults_url}/_microburst/rules", [], "POST")
+
+    def _unseen(self) -> set[str]:
+        """Return the faults that were never seen: the proxy's, kills and bad deployments."""
+        kills = {f"kill {name}" for name in faults.KILLED if not self.killer.killed[name]}
+        deployed = len(self.deployments)
+        deployments = {f"bad {step}" for step in [*BAD_DEPLOYMENTS.values()][deployed:]}
+        return faults.unseen(self.plan) | kills | deployments
+
+    def _is_enough(self, taken: int) -> bool:
+        """Whether so many mails may be the end of all faults."""
+        return taken >= len(self.valid) or (
+            taken >= self.calm_at * len(self.valid) and not self._unseen()
+        )
 
     def publish(self) -> None:
         """Publish all events, several at once."""
@@ -137,15 +165,15 @@ class Run:
     def _until_quiet(self) -> str:
         patience = time.monotonic() + 2 * STALLED + 2 * len(self.orders)
         changed = moved = told = time.monotonic()
-        calls, least = (-1, -1), len(self.published) + 1
+        calls, least = (-1, -1.0, -1), len(self.published) + 1
         taken = 0
         while True:
             now, clock = facts.look(self.stack), time.monotonic()
             self._measure_memory()
             self._interfere(now.taken / len(self.valid))
-            if now.taken >= len(self.valid) and not self.calm:
+            if not self.calm and self._is_enough(now.taken):
                 self.mend_everything()
-            seen = now.calls, len(self.shop.read())
+            seen = now.calls, now.worked, len(self.shop.read())
             deploying = any(deployment.is_alive() for deployment in self.deployments)
             if seen != calls or deploying or not now.idle:
                 calls, moved = seen, clock
@@ -285,6 +313,7 @@ class Run:
         )
         yield "late calls", f"{proxy['late']}, of which {proxy['late_done']} were done"
         yield "killed", _counts(self.killer.killed)
+        yield "faults never seen", ", ".join(sorted(self.unseen)) or "none"
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -292,11 +321,11 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {number}" for name, number in ordered if number) or "none"
 
 
-def run(plan: Plan, *, count: int, seed: int, say: Console) -> Verdict:
+def run(plan: Plan, *, count: int, seed: int, calm_at: float, say: Console) -> Verdict:
     """Break everything, publish, wait, and print the table and every order of which a promise is broken."""
     stack = RunningStack(plan)
     with subscribed(stack) as shop:
-        one = Run(stack, shop, count=count, seed=seed, say=say)
+        one = Run(stack, shop, count=count, seed=seed, calm_at=calm_at, say=say)
         one.break_everything()
         try:
             say.print(f"· publishing {len(one.published)} events of {count} orders")
