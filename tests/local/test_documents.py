@@ -82,10 +82,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documents") / "checkout"
     ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "cdk.out")
     shutil.copytree(ROOT, folder, ignore=ignored)
-    environments = (f".local/{name}" for name in ("emulator", "judges", "lambda-image"))
-    for made in (".venv", "infra/node_modules", *environments):
-        (folder / made).parent.mkdir(exist_ok=True)
-        (folder / made).symlink_to(ROOT / made)
+    names = ("emulator", "judges", "lambda-image", "chromium")
+    for made in (".venv", "infra/node_modules", *(f".local/{name}" for name in names)):
+        if (ROOT / made).exists():  # Chromium is unpacked where no browser is installed.
+            (folder / made).parent.mkdir(exist_ok=True)
+            (folder / made).symlink_to(ROOT / made)
     return folder
 
 
