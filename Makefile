@@ -76,12 +76,9 @@ costs: $(VENV)/laptop.done ## prints what the system costs at list price, from u
 	@$(BIN)/python -m infra.local.costs $(if $(COUNT),count $(COUNT))
 
 # --- checks ---------------------------------------------------------------------------------------
-# Counts metrics to the last one: of a step that is repeated, since a busy laptop did not answer it, there are two.
-COUNTS := tests/local/test_scheduled_workflows.py
-test: mail-judges setup .local/browser.done lint ## runs every test, the fast ones first
-	@$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/operator tests/workflow tests/infra
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/local tests/browser --ignore=$(COUNTS)
-	@$(BIN)/python -m pytest $(COUNTS)
+# Those of the local stack wait while the others compute: tests/support/lanes.py.
+test: mail-judges setup .local/browser.done lint ## runs every test
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 # Before all else, since they are what no target here can install.
 mail-judges:
