@@ -76,16 +76,23 @@ costs: $(VENV)/laptop.done ## prints what the system costs at list price, from u
 	@$(BIN)/python -m infra.local.costs $(if $(COUNT),count $(COUNT))
 
 # --- checks ---------------------------------------------------------------------------------------
-# Those of the local stack wait while the others compute: tests/support/lanes.py.
-test: mail-judges setup .local/browser.done lint ## runs every test
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+# Those of the local stack wait while the others compute (tests/support/lanes.py), and the types are checked meanwhile:
+# without mypy's cache that takes most of a minute.
+test: mail-judges setup .local/browser.done style ## runs every test
+	@echo "· checking types beside the tests: the verdict follows theirs"
+	@nice -n 5 mypy > .local/types.log 2>&1 & types=$$!; trap "kill $$types 2>/dev/null" EXIT; \
+		$(BIN)/python -m pytest -n auto --dist loadfile; tests=$$?; \
+		wait $$types; types=$$?; cat .local/types.log; exit $$((tests ? tests : types))
 
 # Before all else, since they are what no target here can install.
 mail-judges:
 	@$(PYTHON) tests/browser/mail_judges.py
 
-lint: $(VENV)/laptop.done ## format, lint, types, import directions
-	@ruff format --check . && ruff check . && echo "· checking types" && mypy && lint-imports
+lint: style ## format, lint, types, import directions
+	@echo "· checking types" && mypy
+
+style: $(VENV)/laptop.done
+	@ruff format --check . && ruff check . && lint-imports
 
 mutants: setup ## breaks the protocol's code in every place and tells what no test notices (FILES="steps/send.py")
 	@$(BIN)/python -m tests.support.mutants $(FILES)
@@ -108,4 +115,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down status demo chaos simulation mails preview send-test costs test mail-judges lint mutants format lock deploy destroy
+.PHONY: help setup up down status demo chaos simulation mails preview send-test costs test mail-judges lint style mutants format lock deploy destroy
