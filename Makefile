@@ -76,13 +76,9 @@ costs: $(VENV)/laptop.done ## prints what the system costs at list price, from u
 	@$(BIN)/python -m infra.local.costs $(if $(COUNT),count $(COUNT))
 
 # --- checks ---------------------------------------------------------------------------------------
-# Those of the local stack wait while the others compute (tests/support/lanes.py), and the types are checked meanwhile:
-# without mypy's cache that takes most of a minute.
+# Those of the local stack wait while the others compute: tests/support/lanes.py. The types are a test, too.
 test: mail-judges setup .local/browser.done style ## runs every test
-	@echo "· checking types beside the tests: the verdict follows theirs"
-	@nice -n 5 mypy > .local/types.log 2>&1 & types=$$!; trap "kill $$types 2>/dev/null" EXIT; \
-		$(BIN)/python -m pytest -n auto --dist loadfile; tests=$$?; \
-		wait $$types; types=$$?; cat .local/types.log; exit $$((tests ? tests : types))
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 # Before all else, since they are what no target here can install.
 mail-judges:

@@ -51,9 +51,7 @@ def pytest_configure() -> None:
     )
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker and not lanes.waits(worker):
-        os.nice(
-            10
-        )  # What computes takes what those that wait leave: a stack answers as in a run of its own.
+        os.nice(lanes.LESS_URGENT)
     if not worker:  # The workers find it built.
         mail.build()
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 RUN_BY_OTHERS = {
     r"make test": "the test that you are reading is one of its own",
-    r"make lint": "make test begins with it",
+    r"make lint": "make test begins with its first half; the types are tests/unit/test_types.py",
     r"(.*/)?python -m pytest .*": "make test runs all of them",
     r"make (up|down|status)|LOCAL_AWS_PORT=\S+ make up": "tests/local/test_stack_lifecycle.py",
     r"export LOCAL_STATE_DIR=.*": "tests/local/test_stack_lifecycle.py",

@@ -22,6 +22,10 @@ WAITING = ("tests/local/", "tests/browser/")
 WAITERS = 3
 """Workers that take them first, each with a local stack of its own."""
 
+LESS_URGENT = 5
+"""Niceness of those that compute: a stack then answers nearly as it does alone. Much more would leave them
+nothing where other programs are busy, too."""
+
 LONGEST = (
     "tests/local/test_chaos.py",
     "tests/local/test_scheduled_workflows.py",
@@ -30,6 +34,7 @@ LONGEST = (
     "tests/local/test_operator_doctor.py",
     "tests/local/test_stack_lifecycle.py",
     "tests/local/test_operator_find.py",
+    "tests/unit/test_types.py",
     "tests/unit/test_authoring.py",
     "tests/infra/test_judges.py",
     "tests/unit/test_long_outages.py",
