@@ -397,7 +397,6 @@ def test_a_workers_clock_is_wrong_only_where_it_is_told_to(skew: str, most: floa
 
 def test_chaos_keeps_the_promise(say: Callable[[str], None]) -> None:
     command = [sys.executable, "-u", "-m", "tests.local.chaos", "--orders", "60", "--seed", "7"]
-    command += ["--calm-at", "0.8"]
     lines = []
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -24,12 +24,6 @@ def main() -> int:
     )
     parser.add_argument("--orders", type=int, default=1000, help="distinct orders")
     parser.add_argument("--seed", type=int, default=1, help="of all dice")
-    parser.add_argument(
-        "--calm-at",
-        type=float,
-        default=1.0,
-        help="share of the orders with a mail from which on the faults end, once each was seen",
-    )
     asked = parser.parse_args()
     say = Console(highlight=False, width=100)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -40,8 +34,7 @@ def main() -> int:
         )
         try:
             with running(settings, say=say.print) as plan:
-                options = {"count": asked.orders, "seed": asked.seed, "calm_at": asked.calm_at}
-                return 0 if run(plan, **options, say=say).good else 1
+                return 0 if run(plan, count=asked.orders, seed=asked.seed, say=say).good else 1
         except StackError as error:
             print(f"make chaos: {error}", file=sys.stderr)
             return 1

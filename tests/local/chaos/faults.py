@@ -43,9 +43,6 @@ KILLED = frozenset(
     {"processor", "validate", "dedup", "render", "send", "record", "feedback", "outcomes"}
 )
 """What is killed, by the names of functions between `email-` and the environment."""
-KILLS_PER_ORDER, KILLS_MIN = 0.5, 2 * len(KILLED)
-"""So many kills there are at most: on a slow machine a mail would be hit in each of its attempts, each of which
-comes later than the one before."""
 AT_WORK = 5
 """So many functions must have workers: a lone dispatcher would be killed before its first batch ends."""
 
@@ -114,20 +111,16 @@ def lost_answers(plan: Plan) -> int:
 class Killer(threading.Thread):
     """Kills Lambda workers of one stack, one after another, without a warning; all functions' equally often."""
 
-    def __init__(self, plan: Plan, dice: random.Random, orders: int) -> None:
+    def __init__(self, plan: Plan, dice: random.Random) -> None:
         super().__init__(daemon=True)
         self._plan = plan
         self._dice = dice
-        self._most = max(KILLS_MIN, KILLS_PER_ORDER * orders)
         self._ended = threading.Event()
         self.killed: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Kill until `stop`, or until these were enough."""
-        while (
-            not self._ended.wait(self._dice.expovariate(1 / KILL_EVERY))
-            and self.killed.total() < self._most
-        ):
+        """Kill until `stop`."""
+        while not self._ended.wait(self._dice.expovariate(1 / KILL_EVERY)):
             found = defaultdict(list)
             for name, process in facts.workers(self._plan):
                 found[name.split("-")[1]].append(process)

@@ -30,10 +30,8 @@ GRACE = limits.IN_DOUBT_GRACE_LOCAL_MIN
 """Seconds that a mail in doubt waits for SES's event."""
 
 VISIBILITY = {"email-order-queue": 45, "email-ses-events-queue": 20}
-"""Seconds after which what a killed function had comes back, at most. An event is to be back before the grace
+"""Seconds after which what a killed function had comes back. An event is to be back before the grace
 period is over."""
-VISIBILITY_MIN = 30
-"""Likewise in a run of few orders: a dispatcher then has a short queue for the functions' cold starts."""
 
 SETTINGS = {"IN_DOUBT_GRACE_SECONDS": str(GRACE), "DISPATCHER_CONCURRENCY": "2"}
 
@@ -61,20 +59,10 @@ SHOWN = 20
 
 
 class Run:
-    """One run against a running stack that has the fault proxy; `shop` is told of its outcomes.
-
-    calm_at: the share of the orders that have their mail, from which on the faults end once each was seen.
-    """
+    """One run against a running stack that has the fault proxy; `shop` is told of its outcomes."""
 
     def __init__(
-        self,
-        stack: RunningStack,
-        shop: Subscriber,
-        *,
-        count: int,
-        seed: int,
-        calm_at: float,
-        say: Console,
+        self, stack: RunningStack, shop: Subscriber, *, count: int, seed: int, say: Console
     ) -> None:
         self.stack, self.shop = stack, shop
         self.plan = plan = stack.plan
@@ -84,8 +72,7 @@ class Run:
         self.orders = orders(count, self.dice)
         self.published = publications(self.orders, self.dice)
         self.valid = {o.message for o in self.orders if o.kind is Kind.VALID}
-        self.calm_at = calm_at
-        self.killer = faults.Killer(plan, self.dice, count)
+        self.killer = faults.Killer(plan, self.dice)
         self.deployments: list[faults.BadDeployment] = []
         self.operator = faults.Operator(self.stack)
         self.start = time.monotonic()
@@ -107,8 +94,7 @@ class Run:
         self.stack.ses("settings", ses_faults)
         rules = faults.proxy_faults(self.dice)
         fetch(f"{self.plan.faults_url}/_microburst/rules", rules, "POST")
-        for queue, most in VISIBILITY.items():
-            seconds = min(most, VISIBILITY_MIN + len(self.orders) // 20)
+        for queue, seconds in VISIBILITY.items():
             self.stack.sqs.set_queue_attributes(
                 QueueUrl=self.stack.queue_url(queue),
                 Attributes={"VisibilityTimeout": str(seconds)},
@@ -117,7 +103,7 @@ class Run:
         self.killer.start()
 
     def mend_everything(self) -> None:
-        """End the faults: what is left settles, and waits no longer than it has to."""
+        """End the faults once every mail is out: what is left settles, and waits no longer than it has to."""
         self.calm = True
         self.unseen = self._unseen()
         self.killer.stop()
@@ -130,12 +116,6 @@ class Run:
         deployed = len(self.deployments)
         deployments = {f"bad {step}" for step in [*BAD_DEPLOYMENTS.values()][deployed:]}
         return faults.unseen(self.plan) | kills | deployments
-
-    def _is_enough(self, taken: int) -> bool:
-        """Whether so many mails may be the end of all faults."""
-        return taken >= len(self.valid) or (
-            taken >= self.calm_at * len(self.valid) and not self._unseen()
-        )
 
     def publish(self) -> None:
         """Publish all events, several at once."""
@@ -171,7 +151,7 @@ class Run:
             now, clock = facts.look(self.stack), time.monotonic()
             self._measure_memory()
             self._interfere(now.taken / len(self.valid))
-            if not self.calm and self._is_enough(now.taken):
+            if now.taken >= len(self.valid) and not self.calm:
                 self.mend_everything()
             seen = now.calls, now.worked, len(self.shop.read())
             deploying = any(deployment.is_alive() for deployment in self.deployments)
@@ -321,11 +301,11 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {number}" for name, number in ordered if number) or "none"
 
 
-def run(plan: Plan, *, count: int, seed: int, calm_at: float, say: Console) -> Verdict:
+def run(plan: Plan, *, count: int, seed: int, say: Console) -> Verdict:
     """Break everything, publish, wait, and print the table and every order of which a promise is broken."""
     stack = RunningStack(plan)
     with subscribed(stack) as shop:
-        one = Run(stack, shop, count=count, seed=seed, calm_at=calm_at, say=say)
+        one = Run(stack, shop, count=count, seed=seed, say=say)
         one.break_everything()
         try:
             say.print(f"· publishing {len(one.published)} events of {count} orders")
