@@ -79,19 +79,19 @@ bench: setup ## measures against baselines: starts, rendering, a mail's warm pat
 	@$(BIN)/python -m tests.bench $(if $(PART),--part $(PART))
 
 # --- checks ---------------------------------------------------------------------------------------
-# Counts metrics to the last one: of a step that is repeated, since a busy laptop did not answer it, there are two.
-COUNTS := tests/local/test_scheduled_workflows.py
-test: mail-judges setup .local/browser.done lint ## runs every test, the fast ones first
-	@$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/operator tests/workflow tests/infra
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/local tests/browser --ignore=$(COUNTS)
-	@$(BIN)/python -m pytest $(COUNTS)
+# Those of the local stack wait while the others compute: tests/support/lanes.py. The types are a test, too.
+test: mail-judges setup .local/browser.done style ## runs every test
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 # Before all else, since they are what no target here can install.
 mail-judges:
 	@$(PYTHON) tests/browser/mail_judges.py
 
-lint: $(VENV)/laptop.done ## format, lint, types, import directions
-	@ruff format --check . && ruff check . && echo "· checking types" && mypy && lint-imports
+lint: style ## format, lint, types, import directions
+	@echo "· checking types" && mypy
+
+style: $(VENV)/laptop.done
+	@ruff format --check . && ruff check . && lint-imports
 
 mutants: setup ## breaks the protocol's code in every place and tells what no test notices (FILES="steps/send.py")
 	@$(BIN)/python -m tests.support.mutants $(FILES)
@@ -114,4 +114,4 @@ deploy: setup ## deploys to AWS, with your AWS credentials
 destroy: setup ## removes from AWS what deploy put there
 	@cdk destroy --all
 
-.PHONY: help setup up down status demo chaos simulation mails preview send-test costs bench test mail-judges lint mutants format lock deploy destroy
+.PHONY: help setup up down status demo chaos simulation mails preview send-test costs bench test mail-judges lint style mutants format lock deploy destroy

@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import hypothesis
 import pytest
 
@@ -16,9 +18,12 @@ from infra import mail
 from infra.local.running_stack import RunningStack
 from infra.local.settings import LocalSettings
 from infra.local.stack import running
+from tests.support import lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from xdist.remote import Producer
 
 FOR_TESTS = {"action_rate": 50}
 """Of the laptop's SES: tests ask far more often than people do, and would wait for minutes."""
@@ -40,7 +45,25 @@ def pytest_configure() -> None:
     # A shell that is set up for the local stack, as the README says, would lead clients of moto's there.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    mail.build()
+    # Each session would parse AWS's models for itself, which is most of what a test on moto's AWS computes.
+    pytest.MonkeyPatch().setattr(
+        botocore.session, "create_loader", cache(botocore.session.create_loader)
+    )
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and not lanes.waits(worker):
+        os.nice(lanes.LESS_URGENT)
+    if not worker:  # The workers find it built.
+        mail.build()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Answer `-n auto`."""
+    return lanes.workers()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> lanes.Lanes | None:
+    """Hand files out by what they do, with `--dist loadfile`."""
+    return lanes.Lanes(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def load_event(name: str) -> dict[str, Any]:

@@ -410,3 +410,4 @@ def test_chaos_keeps_the_promise(say: Callable[[str], None]) -> None:
     assert run.returncode == 0, output
     for promise in judge(GOOD).wrong:
         assert re.search(rf"│ {promise} +│ 0 ", output), output
+    assert re.search(r"│ faults never seen +│ none ", output), output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import psutil
 
 from infra.local.embedded_metrics import GROUPS, parse
 from infra.local.loopback import fetch
+from infra.local.processes import mark, marked
 from infra.local.supervisor import read_status
 from steps.aws.ledger_table import deserialize
 from steps.contract.metrics import Metric
@@ -33,7 +35,8 @@ class Now:
 
     taken: mails that SES took. waiting: messages of the order queue, visible or not. to_come: events that SES
     will publish, or that wait on their queue. held: requests that the fault proxy holds back or forwards.
-    calls: all that it ever saw; each function makes some, so where the figure stands still nothing runs.
+    calls: all that it ever saw; each function makes some. worked: seconds of CPU that the workers took that are
+    alive, to a tenth; one that starts takes most of a second. Where both stand still nothing runs.
     """
 
     taken: int
@@ -41,6 +44,7 @@ class Now:
     to_come: int
     held: int
     calls: int
+    worked: float
 
     @property
     def idle(self) -> bool:
@@ -58,7 +62,23 @@ def look(stack: RunningStack) -> Now:
         to_come=ses["events_pending"] + stack.waiting("email-ses-events-queue"),
         held=proxy["in_flight"],
         calls=proxy["requests"]["total"],
+        worked=round(sum(map(_worked, workers(stack.plan))), 1),
     )
+
+
+def workers(plan: Plan) -> Iterator[tuple[str, psutil.Process]]:
+    """Find the stack's Lambda workers, with their functions' names."""
+    for process in marked(mark(plan.settings.state_dir, "aws")):
+        with suppress(psutil.Error, OSError):
+            if name := process.environ().get("AWS_LAMBDA_FUNCTION_NAME"):
+                yield name, process
+
+
+def _worked(worker: tuple[str, psutil.Process]) -> float:
+    with suppress(psutil.Error, OSError):
+        took = worker[1].cpu_times()
+        return took.user + took.system
+    return 0.0
 
 
 def mails(stack: RunningStack) -> dict[str, list[Mail]]:

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from infra.local.loopback import fetch
-from infra.local.processes import mark, marked
 from tests.local.chaos import facts
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
 
     from infra.local.programs import Plan
     from infra.local.running_stack import Json, RunningStack
@@ -41,6 +39,10 @@ SES_FAULTS = {
 
 KILL_EVERY = 2.0
 """Seconds between two kills, on average."""
+KILLED = frozenset(
+    {"processor", "validate", "dedup", "render", "send", "record", "feedback", "outcomes"}
+)
+"""What is killed, by the names of functions between `email-` and the environment."""
 AT_WORK = 5
 """So many functions must have workers: a lone dispatcher would be killed before its first batch ends."""
 
@@ -84,6 +86,18 @@ def proxy_faults(dice: random.Random) -> list[Json]:
     ]
 
 
+def unseen(plan: Plan) -> set[str]:
+    """Return the fault proxy's rules that have not failed a call yet: services and what they do to one."""
+    rules = fetch(f"{plan.faults_url}/_microburst/rules")
+    kinds = ("error", "reset", "latency", "response", "request")
+    return {
+        f"{r['service']} {kind}"
+        for r in rules
+        for kind in kinds
+        if r.get(kind) and not r["fired_count"]
+    }
+
+
 def lost_answers(plan: Plan) -> int:
     """Count the requests that were carried out, or may be yet, and whose client was told nothing.
 
@@ -94,16 +108,8 @@ def lost_answers(plan: Plan) -> int:
     return sum(r["fired_count"] for r in silent if r["service"] != "sns")
 
 
-def workers(plan: Plan) -> Iterator[tuple[str, psutil.Process]]:
-    """Find the stack's Lambda workers, with their functions' names."""
-    for process in marked(mark(plan.settings.state_dir, "aws")):
-        with suppress(psutil.Error, OSError):
-            if name := process.environ().get("AWS_LAMBDA_FUNCTION_NAME"):
-                yield name, process
-
-
 class Killer(threading.Thread):
-    """Kills Lambda workers of one stack, one after another, without a warning."""
+    """Kills Lambda workers of one stack, one after another, without a warning; all functions' equally often."""
 
     def __init__(self, plan: Plan, dice: random.Random) -> None:
         super().__init__(daemon=True)
@@ -116,13 +122,14 @@ class Killer(threading.Thread):
         """Kill until `stop`."""
         while not self._ended.wait(self._dice.expovariate(1 / KILL_EVERY)):
             found = defaultdict(list)
-            for name, process in workers(self._plan):
-                found[name].append(process)
+            for name, process in facts.workers(self._plan):
+                found[name.split("-")[1]].append(process)
             if len(found) >= AT_WORK:
-                name = self._dice.choice(sorted(found))
+                least = min(self.killed[name] for name in found)
+                name = self._dice.choice(sorted(n for n in found if self.killed[n] == least))
                 with suppress(psutil.NoSuchProcess):
                     self._dice.choice(found[name]).kill()
-                    self.killed[name.split("-")[1]] += 1
+                    self.killed[name] += 1
 
     def stop(self) -> None:
         """End the killing."""

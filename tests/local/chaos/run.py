@@ -38,9 +38,8 @@ SETTINGS = {"IN_DOUBT_GRACE_SECONDS": str(GRACE), "DISPATCHER_CONCURRENCY": "2"}
 TELL_EVERY = 10.0
 """Seconds between two lines about what is still to come."""
 
-QUIET = 10.0
-"""Seconds without any call of a step or a dispatcher, after which none is taken to run: a worker starts within
-three."""
+QUIET = 4.0
+"""Seconds in which no function made a call and no worker computed, after which none is taken to run."""
 
 STALLED = 700.0
 """Seconds without a mail, and without the queue being shorter than ever: a message that was received eight
@@ -80,6 +79,7 @@ class Run:
         self.most_memory = (0, 0)
         self.calm = False
         self.lost_answers = 0
+        self.unseen: set[str] = set()
 
     @property
     def seconds(self) -> float:
@@ -105,9 +105,17 @@ class Run:
     def mend_everything(self) -> None:
         """End the faults once every mail is out: what is left settles, and waits no longer than it has to."""
         self.calm = True
+        self.unseen = self._unseen()
         self.killer.stop()
         self.lost_answers = faults.lost_answers(self.plan)
         fetch(f"{self.plan.faults_url}/_microburst/rules", [], "POST")
+
+    def _unseen(self) -> set[str]:
+        """Return the faults that were never seen: the proxy's, kills and bad deployments."""
+        kills = {f"kill {name}" for name in faults.KILLED if not self.killer.killed[name]}
+        deployed = len(self.deployments)
+        deployments = {f"bad {step}" for step in [*BAD_DEPLOYMENTS.values()][deployed:]}
+        return faults.unseen(self.plan) | kills | deployments
 
     def publish(self) -> None:
         """Publish all events, several at once."""
@@ -137,7 +145,7 @@ class Run:
     def _until_quiet(self) -> str:
         patience = time.monotonic() + 2 * STALLED + 2 * len(self.orders)
         changed = moved = told = time.monotonic()
-        calls, least = (-1, -1), len(self.published) + 1
+        calls, least = (-1, -1.0, -1), len(self.published) + 1
         taken = 0
         while True:
             now, clock = facts.look(self.stack), time.monotonic()
@@ -145,7 +153,7 @@ class Run:
             self._interfere(now.taken / len(self.valid))
             if now.taken >= len(self.valid) and not self.calm:
                 self.mend_everything()
-            seen = now.calls, len(self.shop.read())
+            seen = now.calls, now.worked, len(self.shop.read())
             deploying = any(deployment.is_alive() for deployment in self.deployments)
             if seen != calls or deploying or not now.idle:
                 calls, moved = seen, clock
@@ -285,6 +293,7 @@ class Run:
         )
         yield "late calls", f"{proxy['late']}, of which {proxy['late_done']} were done"
         yield "killed", _counts(self.killer.killed)
+        yield "faults never seen", ", ".join(sorted(self.unseen)) or "none"
 
 
 def _counts(counts: dict[str, int]) -> str:
