@@ -465,13 +465,12 @@ def test_executions_of_an_order_of_two_notifications_are_told_apart_by_their_mes
             notificationId=shipped,
             eventType="order.shipped",
             part={"shipmentId": "P1"},
-            messageId="0100-n",
         )
     )
     for arn in (first, second):
         environment.log(RECORD, after(2), message="recorded", status="SENT", execution_id=arn)
     environment.log(DEDUP, after(9), message="duplicate", status="SENT", execution_id=third)
-    finding = find(environment.deployment, "0100-n")
+    finding = find(environment.deployment, shipped)
     assert sorted(story.announced for story in finding.stories) == [
         "Order confirmed",
         "Order shipped, shipment P1",
