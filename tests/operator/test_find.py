@@ -498,7 +498,6 @@ def test_executions_of_an_order_of_two_notifications_are_told_apart_by_their_mes
             notificationId=shipped,
             eventType="order.shipped",
             part={"shipmentId": "P1"},
-            messageId="0100-n",
         )
     )
     for arn in (first, second):
