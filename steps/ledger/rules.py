@@ -321,16 +321,18 @@ def judge(
     `content`: names what the mail of `owner` says. `published_at`: since when its message is on the queue.
     """
     status = Status(record["status"])
-    if is_erased(record):
+    if is_erased(record) or _has_arrived(record):
         return Duplicate(status)
     if status is Status.CLAIMED and record["owner"] == owner:
         # Our own write; its answer was lost.
         return New(in_doubt=record.get("inDoubt", False), linked=_LINKED in record)
-    if is_settled(record) and (status is not Status.UNDELIVERED or "secondMessageIds" in record):
-        return Duplicate(status)  # Of two mails that SES has, one may arrive yet.
     if int(record.get("endedAt", 0)) >= started:
         # Most likely it is this execution that is over, and Lambda runs its invocation late.
         return InProgress(limits.RETRY_DELAY_MIN)
+    refused = status is Status.REJECTED and "sendingAt" not in record
+    if refused and _message(record["owner"]) == _message(owner):
+        # SQS delivered the message twice. It leaves the queue, so nobody would go on with a claim.
+        return Duplicate(status)
     in_doubt = "sendingAt" in record and not is_settled(record)
     if (wait := _busy_until(record, grace) - int(now)) > 0:
         return InProgress(wait)
@@ -341,6 +343,23 @@ def judge(
     )
     update = _take_over(record, owner, now, in_doubt=in_doubt, given=given)
     return TakeOver(update, in_doubt=in_doubt, linked=bool(linked))
+
+
+def _has_arrived(record: Record) -> bool:
+    """Whether a mail that SES has may be with the recipient, or get there."""
+    # Of two, one may yet.
+    return is_settled(record) and (
+        record["status"] != Status.UNDELIVERED or "secondMessageIds" in record
+    )
+
+
+def _message(execution: str) -> str:
+    """Return what the executions of one message have in common: their name but for the try at its end.
+
+    `execution`: an Express execution's ARN, `...:express:<workflow>:<name>:<uuid>`, see `steps.dispatch`.
+    """
+    name = execution.split(":")[-2] if ":" in execution else execution
+    return name.rpartition("-")[0] or name
 
 
 def _busy_until(record: Record, grace: int) -> int:

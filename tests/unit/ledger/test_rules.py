@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,24 @@ def test_an_existing_record_is_judged_by_its_status_and_its_owner(
     existing: Record, owner: str, verdict: rules.Verdict
 ) -> None:
     assert rules.judge(existing, owner=owner, started=int(NOW) + 1, now=NOW) == verdict
+
+
+EXPRESS = "arn:aws:states:us-east-1:123456789012:express:email-order-workflow-dev:{}:0a1b-2c"
+
+
+@pytest.mark.parametrize("name", ["{}", EXPRESS])
+def test_what_a_message_had_refused_its_second_delivery_does_not_begin_anew(name: str) -> None:
+    """The message leaves the queue with the first's end: a claim of the second would be nobody's."""
+    first, twin, mended = (name.format(f"ORDER-1-{end}") for end in ("1a2b-1", "1a2b-2", "3c4d-1"))
+    for refused in ({"reason": "SendRejected"}, {"reasons": ["no"]}):
+        existing = claimed_record(first, status="REJECTED", endedAt=int(NOW), **refused)
+        judge = partial(rules.judge, existing, started=int(NOW) + 1, now=NOW)
+        assert judge(owner=twin) == Duplicate(Status.REJECTED)
+        assert isinstance(judge(owner=mended), rules.TakeOver)
+    in_doubt = claimed_record(first, status="REJECTED", endedAt=int(NOW), sendingAt=0)
+    assert isinstance(
+        rules.judge(in_doubt, owner=twin, started=int(NOW) + 1, now=NOW), rules.TakeOver
+    )
 
 
 @pytest.mark.parametrize(
