@@ -264,6 +264,8 @@ def show_reports(stack: RunningStack, say: Console) -> None:
     say.print(table)
     for gap in cost["gaps"]:
         say.print(f"  [dim]not known: {gap}[/]", soft_wrap=True)
+    # Both ask SES, which answers that once a second; a step that it refuses tries again after five.
+    time.sleep(1)
     check = stack.report("bounce-rate-check")
     say.print(
         f"\nSending reputation: [bold]{check['verdict']}[/] {'; '.join(check['reasons'])}",
