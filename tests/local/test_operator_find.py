@@ -51,6 +51,8 @@ def test_a_delivered_order(stack: RunningStack, support: OrderMail) -> None:
     order_id = fresh("FOUND")
     stack.publish(event(order_id))
     record = stack.wait_for_status(order_id, "DELIVERED")
+    # SES's event may be told before the execution's own last step.
+    until(lambda: stack.executions(order_id), what="the end of the execution")
     shown = discreet(support("find", order_id))
     assert shown.exit == 0
     assert "Delivered DELIVERED  Order confirmed" in shown.out

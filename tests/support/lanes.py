@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WAITING = ("tests/local/", "tests/browser/")
 """The folders whose tests wait."""
 
-WAITERS = 3
+WAITERS = 4
 """Workers that take them first, each with a local stack of its own."""
 
 LESS_URGENT = 5

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import NoCredentialsError, NoRegionError, ReadTimeoutError
 
+from infra import mail
 from infra.local import send_test
 from infra.local.send_test import SendTestError, asked, events, main
 from steps import kinds
@@ -18,6 +20,9 @@ from tests.unit.test_send import FakeSesClient, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+BUILT_ONCE = cache(mail.build)
+"""No test here changes what mails are built from."""
 
 TO_ME = ("--to", "me@shop.example", "--kind", "order.shipped", "--locale", "de")
 
@@ -31,6 +36,7 @@ class Client(FakeSesClient):
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     client = Client()
+    monkeypatch.setattr(mail, "build", BUILT_ONCE)
     monkeypatch.setattr(ses, "sesv2", lambda: client)
     monkeypatch.setattr(send_test, "sesv2", lambda: client)
     monkeypatch.setenv("VERIFIED_DOMAIN", "orders@shop.example")
