@@ -36,6 +36,7 @@ RUN_BY_OTHERS = {
     r"BRAND_NAME=Acme make up": "tests/infra/test_brand_settings.py",
     r"make chaos.*|LOCAL_FAULTS=true make up|faults=.*": "tests/local/test_chaos.py",
     r"make simulation.*": "tests/unit/test_simulation.py",
+    r"make bench|python -m tests\.bench( --part .*)?": "tests/local/test_bench.py",
     r"(.*/)?python -m tests\.fuzz.*": "tests/unit/test_hostile_events.py",
     r"make preview.*": "tests/browser/test_preview.py",
     r"make send-test .*": "tests/unit/test_send_test.py",
