@@ -255,6 +255,8 @@ def measure(
         "POWERTOOLS_METRICS_NAMESPACE": "Bench",
         "ORDER_WORKFLOW": "arn:aws:states:us-east-1:123456789012:stateMachine:orders",
         "ORDER_QUEUE": f"{url}/1/orders",
+        "TRACING_RATE": "1",
+        "DISPATCHER_CONCURRENCY": "5",
     }
     for settings in STEP_SETTINGS:
         environment |= settings.to_env()

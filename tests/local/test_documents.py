@@ -56,6 +56,7 @@ NOT_RUN = {
     r".*cdk (bootstrap|deploy|import|destroy).*": "likewise",
     r"key=\$\(aws dynamodb describe-table .*": "deletes the table and the key that production keeps",
     r"make lock.*": "asks the registries, and the next command would install what is new there",
+    r"python -m tests\.bench\.power_tuning": "measures what tests.bench.cold does, which is run",
     r"make costs COUNT=100": "sends a hundred orders to write down what they used",
     r"CANARY_MINUTES=60 make up": "starts the same stack, with one function more",
     r"pre-commit install": "changes the repository's hooks",

@@ -324,9 +324,8 @@ class LongLine(PaceInMemory):
         # The first answer comes at once, so that there is time to wait for the second.
         self.table_clock.sleep(limits.LEDGER_CALL if self.table_clock.elapsed else 0)
         if when and when.attribute == "freeFrom":
-            return Answer(
-                made=bool(moved), item={"freeFrom": when.until + sum(moved.values())}, at=None
-            )
+            last = when.until if moved else when.until - limits.CLOCK_TOLERANCE * 1000 - 1
+            return Answer(made=bool(moved), item={"freeFrom": last + sum(moved.values())}, at=None)
         return super().update(changes, when, moved)
 
 
