@@ -31,6 +31,7 @@ _MEMORY_FOR_A_FIRST_MAIL = {
     "dispatch": 512,  # These two wait, and all their memory with them.
     "send": 640,
 }
+_MEMORY_FOR_MANY = {"dispatch": 192}
 """In MB, by module of `steps`. Memory is CPU: see `tests.bench.power_tuning`."""
 
 
@@ -39,7 +40,8 @@ def memory(handler: str, *, large: bool) -> int:
 
     A `large` shop's functions hardly ever begin anew, so they have what costs least.
     """
-    return _MEMORY if large else _MEMORY_FOR_A_FIRST_MAIL.get(handler, _MEMORY)
+    chosen = _MEMORY_FOR_MANY if large else _MEMORY_FOR_A_FIRST_MAIL
+    return chosen.get(handler, _MEMORY)
 
 
 _FINDINGS = {

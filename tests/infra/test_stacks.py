@@ -247,6 +247,24 @@ def test_no_function_begins_a_trace_or_writes_one(templates: Templates) -> None:
             assert function["TracingConfig"] == {"Mode": "PassThrough"}
 
 
+def test_a_small_shop_s_functions_are_quick_to_begin_and_a_large_one_s_are_cheap(
+    templates: Templates, deployment: Deployments
+) -> None:
+    def memory(of: Templates) -> dict[str, int]:
+        functions = resources(notifications(of), "AWS::Lambda::Function").values()
+        return {
+            function["FunctionName"].removesuffix("-prod"): function["MemorySize"]
+            for function in functions
+        }
+
+    small, large = memory(templates), memory(deployment(MAILS_A_DAY="100001"))
+    steps = {f"email-{name}" for name in Steps.names()}
+    assert min(small[step] for step in steps) > max(large[step] for step in steps)
+    assert large["email-processor"] < min(large[step] for step in steps), "it waits for them all"
+    assert small.keys() == large.keys()
+    assert memory(deployment(MAILS_A_DAY="100000")) == small
+
+
 @pytest.mark.parametrize("rate", ["0.01", "0"])
 def test_workflows_are_traced_at_the_rate_that_the_dispatcher_knows(
     deployment: Deployments, rate: str

@@ -117,9 +117,9 @@ def test_free_tiers_lower_a_price_and_never_below_zero(mails: int) -> None:
 
 def test_sixty_thousand_mails_cost_less_than_promised() -> None:
     assert (
-        "costs less than nine dollars\na month at 60,000 mails" in (ROOT / "README.md").read_text()
+        "costs less than seven dollars\na month at 60,000 mails" in (ROOT / "README.md").read_text()
     )
-    assert month_cost(60_000, free_tiers=True) < 9
+    assert month_cost(60_000, free_tiers=True) < 7
 
 
 def test_always_free_is_what_aws_gives_for_ever() -> None:

@@ -388,10 +388,15 @@ class Month:
             ),
         ]
 
+    def _fewer(self, function: str) -> float:
+        """Return which share of the invocations that were counted one by one remains in batches."""
+        ran = float(self.alone["functions"][function]["invocations"])
+        return min(1.0, self.invocations(function) / ran)
+
     def log_gb(self) -> float:
         """Return what a mail's functions and its workflow log, in GB."""
         functions = sum(
-            float(ran["logBytes"])
+            float(ran["logBytes"]) * (self._fewer("feedback") if name == "feedback" else 1.0)
             for name, ran in self.alone["functions"].items()
             if name != "outcomes"
         )
@@ -411,7 +416,7 @@ class Month:
                 "logGb",
                 self.mails * functions / GB,
                 COUNTED,
-                "the functions' lines, 26 bytes more for each",
+                "the functions' lines, 26 bytes more for each; feedback has one for all metrics of a batch",
             ),
             Line(
                 "CloudWatch: logs",

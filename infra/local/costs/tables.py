@@ -78,7 +78,7 @@ def told(mails: int, settings: Settings | None = None) -> Settings:
 
 def large_shop(settings: Settings | None = None) -> Settings:
     """Return the settings that are documented for a large shop, without what is on paper."""
-    return replace(told(LARGE, settings), outcome_events=False, tracing_rate=0, dispatcher_window=1)
+    return replace(told(LARGE, settings), outcome_events=False, tracing_rate=0, dispatcher_window=5)
 
 
 # --- the month ------------------------------------------------------------------------------------
