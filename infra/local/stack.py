@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 
 from infra.config import HOME, Config
+from infra.local import deployed
 from infra.local.loopback import LOOPBACK, answers, is_taken
 from infra.local.processes import MARK, POLL, end, mark, marked, owner_alone
 from infra.local.programs import (
@@ -55,7 +56,7 @@ def up(
     app: str | None = None,
     owner: int | None = None,
 ) -> Plan:
-    """Start the stack unless it runs, and deploy the app to it.
+    """Start the stack unless it runs, and deploy the app to it unless it is there as it is now.
 
     Args:
         settings: what to start; a running stack must have the same.
@@ -71,6 +72,9 @@ def up(
         if plan is None:
             plan = _start(settings, say, owner)
         else:
+            if app is None and deployed.is_up_to_date(plan):
+                say("· the stack runs already, and what is deployed to it is up to date")
+                return plan
             say("· the stack runs already: deploying to it again")
         _deploy(plan, say, app)
         return plan
@@ -228,6 +232,8 @@ def _deploy(plan: Plan, say: Say, app: str | None) -> None:
     if prefix := Config.from_environment(os.environ, local=True).attachments_prefix:
         with _step("making the bucket of the mails' attachments", say):
             _make_bucket(settings, s3_object(prefix).bucket)
+    deployed.forget(plan)
+    of = deployed.fingerprint()
     with _step("deploying the app (cdk deploy --all)", say):
         _cdk(
             plan,
@@ -236,6 +242,8 @@ def _deploy(plan: Plan, say: Say, app: str | None) -> None:
             *("--output", str(folder / "cdk.out"), "--context", f"laptop={plan.lambda_dir}"),
             *(("--app", app) if app else ()),
         )
+    if app is None:
+        deployed.remember(plan, of)
 
 
 def _cdk(plan: Plan, cwd: Path, command: str, *arguments: str) -> None:

@@ -265,7 +265,9 @@ def _figures(
     forecast = None
     if costs:
         complete = sum(services.values(), before_today)
-        forecast = complete + _trend(costs, days.asked) * days.days_left
+        going_on = complete + _trend(costs, days.asked) * days.days_left
+        # Today may have taken more than an ordinary day already.
+        forecast = going_on if total is None else max(going_on, total)
     known = total if total is not None else listed
     change = _change_on_last_month(costs, services, days, gaps)
     if sent == 0:

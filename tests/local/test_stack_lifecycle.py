@@ -5,6 +5,7 @@ The tests use the same stack, in the order of this file.
 
 import json
 import os
+import shutil
 import smtplib
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import boto3
 import psutil
 import pytest
 
-from infra.local import stack
+from infra.local import deployed, stack
 from infra.local.loopback import LOOPBACK, answers, is_taken
 from infra.local.processes import mark, marked
 from infra.local.programs import Plan, inbox, programs
@@ -144,6 +145,25 @@ def test_a_second_up_deploys_again_and_says_so(plan: Plan, assembly: str) -> Non
     assert said[0] == "· the stack runs already: deploying to it again"
     assert any("cdk deploy" in line for line in said)
     assert marked(mark(plan.settings.state_dir)) == before
+
+
+def test_a_third_up_deploys_nothing_unless_something_has_changed_or_is_gone(
+    plan: Plan, assembly: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan.settings.state_dir / "cdk.out"
+    shutil.copytree(assembly, made, dirs_exist_ok=True)
+    monkeypatch.setattr(deployed, "fingerprint", lambda: "the app")
+    assert not deployed.is_up_to_date(plan), "another app was deployed"
+    deployed.remember(plan, "the app")
+    said: list[str] = []
+    assert stack.up(plan.settings, say=said.append) == plan
+    assert said == ["· the stack runs already, and what is deployed to it is up to date"]
+    formation = boto3.client("cloudformation", **plan.settings.client)
+    formation.delete_stack(StackName="Tiny")
+    formation.get_waiter("stack_delete_complete").wait(StackName="Tiny")
+    assert not deployed.is_up_to_date(plan), "it was taken away"
+    stack.up(plan.settings, app=assembly)
+    assert not deployed.is_up_to_date(plan), "an app that is not ours leaves no note"
 
 
 def test_up_with_other_settings_says_what_differs_and_changes_nothing(plan: Plan) -> None:

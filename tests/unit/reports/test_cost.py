@@ -344,13 +344,22 @@ def test_the_arithmetic_holds_for_any_cost_and_day(
     assert report == json.loads(json.dumps(report)), "no Decimal and no float may be in it"
 
 
-@given(today=DAYS, daily=st.decimals("0.01", 1000, places=2))
+@given(today=DAYS, daily=st.decimals(1, 1000, places=2))
 def test_the_forecast_of_steady_costs_is_a_day_s_cost_times_the_month_s_days(
     today: date, daily: Decimal
 ) -> None:
     report = make_report(today, costs=costs(today, daily))
     length = calendar.monthrange(today.year, today.month)[1]
     assert Decimal(report["forecast"] or 0) == round(daily * length, 4)
+
+
+@given(today=DAYS, sent=st.integers(0, 10**8))
+def test_no_forecast_is_less_than_what_is_spent_already(today: date, sent: int) -> None:
+    mails = inputs(today)["mails"]
+    assert "days" in mails
+    mails["days"][today.isoformat()] = sent
+    report = make_report(today, costs=costs(today, Decimal("0.01")), mails=mails)
+    assert Decimal(report["forecast"] or 0) >= Decimal(report["total"] or 0)
 
 
 @given(budget=st.decimals("0.01", 10_000, places=2), daily=AMOUNTS, today=DAYS)
