@@ -110,7 +110,7 @@ def build_bundle(target: Target, directory: Path, brand: Brand) -> Bundle:
     """
     shutil.rmtree(directory, ignore_errors=True)
     command = ["uv", "pip", "install", "--quiet", "--target", str(directory)]
-    command += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    command += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile-bytecode"]
     command += ["--excludes", str(sbom.EXCLUDES)]
     command += ["--python-version", target.python_version]
     if target.python_platform:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 def fingerprint(root: Path = ROOT) -> str:
     """Return what an app's templates and assets are made of: its files and its settings, as a SHA-256."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(sys.version.encode())  # whose wheels and bytecode the bundle has
     for file in _sources(root):
         digest.update(f"{file.relative_to(root)}\0".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
@@ -36,7 +37,7 @@ def fingerprint(root: Path = ROOT) -> str:
         digest.update(f"{setting.variable}={setting.text(os.environ)}\0".encode())
     brand = Config.from_environment(os.environ, local=True).brand_file
     if brand:
-        digest.update(Path(brand).read_bytes())
+        digest.update((root / brand).read_bytes())
     return digest.hexdigest()
 
 

@@ -69,14 +69,16 @@ def up(
     """
     with _alone(settings.state_dir, say):
         plan = _running_plan(settings, say)
+        up_to_date = plan is not None and app is None and deployed.is_up_to_date(plan)
         if plan is None:
             plan = _start(settings, say, owner)
+        elif up_to_date:
+            say("· the stack runs already, and what is deployed to it is up to date")
         else:
-            if app is None and deployed.is_up_to_date(plan):
-                say("· the stack runs already, and what is deployed to it is up to date")
-                return plan
             say("· the stack runs already: deploying to it again")
-        _deploy(plan, say, app)
+        _prepare(plan, say)
+        if not up_to_date:
+            _deploy(plan, say, app)
         return plan
 
 
@@ -217,6 +219,17 @@ def _make_bucket(settings: LocalSettings, name: str) -> None:
         s3.create_bucket(Bucket=name, **where)
 
 
+def _prepare(plan: Plan, say: Say) -> None:
+    """Make what the app finds on AWS: a verified sender, the shop's bucket."""
+    settings = plan.settings
+    with _step("verifying the sender's domain in SES", say):
+        domain = Config.from_environment(os.environ, local=True).domain
+        boto3.client("sesv2", **settings.client).create_email_identity(EmailIdentity=domain)
+    if prefix := Config.from_environment(os.environ, local=True).attachments_prefix:
+        with _step("making the bucket of the mails' attachments", say):
+            _make_bucket(settings, s3_object(prefix).bucket)
+
+
 def _deploy(plan: Plan, say: Say, app: str | None) -> None:
     folder = plan.settings.state_dir
     settings = plan.settings
@@ -226,12 +239,6 @@ def _deploy(plan: Plan, say: Say, app: str | None) -> None:
             # From a folder without cdk.json, since bootstrap needs no synth of the app.
             _cdk(plan, folder, "bootstrap", f"aws://{settings.account}/{settings.region}")
         done.touch(mode=0o600)
-    with _step("verifying the sender's domain in SES", say):
-        domain = Config.from_environment(os.environ, local=True).domain
-        boto3.client("sesv2", **settings.client).create_email_identity(EmailIdentity=domain)
-    if prefix := Config.from_environment(os.environ, local=True).attachments_prefix:
-        with _step("making the bucket of the mails' attachments", say):
-            _make_bucket(settings, s3_object(prefix).bucket)
     deployed.forget(plan)
     of = deployed.fingerprint()
     with _step("deploying the app (cdk deploy --all)", say):

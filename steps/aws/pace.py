@@ -86,6 +86,7 @@ class Pace:
     _asked_at: int | None = field(default=None, init=False)
     _refused: bool = field(default=False, init=False)
     _free_from: int = field(default=0, init=False)
+    _told_at: int = field(default=0, init=False)
     _unwritten_at: int = field(default=0, init=False)
     _rests_from: int = field(default=0, init=False)
     _owed: int = field(default=0, init=False)
@@ -133,7 +134,8 @@ class Pace:
         if self._knows():
             return
         try:
-            self._account, self._asked_at = self.ask(), self._now()
+            self._account = self.ask()
+            self._asked_at = self._told_at = self._now()
         except SesUnavailable as error:
             logger.warning("sending quota not read", reason=str(error))
 
@@ -156,13 +158,15 @@ class Pace:
     def _keep(self, account: SendingAccount) -> None:
         """Tell all dispatchers."""
         valid = limits.ACCOUNT_CACHE if account.sends else limits.ACCOUNT_RETRY
-        self._account, self._asked_at = account, self._now()
+        self._account = account
+        self._asked_at = self._told_at = self._now()
         self._ask_from = self._asked_at + valid * 1000
         unlimited = account.quota_left == float("inf")
         kept = {
             "rate": Decimal(str(account.rate)),
             "quotaLeft": None if unlimited else Decimal(str(account.quota_left)),
             "enabled": account.enabled,
+            "at": self._told_at,
         }
         self._write({"account": kept, "askFrom": self._ask_from})
 
@@ -246,14 +250,25 @@ class Pace:
             self._compare_clocks(answer.at)
         if kept := answer.item.get("account"):
             self._told = True
+            self._learn(kept)
+        self._ask_from = int(answer.item.get("askFrom", 0))
+        self._free_from = int(answer.item.get("freeFrom", 0))
+        return answer
+
+    def _learn(self, kept: Mapping[str, Any]) -> None:
+        """Take what the item says of the account, unless this dispatcher was told later.
+
+        A moment that is still to come is a wrong clock's, and says nothing.
+        """
+        at = int(kept.get("at", 0))
+        told_at = at if at <= self._now() + limits.CLOCK_TOLERANCE * 1000 else 0
+        if self._account is None or told_at >= self._told_at:
+            self._told_at = told_at
             self._account = SendingAccount(
                 rate=float(kept["rate"]),
                 quota_left=float("inf") if kept["quotaLeft"] is None else float(kept["quotaLeft"]),
                 enabled=kept["enabled"],
             )
-        self._ask_from = int(answer.item.get("askFrom", 0))
-        self._free_from = int(answer.item.get("freeFrom", 0))
-        return answer
 
     def _compare_clocks(self, at: float) -> None:
         """Correct this clock by the table's, which tells whole seconds, where it is surely wrong."""

@@ -329,8 +329,9 @@ def judge(
     if int(record.get("endedAt", 0)) >= started:
         # Most likely it is this execution that is over, and Lambda runs its invocation late.
         return InProgress(limits.RETRY_DELAY_MIN)
-    refused = status is Status.REJECTED and "sendingAt" not in record
-    if refused and _message(record["owner"]) == _message(owner):
+    # By SES: an event that is not valid may be another message's, see `abandoned`.
+    refused = status is Status.REJECTED and record.get("reason") != INVALID_EVENT
+    if refused and "sendingAt" not in record and _message(record["owner"]) == _message(owner):
         # SQS delivered the message twice. It leaves the queue, so nobody would go on with a claim.
         return Duplicate(status)
     in_doubt = "sendingAt" in record and not is_settled(record)

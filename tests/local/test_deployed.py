@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,10 +74,17 @@ def test_a_change_of_a_setting_is_a_change(
     assert fingerprint(root) != before
 
 
+def test_so_is_another_python(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle has its wheels and its bytecode."""
+    before = fingerprint(root)
+    monkeypatch.setattr(sys, "version", "3.99.0")
+    assert fingerprint(root) != before
+
+
 def test_so_is_one_of_what_is_in_the_brand_s_file(
-    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    brand = tmp_path_factory.mktemp("brand") / "brand.json"
+    brand = root / "brand.json"
     brand.write_text('{"name": "One"}')
     monkeypatch.setenv("BRAND_FILE", str(brand))
     before = fingerprint(root)

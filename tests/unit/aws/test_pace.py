@@ -455,7 +455,7 @@ def test_a_question_takes_its_turn_and_its_answer_is_kept(
     (pace,) = dispatchers(clock, Ses(clock, account), 1)
     writes = listen(pace)
     assert pace.account(10) == account
-    kept = {"rate": Decimal(14), "quotaLeft": quota_left, "enabled": True}
+    kept = {"rate": Decimal(14), "quotaLeft": quota_left, "enabled": True, "at": round(NOW * 1000)}
     assert writes == [
         ({"askFrom": MOMENT + 1_000}, Outside("askFrom", MOMENT, POSSIBLE), {}),
         ({"account": kept, "askFrom": MOMENT + valid}, None, {}),
@@ -778,6 +778,30 @@ def test_of_what_another_was_told_a_dispatcher_at_rest_makes_sure() -> None:
     started(listens)
     assert ses.asked == [NOW, NOW + 10]
     assert asks.item.writes == 3
+
+
+@pytest.mark.parametrize("at", [None, -30 * limits.DAY, limits.DAY])
+def test_what_a_dispatcher_alone_was_told_last_is_not_undone_by_an_older_word(
+    at: int | None,
+) -> None:
+    """The item's word may be of last month, or of a clock that was wrong."""
+    clock = Clock()
+    old: dict[str, Any] = {"rate": Decimal(100), "quotaLeft": Decimal(0), "enabled": True}
+    if at:
+        old["at"] = Decimal(round((NOW + at) * 1000))
+    past = round((NOW - 30 * limits.DAY) * 1000)
+    item = PaceItem(clock, {"freeFrom": past, "askFrom": past, "account": old})
+    told = SendingAccount(rate=14, quota_left=90_000, enabled=True)
+    pace = PaceInMemory("", clock, lambda: told, clock.sleep, item=item)
+    for _ in range(50):
+        account = pace.account(1)
+        assert account == told
+        pace.reserve(1, account.rate)
+        clock.sleep(0.01)
+    other = replace(told, rate=20)
+    pace._keep(other)
+    late = PaceInMemory("", clock, lambda: told, clock.sleep, item=item)
+    assert late.account(10) == other, "what another was told since counts"
 
 
 def test_a_refusal_is_followed_by_a_question_and_a_reservation() -> None:
