@@ -35,8 +35,7 @@ def fingerprint(root: Path = ROOT) -> str:
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     for setting in Config.rows().settings():
         digest.update(f"{setting.variable}={setting.text(os.environ)}\0".encode())
-    brand = Config.from_environment(os.environ, local=True).brand_file
-    if brand:
+    if brand := Config.from_environment(os.environ, local=True).brand_file:
         digest.update((root / brand).read_bytes())
     return digest.hexdigest()
 

@@ -221,13 +221,12 @@ def _make_bucket(settings: LocalSettings, name: str) -> None:
 
 def _prepare(plan: Plan, say: Say) -> None:
     """Make what the app finds on AWS: a verified sender, the shop's bucket."""
-    settings = plan.settings
+    settings, config = plan.settings, Config.from_environment(os.environ, local=True)
     with _step("verifying the sender's domain in SES", say):
-        domain = Config.from_environment(os.environ, local=True).domain
-        boto3.client("sesv2", **settings.client).create_email_identity(EmailIdentity=domain)
-    if prefix := Config.from_environment(os.environ, local=True).attachments_prefix:
+        boto3.client("sesv2", **settings.client).create_email_identity(EmailIdentity=config.domain)
+    if config.attachments_prefix:
         with _step("making the bucket of the mails' attachments", say):
-            _make_bucket(settings, s3_object(prefix).bucket)
+            _make_bucket(settings, s3_object(config.attachments_prefix).bucket)
 
 
 def _deploy(plan: Plan, say: Say, app: str | None) -> None:

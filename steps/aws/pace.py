@@ -134,10 +134,14 @@ class Pace:
         if self._knows():
             return
         try:
-            self._account = self.ask()
-            self._asked_at = self._told_at = self._now()
+            self._was_told(self.ask())
         except SesUnavailable as error:
             logger.warning("sending quota not read", reason=str(error))
+
+    def _was_told(self, account: SendingAccount) -> None:
+        """Take note of SES's answer, and of when it came."""
+        self._account = account
+        self._asked_at = self._told_at = self._now()
 
     def _refresh(self) -> None:
         """Learn what SES permits from the item; where that is old, ask SES, one dispatcher at a time."""
@@ -158,9 +162,8 @@ class Pace:
     def _keep(self, account: SendingAccount) -> None:
         """Tell all dispatchers."""
         valid = limits.ACCOUNT_CACHE if account.sends else limits.ACCOUNT_RETRY
-        self._account = account
-        self._asked_at = self._told_at = self._now()
-        self._ask_from = self._asked_at + valid * 1000
+        self._was_told(account)
+        self._ask_from = self._told_at + valid * 1000
         unlimited = account.quota_left == float("inf")
         kept = {
             "rate": Decimal(str(account.rate)),

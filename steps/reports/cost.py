@@ -263,11 +263,10 @@ def _figures(
     services = _by_service(costs, days.first, days.asked)
     total = sum(services.values(), since) if costs else None
     forecast = None
-    if costs:
+    if costs and total is not None:
         complete = sum(services.values(), before_today)
-        going_on = complete + _trend(costs, days.asked) * days.days_left
         # Today may have taken more than an ordinary day already.
-        forecast = going_on if total is None else max(going_on, total)
+        forecast = max(complete + _trend(costs, days.asked) * days.days_left, total)
     known = total if total is not None else listed
     change = _change_on_last_month(costs, services, days, gaps)
     if sent == 0:

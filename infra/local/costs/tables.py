@@ -89,13 +89,10 @@ def month(settings: Settings | None = None) -> Table:
 
     Each volume is that of a shop that says so by MAILS_A_DAY.
     """
-    shown = Table(title=f"USD a month at list prices of {list_prices.prices()['date']}")
-    shown.add_column("service")
+    shown = _by_volume(f"USD a month at list prices of {list_prices.prices()['date']}", "service")
     chosen = {title: told(mails, settings) for title, mails in VOLUMES.items()}
     months = {title: Month(mails, chosen[title]).lines() for title, mails in VOLUMES.items()}
     columns = {title: cost(lines) for title, lines in months.items()}
-    for title in columns:
-        shown.add_column(title, justify="right")
     shown.add_column("how")
     last = list(VOLUMES)[-1]
     rows = sorted({row for column in columns.values() for row in column})
@@ -213,10 +210,7 @@ def units() -> Table:
 
 def effects() -> Table:
     """Lay out what each setting changes in a month, alone."""
-    shown = Table(title="what changes, in USD a month: more (+), less (-)")
-    shown.add_column("setting")
-    for title in VOLUMES:
-        shown.add_column(title, justify="right")
+    shown = _by_volume("what changes, in USD a month: more (+), less (-)", "setting")
     plain = {mails: month_cost(mails, told(mails)) for mails in VOLUMES.values()}
     for name, change in EFFECTS.items():
         changed = {m: replace(told(m), **change) for m in plain}  # type: ignore[arg-type]
@@ -249,10 +243,7 @@ def multiples() -> Table:
 
 def plans() -> Table:
     """Lay out the months' totals on each plan of SES."""
-    shown = Table(title="all, in USD a month, on SES's plans")
-    shown.add_column("plan")
-    for title in VOLUMES:
-        shown.add_column(title, justify="right")
+    shown = _by_volume("all, in USD a month, on SES's plans", "plan")
     for plan, price in list_prices.prices()["sesPlans"].items():
         every = (month_cost(mails, told(mails), plan=plan) for mails in VOLUMES.values())
         shown.add_row(price["name"], *map(_usd, every))
@@ -272,6 +263,15 @@ def show(console: Console) -> None:
             f" a feedback, {each.outcome_batch:.2f} outcomes to an invocation"
         )
     console.print(f"deployed: {usage['deployed']}; run: {usage['run']}, {usage['date']}")
+
+
+def _by_volume(title: str, of: str) -> Table:
+    """Begin a table with a column of what it is about, and one for each volume."""
+    shown = Table(title=title)
+    shown.add_column(of)
+    for volume in VOLUMES:
+        shown.add_column(volume, justify="right")
+    return shown
 
 
 def _usd(amount: Decimal) -> str:
